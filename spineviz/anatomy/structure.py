@@ -1,0 +1,49 @@
+"""What exists at a moment: the one thing that stage, section, fluoroscopy, labels, gauges and export read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spineviz.geometry.fields import Field
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.meshes import Mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """One named part.
+
+    Attributes:
+        name: as `spineviz export` names it ("L1", "disc-L1-L2", "cement").
+        role: its colour in the theme ("bone", "disc", "cord", "tumour", "cement", "steel", "skin").
+        material: its row of assets/anatomy/attenuation.csv.
+        field: the shape in the world frame.
+        mesh: spacing in mm -> the surface in the local frame; the maker caches it.
+        key: names the local surface; with equal key and spacing the surface is the same, so drawers may keep it.
+        world_from_local: where the local surface stands.
+        rank: where two structures overlap, the higher rank wins.
+        core: the inside of the cortex (world frame), which is of `core_material`; None where there is no cortex.
+    """
+
+    name: str
+    role: str
+    material: str
+    field: Field
+    mesh: Callable[[float], Mesh]
+    key: str
+    rank: int
+    world_from_local: Frame = field(default_factory=Frame)
+    core: Field | None = None
+    core_material: str | None = None
+
+    def world_mesh(self, spacing_mm: float) -> Mesh:
+        """The surface in the world frame, with vertices about `spacing_mm` apart."""
+        return self.mesh(spacing_mm).moved(self.world_from_local)
+
+
+RANKS = {
+    "skin": 0, "muscle": 5, "lung": 8, "fat": 10, "dura": 14, "cord": 16, "root": 17, "disc": 20, "bone": 30,
+    "cleft": 35, "tumour": 40, "cement": 50, "steel": 60,
+}  # fmt: skip
+"""Which material wins where two overlap, by kind."""

@@ -1,0 +1,1 @@
+"""Reading of assets; every figure from the literature is a `Sourced`."""

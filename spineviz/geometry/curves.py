@@ -1,0 +1,122 @@
+"""Space curves with known arc length, and the tubes round them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.geometry.fields import Field, Points, Vector, as_points, polyline_tube
+from spineviz.geometry.meshes import Mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A polyline fine enough to stand for a smooth curve.
+
+    Attributes:
+        points_mm: (M, 3) vertices in order, M of at least 2, no two neighbours equal.
+    """
+
+    points_mm: Points
+
+    @cached_property
+    def arc_mm(self) -> NDArray[np.float64]:
+        """(M,) way from the start to each vertex."""
+        return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1))])
+
+    @property
+    def length_mm(self) -> float:
+        """The whole length."""
+        return float(self.arc_mm[-1])
+
+    def at(self, way_mm: ArrayLike) -> Points:
+        """(K, 3) positions at `way_mm` (K,) from the start, held to the ends."""
+        way = np.clip(np.atleast_1d(np.asarray(way_mm, float)), 0.0, self.length_mm)
+        return np.stack([np.interp(way, self.arc_mm, self.points_mm[:, i]) for i in range(3)], axis=1)
+
+    def tangents(self) -> Points:
+        """(M, 3) unit tangents at the vertices (central differences)."""
+        step = np.gradient(self.points_mm, self.arc_mm, axis=0)
+        return step / np.linalg.norm(step, axis=1, keepdims=True)
+
+    def part(self, start_mm: float, end_mm: float) -> Curve:
+        """The stretch between two ways from the start."""
+        inner = self.arc_mm[(self.arc_mm > start_mm) & (self.arc_mm < end_mm)]
+        return Curve(self.at(np.concatenate([[start_mm], inner, [end_mm]])))
+
+    def tube(self, radius_mm: float) -> Field:
+        """All points within `radius_mm` of the curve, round ends included."""
+        return polyline_tube(self.points_mm, radius_mm)
+
+
+def curve_through(points_mm: ArrayLike, spacing_mm: float = 1.0) -> Curve:
+    """A smooth curve through `points_mm` (K, 3), K of at least 2, with vertices about `spacing_mm` apart.
+
+    A natural cubic spline over chord length; through two points, the straight line.
+    """
+    knots = as_points(points_mm)
+    if len(knots) < 2:
+        raise ValueError(f"points_mm must have at least 2 points, got {len(knots)}")
+    chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
+    if (np.diff(chord) <= 0).any():
+        raise ValueError("points_mm must not repeat a point")
+    count = max(2, int(np.ceil(chord[-1] / spacing_mm)) + 1)
+    way = np.linspace(0.0, chord[-1], count)
+    if len(knots) == 2:
+        return Curve(knots[0] + (way / chord[-1])[:, None] * (knots[1] - knots[0]))
+    from scipy.interpolate import CubicSpline
+
+    return Curve(CubicSpline(chord, knots, bc_type="natural")(way))
+
+
+def transported_frames(curve: Curve, first_normal: Vector | None = None) -> NDArray[np.float64]:
+    """(M, 3, 3) frames along `curve` without twist: columns normal, binormal, tangent.
+
+    Double reflection (Wang et al. 2008, doi:10.1145/1330511.1330513).
+    """
+    tangent = curve.tangents()
+    if first_normal is None:
+        first_normal = np.eye(3)[int(np.argmin(np.abs(tangent[0])))]
+    normal = first_normal - (first_normal @ tangent[0]) * tangent[0]
+    normal /= np.linalg.norm(normal)
+    out = np.empty((len(tangent), 3, 3))
+    for i, here in enumerate(tangent):
+        if i:
+            step = curve.points_mm[i] - curve.points_mm[i - 1]
+            c1 = step @ step
+            reflected_n = normal - (2 / c1) * (step @ normal) * step
+            reflected_t = tangent[i - 1] - (2 / c1) * (step @ tangent[i - 1]) * step
+            second = here - reflected_t
+            c2 = second @ second
+            normal = reflected_n - (2 / c2) * (second @ reflected_n) * second if c2 > 1e-18 else reflected_n
+        out[i] = np.stack([normal, np.cross(here, normal), here], axis=1)
+    return out
+
+
+def tube_mesh(curve: Curve, radius_mm: ArrayLike, sides: int = 24) -> Mesh:
+    """A closed tube with flat ends round `curve`; `radius_mm` is one number or (M,) along it."""
+    radius = np.broadcast_to(np.asarray(radius_mm, float), len(curve.points_mm))
+    frames = transported_frames(curve)
+    angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    around = np.einsum("mij,sj->msi", frames[:, :, :2], ring) * radius[:, None, None]
+    points = (curve.points_mm[:, None, :] + around).reshape(-1, 3)
+    rings = len(curve.points_mm)
+    here = np.arange(sides)
+    after = (here + 1) % sides
+    sheets = []
+    for i in range(rings - 1):
+        a, b = i * sides + here, i * sides + after
+        c, d = a + sides, b + sides
+        sheets += [np.stack([a, b, d], 1), np.stack([a, d, c], 1)]
+    start, end = len(points), len(points) + 1
+    points = np.concatenate([points, curve.points_mm[:1], curve.points_mm[-1:]])
+    last = (rings - 1) * sides
+    sheets += [
+        np.stack([np.full(sides, start), after, here], 1),
+        np.stack([np.full(sides, end), last + here, last + after], 1),
+    ]
+    return Mesh(points, np.concatenate(sheets).astype(np.int64))

@@ -1,0 +1,212 @@
+"""Triangle surfaces of fields: made, measured, moved and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.geometry.fields import Field, Points, box_bounds
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.grids import Grid, sample
+
+if TYPE_CHECKING:
+    import pyvista
+
+MESH_FORMATS = (".stl", ".obj", ".ply", ".glb")
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle surface; outward normals follow the right hand.
+
+    Attributes:
+        points_mm: (N, 3) vertices.
+        triangles: (M, 3) indices into them.
+    """
+
+    points_mm: Points
+    triangles: NDArray[np.int64]
+
+    @cached_property
+    def volume_ml(self) -> float:
+        """The enclosed volume by the divergence theorem, mL; right only for a closed surface."""
+        if not len(self.triangles):
+            return 0.0
+        a, b, c = (self.points_mm[self.triangles[:, i]] - self.points_mm.mean(0) for i in range(3))
+        return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6000.0)
+
+    @cached_property
+    def area_mm2(self) -> float:
+        """The surface area, mm²."""
+        a, b, c = (self.points_mm[self.triangles[:, i]] for i in range(3))
+        return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
+
+    @cached_property
+    def normals(self) -> NDArray[np.float64]:
+        """(N, 3) area-weighted unit normals at the vertices."""
+        a, b, c = (self.points_mm[self.triangles[:, i]] for i in range(3))
+        face = np.cross(b - a, c - a)
+        out = np.zeros_like(self.points_mm)
+        for corner in range(3):
+            np.add.at(out, self.triangles[:, corner], face)
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+    @property
+    def bounds_mm(self) -> NDArray[np.float64]:
+        """(2, 3) low and high corner."""
+        return box_bounds(self.points_mm.min(0), self.points_mm.max(0))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every edge is shared by exactly two triangles that run it in opposite ways (manifold too)."""
+        edges = np.concatenate([self.triangles[:, [0, 1]], self.triangles[:, [1, 2]], self.triangles[:, [2, 0]]])
+        span = len(self.points_mm)
+        forward = edges[:, 0] * span + edges[:, 1]
+        if len(np.unique(forward)) != len(forward):
+            return False
+        return bool(np.isin(edges[:, 1] * span + edges[:, 0], forward).all())
+
+    @property
+    def pieces(self) -> int:
+        """How many connected pieces the surface has."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        used = np.unique(self.triangles)
+        a, b = self.triangles[:, [0, 1, 2]].ravel(), self.triangles[:, [1, 2, 0]].ravel()
+        n = len(self.points_mm)
+        _, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
+        return len(np.unique(label[used]))
+
+    def moved(self, outer_from_inner: Frame) -> Mesh:
+        """The surface carried outward by a rigid frame."""
+        return Mesh(outer_from_inner.points(self.points_mm), self.triangles)
+
+    def with_points(self, points_mm: Points) -> Mesh:
+        """The same triangles over other vertex positions (N, 3)."""
+        return Mesh(points_mm, self.triangles)
+
+    def polydata(self) -> pyvista.PolyData:
+        """The surface for VTK."""
+        import pyvista as pv
+
+        faces = np.column_stack([np.full(len(self.triangles), 3), self.triangles]).ravel()
+        return pv.PolyData(self.points_mm, faces)
+
+
+def from_polydata(data: pyvista.PolyData) -> Mesh:
+    """A VTK triangle surface as a Mesh."""
+    triangles = np.asarray(data.triangulate().faces, np.int64).reshape(-1, 4)[:, 1:]
+    return Mesh(np.asarray(data.points, np.float64), triangles)
+
+
+def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
+    """The surface where `grid` passes `level`, lower values inside (flying edges; Schroeder 2015,
+    doi:10.1109/LDAV.2015.7348069)."""
+    import pyvista as pv
+
+    image = pv.ImageData(dimensions=grid.values.shape, spacing=(grid.spacing_mm,) * 3, origin=grid.origin_mm)
+    image.point_data["d"] = grid.values.ravel(order="F")
+    surface = image.contour([level], scalars="d", method="flying_edges", compute_normals=False, compute_scalars=False)
+    if surface.n_points == 0:
+        return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
+    # nodes that lie on the level exactly leave triangles without area, which clean() merges away
+    mesh = from_polydata(surface.clean(tolerance=1e-7, absolute=False))
+    a, b, c = mesh.triangles.T
+    mesh = Mesh(mesh.points_mm, mesh.triangles[(a != b) & (b != c) & (c != a)])
+    return mesh if mesh.volume_ml >= 0 else Mesh(mesh.points_mm, mesh.triangles[:, ::-1])
+
+
+def mesh_field(field: Field, spacing_mm: float, bounds_mm: NDArray[np.float64] | None = None) -> Mesh:
+    """The closed surface of `field` on a grid of `spacing_mm`; its volume is right to second order in it."""
+    grid = sample(field, spacing_mm, margin_mm=2.0 * spacing_mm, bounds_mm=bounds_mm)
+    grid.values[np.abs(grid.values) < 1e-4 * spacing_mm] = 1e-4 * spacing_mm  # keep nodes off the surface
+    return mesh_grid(grid)
+
+
+def simplified(mesh: Mesh, triangles: int) -> Mesh:
+    """About `triangles` triangles that keep the volume (quadric decimation); the mesh itself if it has fewer."""
+    if len(mesh.triangles) <= triangles:
+        return mesh
+    data = mesh.polydata().decimate(1.0 - triangles / len(mesh.triangles), volume_preservation=True)
+    return from_polydata(data)
+
+
+def joined(*meshes: Mesh) -> Mesh:
+    """Several surfaces in one."""
+    starts = np.cumsum([0, *[len(m.points_mm) for m in meshes]])
+    return Mesh(
+        np.concatenate([m.points_mm for m in meshes]),
+        np.concatenate([m.triangles + s for m, s in zip(meshes, starts, strict=False)]),
+    )
+
+
+def write_mesh(meshes: dict[str, Mesh], path: Path) -> None:
+    """Write named surfaces (mm) as STL, OBJ, PLY or GLB, by the ending of `path`.
+
+    STL, OBJ and PLY hold them as one; GLB as one node each, in metres with y up as glTF asks.
+    Raises ValueError, naming the ending, for another one.
+    """
+    ending = path.suffix.lower()
+    if ending not in MESH_FORMATS:
+        raise ValueError(f"{path.name}: the ending must be one of {', '.join(MESH_FORMATS)}, got {ending or 'none'}")
+    if ending == ".glb":
+        _write_glb(meshes, path)
+        return
+    data = joined(*meshes.values()).polydata()
+    if ending == ".obj":
+        lines = [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in data.points]
+        start = 1
+        for name, mesh in meshes.items():
+            lines.append(f"o {name}")
+            lines += [f"f {a} {b} {c}" for a, b, c in mesh.triangles + start]
+            start += len(mesh.points_mm)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        data.save(path, binary=True)
+
+
+def _write_glb(meshes: dict[str, Mesh], path: Path) -> None:
+    import json
+    import struct
+
+    blob, views, accessors, gltf_meshes, nodes = b"", [], [], [], []
+    for name, mesh in meshes.items():
+        x, y, z = mesh.points_mm.T / 1000.0
+        positions = np.column_stack([x, z, -y]).astype("<f4")
+        normal = mesh.normals
+        normals = np.column_stack([normal[:, 0], normal[:, 2], -normal[:, 1]]).astype("<f4")
+        indices = mesh.triangles.astype("<u4").ravel()
+        for data, target in ((positions, 34962), (normals, 34962), (indices, 34963)):
+            views.append({"buffer": 0, "byteOffset": len(blob), "byteLength": data.nbytes, "target": target})
+            blob += data.tobytes()
+        first = len(accessors)
+        accessors += [
+            {"bufferView": first, "componentType": 5126, "count": len(positions), "type": "VEC3",
+             "min": positions.min(0).tolist(), "max": positions.max(0).tolist()},
+            {"bufferView": first + 1, "componentType": 5126, "count": len(normals), "type": "VEC3"},
+            {"bufferView": first + 2, "componentType": 5125, "count": len(indices), "type": "SCALAR"},
+        ]  # fmt: skip
+        gltf_meshes.append(
+            {
+                "name": name,
+                "primitives": [{"attributes": {"POSITION": first, "NORMAL": first + 1}, "indices": first + 2}],
+            }
+        )
+        nodes.append({"name": name, "mesh": len(nodes)})
+    document = {
+        "asset": {"version": "2.0", "generator": "spineviz"},
+        "scene": 0, "scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, "meshes": gltf_meshes,
+        "buffers": [{"byteLength": len(blob)}], "bufferViews": views, "accessors": accessors,
+    }  # fmt: skip
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    blob += b"\0" * (-len(blob) % 4)
+    header = struct.pack("<III", 0x46546C67, 2, 12 + 8 + len(text) + 8 + len(blob))
+    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(blob), 0x004E4942) + blob
+    path.write_bytes(header + chunks)
