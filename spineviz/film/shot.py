@@ -1,0 +1,236 @@
+"""What is on screen at a moment, as plain data: scenes make it, tests and workers read it without drawing.
+
+A scene answers `shot_at(time_s) -> Shot`; the film draws it. All that a Shot holds is in millimetres, words and
+shares; pixels, panels and fades between layouts are the film's business. The layouts (look.md; 16:9):
+
+    "stage+insets"   stage large on the left, right column: fluoroscopy[0] above, section below. With one inset only,
+                     that one takes the whole column.
+    "two-plane"      fluoroscopy[0] (AP) and fluoroscopy[1] (lateral) equal and large, section and stage small on the right.
+    "table"          the stage over the whole width (the room); fluoroscopy[0], if any, floats at the top right.
+    "before-after"   `stage` and `after` equal, side by side, each with its own header and moment.
+    "stage"          the stage alone over the whole width.
+    "card"           `card` alone; no views but the picture that the card names.
+
+Under each but the title card lies the bar: step dots, caption, gauges. Top left stand title and the muted line
+"vertebroplasty · L1 · seen from behind". `focus` names the view that matters: its panel grows and the others dim; "" is
+balance. A change of layout or focus is eased by the film, over `TRANSITION_S`, whenever `shot_at` returns another one:
+the scene says only what holds from that moment on.
+
+Fading is the scene's: `shown` of a label or mark is 0 to 1, taken from a beat with `appear()`. List a step's labels from its
+beginning with shown=0, so that the places are settled before the first appears and nothing jumps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from spineviz.views.camera import Camera
+    from spineviz.views.fluoroscopy import Projection
+    from spineviz.views.stage import StageLook
+
+Layout = Literal["stage+insets", "two-plane", "table", "before-after", "stage", "card"]
+Side = Literal["left", "right", ""]
+Point = tuple[float, float, float]
+
+TRANSITION_S = 0.6
+"""How long the film takes to ease from one layout or focus to the next, seconds."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words with a colour chip and a line to a point of the stage.
+
+    Attributes:
+        text: a word or two; one line.
+        role: the chip's colour, a name of the theme ("bone", "cement", "steel").
+        anchor_mm: where the line ends now, world frame, on the visible surface.
+        side: the column where it should stand, "left" or "right" on screen; "" lets the film choose.
+        importance: when there is no room, the label with the least is left out.
+        shown: 0 to 1, its opacity.
+        place_mm: the anchor for which its place is chosen, where the anchor moves (a needle tip: where it comes to
+            rest); None is `anchor_mm`.
+    """
+
+    text: str
+    role: str
+    anchor_mm: Point
+    side: Side = ""
+    importance: float = 1.0
+    shown: float = 1.0
+    place_mm: Point | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A sign drawn over one view, at points of the world.
+
+    Attributes:
+        kind: "tick" (safe), "danger" (stop sign), "ring" (circle of `radius_mm` round the first point), "line" (through the
+            points, drawn up to `shown` of its length), "area" (hatched polygon), "arrow" (from the first point to
+            the last), "dot" (filled circle), "text", "measure" (a line between two points with end bars and `text`
+            beside its middle).
+        view: "stage", "section", or the name of a projection, "ap", "lateral".
+        points_mm: in the world frame.
+        text: words beside it, if any; every kind may have them.
+        role: its colour, "safe", "danger", "text" or a structure's.
+        radius_mm: of a ring; 0 is 14 screen pixels of 1080.
+        shown: 0 to 1.
+        dashed: of a line, ring or measure.
+        side: where the words stand, left or right of the points; "" lets the film choose.
+    """
+
+    kind: Literal["tick", "danger", "ring", "line", "area", "arrow", "dot", "text", "measure"]
+    view: str
+    points_mm: tuple[Point, ...]
+    text: str = ""
+    role: str = "text"
+    radius_mm: float = 0.0
+    shown: float = 1.0
+    dashed: bool = False
+    side: Side = ""
+
+
+@dataclass(frozen=True)
+class StageShot:
+    """The 3-D view.
+
+    Attributes:
+        camera, look: as spineviz.views.stage takes them.
+        place_camera: the camera for which labels are placed, where the camera moves: that of the move's end; None is `camera`.
+        moment: (step, share) whose structures are shown, where it is not the film's own moment ("before" of before-after).
+        header: the panel's words in "before-after" and "two-plane" ("standing, before"); elsewhere not shown.
+    """
+
+    camera: Camera
+    look: StageLook
+    place_camera: Camera | None = None
+    moment: tuple[str, float] | None = None
+    header: str = ""
+
+
+@dataclass(frozen=True)
+class FluoroShot:
+    """A simulated radiograph.
+
+    Attributes:
+        projection: as spineviz.views.fluoroscopy takes it; its name ("ap", "lateral") is what marks refer to.
+        header: muted words at the right of the panel's header ("AP, seen from behind").
+        title: bold words at its left.
+        live: False holds the noise still (a stored picture).
+        moment: as in StageShot.
+    """
+
+    projection: Projection
+    header: str = ""
+    title: str = "Fluoroscopy"
+    live: bool = True
+    moment: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class SectionShot:
+    """A drawn plane.
+
+    Attributes:
+        plane: a key of the plan's planes: "axial", "sagittal", "needle-right", "needle-left".
+        half_width_mm: half of what the panel's shorter side shows, mm.
+        header: muted words at the right of the panel's header ("axial, through the needles").
+        title: bold words at its left.
+        moment: as in StageShot.
+    """
+
+    plane: str
+    half_width_mm: float = 45.0
+    header: str = ""
+    title: str = "Section"
+    moment: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class CardRow:
+    """One line of a card's table: a muted name, the value, and a muted note after it; `shown` 0 to 1."""
+
+    name: str
+    value: str
+    note: str = ""
+    shown: float = 1.0
+
+
+@dataclass(frozen=True)
+class CardColumn:
+    """A titled block of rows; one for each of the card's columns."""
+
+    title: str
+    rows: tuple[CardRow, ...] = ()
+    shown: float = 1.0
+
+
+@dataclass(frozen=True)
+class CardShot:
+    """A card.
+
+    Attributes:
+        kind: "title" (the procedure's name large, lines under it), "case" (columns on the left, a picture on the right),
+            "outcome" (columns side by side as a table, foot notes with the sources).
+        heading: the largest words.
+        lines: under the heading, one a line (title: level and pathology, "animation of a constructed case").
+        columns: the table's blocks.
+        notes: small muted lines at the foot (sources, "for education, not for clinical use").
+        picture: a radiograph or section shown on a case card, or None. The card says "simulated" on it.
+        backdrop: a stage shown dimmed behind a title card, or None.
+    """
+
+    kind: Literal["title", "case", "outcome"]
+    heading: str = ""
+    lines: tuple[str, ...] = ()
+    columns: tuple[CardColumn, ...] = ()
+    notes: tuple[str, ...] = ()
+    picture: FluoroShot | SectionShot | None = None
+    backdrop: StageShot | None = None
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Everything on screen at one moment.
+
+    Attributes:
+        layout: which views there are and where; see the module's docstring.
+        title: the step's title, at most about 45 signs.
+        seen_from: the end of the muted line under it ("seen from behind").
+        stage, after, fluoroscopy, section, card: the views that the layout asks for.
+        focus: "stage", "fluoroscopy", "section", or in "two-plane" also "ap", "lateral"; "" for balance.
+        labels: of the stage.
+        marks: over any view.
+        gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge", "anterior_height".
+        caption: at most two lines of at most 42 signs, the line break as "\\n" or left to the film.
+        caption_shown: 0 to 1.
+    """
+
+    layout: Layout
+    title: str = ""
+    seen_from: str = ""
+    stage: StageShot | None = None
+    after: StageShot | None = None
+    fluoroscopy: tuple[FluoroShot, ...] = ()
+    section: SectionShot | None = None
+    card: CardShot | None = None
+    focus: str = ""
+    labels: tuple[Label, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    gauges: tuple[str, ...] = ()
+    caption: str = ""
+    caption_shown: float = field(default=1.0)
+
+
+def smooth(share: float) -> float:
+    """`share` clipped to 0..1 with rest at both ends (smoothstep)."""
+    x = min(1.0, max(0.0, share))
+    return x * x * (3.0 - 2.0 * x)
+
+
+def appear(time_s: float, from_s: float, fade_s: float = 0.4, until_s: float | None = None) -> float:
+    """How much is shown at `time_s` of what fades in at `from_s` within `fade_s` and, if given, is gone by `until_s`."""
+    rise = smooth((time_s - from_s) / fade_s)
+    return rise if until_s is None else min(rise, smooth((until_s - time_s) / fade_s))
