@@ -5,7 +5,7 @@ shares; pixels, panels and fades between layouts are the film's business. The la
 
     "stage+insets"   stage large on the left, right column: fluoroscopy[0] above, section below. With one inset only,
                      that one takes the whole column.
-    "two-plane"      fluoroscopy[0] (AP) and fluoroscopy[1] (lateral) equal and large, section and stage small on the right.
+    "two-plane"      fluoroscopy[0] (AP) and fluoroscopy[1] (lateral) equal and large, section and stage small, right.
     "table"          the stage over the whole width (the room); fluoroscopy[0], if any, floats at the top right.
     "before-after"   `stage` and `after` equal, side by side, each with its own header and moment.
     "stage"          the stage alone over the whole width.
@@ -16,8 +16,8 @@ Under each but the title card lies the bar: step dots, caption, gauges. Top left
 balance. A change of layout or focus is eased by the film, over `TRANSITION_S`, whenever `shot_at` returns another one:
 the scene says only what holds from that moment on.
 
-Fading is the scene's: `shown` of a label or mark is 0 to 1, taken from a beat with `appear()`. List a step's labels from its
-beginning with shown=0, so that the places are settled before the first appears and nothing jumps.
+Fading is the scene's: `shown` of a label or mark is 0 to 1, taken from a beat with `appear()`. List a step's labels from
+its beginning with shown=0, so that the places are settled before the first appears and nothing jumps.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Mark:
     """A sign drawn over one view, at points of the world.
 
     Attributes:
-        kind: "tick" (safe), "danger" (stop sign), "ring" (circle of `radius_mm` round the first point), "line" (through the
-            points, drawn up to `shown` of its length), "area" (hatched polygon), "arrow" (from the first point to
+        kind: "tick" (safe), "danger" (stop sign), "ring" (circle of `radius_mm` round the first point), "line" (through
+            the points, drawn up to `shown` of its length), "area" (hatched polygon), "arrow" (from the first point to
             the last), "dot" (filled circle), "text", "measure" (a line between two points with end bars and `text`
             beside its middle).
         view: "stage", "section", or the name of a projection, "ap", "lateral".
@@ -98,8 +98,8 @@ class StageShot:
 
     Attributes:
         camera, look: as spineviz.views.stage takes them.
-        place_camera: the camera for which labels are placed, where the camera moves: that of the move's end; None is `camera`.
-        moment: (step, share) whose structures are shown, where it is not the film's own moment ("before" of before-after).
+        place_camera: the camera for which labels are placed, where it moves: that of the move's end; None is `camera`.
+        moment: (step, share) whose structures are shown, where it is not the film's own ("before" of before-after).
         header: the panel's words in "before-after" and "two-plane" ("standing, before"); elsewhere not shown.
     """
 
@@ -172,8 +172,8 @@ class CardShot:
     """A card.
 
     Attributes:
-        kind: "title" (the procedure's name large, lines under it), "case" (columns on the left, a picture on the right),
-            "outcome" (columns side by side as a table, foot notes with the sources).
+        kind: "title" (the procedure's name large, lines under it), "case" (columns on the left, a picture on the
+            right), "outcome" (columns side by side as a table, foot notes with the sources).
         heading: the largest words.
         lines: under the heading, one a line (title: level and pathology, "animation of a constructed case").
         columns: the table's blocks.
@@ -203,7 +203,8 @@ class Shot:
         focus: "stage", "fluoroscopy", "section", or in "two-plane" also "ap", "lateral"; "" for balance.
         labels: of the stage.
         marks: over any view.
-        gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge", "anterior_height".
+        gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge",
+            "anterior_height".
         caption: at most two lines of at most 42 signs, the line break as "\\n" or left to the film.
         caption_shown: 0 to 1.
     """
@@ -231,6 +232,6 @@ def smooth(share: float) -> float:
 
 
 def appear(time_s: float, from_s: float, fade_s: float = 0.4, until_s: float | None = None) -> float:
-    """How much is shown at `time_s` of what fades in at `from_s` within `fade_s` and, if given, is gone by `until_s`."""
+    """How much is shown at `time_s` of what fades in at `from_s` within `fade_s` and, if given, is out by `until_s`."""
     rise = smooth((time_s - from_s) / fade_s)
     return rise if until_s is None else min(rise, smooth((until_s - time_s) / fade_s))
