@@ -1,0 +1,669 @@
+"""A simulated radiograph: Beer-Lambert along the rays of a cone beam, from the attenuation of each structure.
+
+Where structures overlap, the one of higher rank takes the other's place: each adds, over its own extent, the
+difference between its own coefficient and that of what lies under it. The line integral of every structure is
+therefore an image of its own, kept by (key, pose, what lies under it), and a frame costs only what has moved.
+
+Live fluoroscopy: dense is dark. Attenuation comes from `spineviz.anatomy.materials`; beam, detector and display from
+assets/anatomy/beam.csv.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Field, Points, as_points, as_vector
+from spineviz.geometry.frames import Frame, rotation_about
+from spineviz.views.marks import (
+    Colour,
+    Grey,
+    burn_edges,
+    burn_text,
+    edge_letters,
+    rounded_mask,
+    seen_from,
+)
+
+Image = NDArray[np.float32]
+"""(rows, columns) line integral of attenuation, without unit, or the like."""
+Absorption = Callable[[str], float]
+"""Material -> linear attenuation, 1/mm."""
+
+PROJECTIONS = ("ap", "lateral", "oblique")
+_AXES = {
+    # columns: right on screen, up on screen, towards the eye
+    "ap": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+    "lateral": np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+}
+_BLOCK = 6
+"""Voxels a side of the blocks in which the surface is looked for and in which the ground under a structure is taken."""
+_SOFT_STEP_MM = 4.0
+_SOFT_LATTICE_MM = 3.0
+_NEVER_SETS_BRIGHTNESS = RANKS["cement"]
+_KEPT = 96
+
+
+@cache
+def beam(name: str) -> float:
+    """One number of assets/anatomy/beam.csv; KeyError for a name that it has not."""
+    from spineviz.data.assets import asset
+    from spineviz.data.tables import sourced_table
+
+    return float(sourced_table(asset("anatomy", "beam.csv"))[name].value)
+
+
+@cache
+def absorption_per_mm(material: str) -> float:
+    """The linear attenuation of `material` at the beam's energy, 1/mm; KeyError for an unknown one."""
+    from spineviz.anatomy.materials import attenuation
+
+    return attenuation(material, beam("beam_kev")).value / 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where source and detector stand.
+
+    Attributes:
+        name: "ap", "lateral" or "oblique".
+        world_from_view: x is right and y up on screen, z points to the detector and the eye; its origin, the isocentre,
+            is the picture's centre.
+        field_of_view_mm: what the picture's shorter side shows at the isocentre.
+        source_to_isocentre_mm, source_to_detector_mm: along the central ray.
+    """
+
+    name: str
+    world_from_view: Frame
+    field_of_view_mm: float
+    source_to_isocentre_mm: float
+    source_to_detector_mm: float
+
+    @property
+    def source_mm(self) -> NDArray[np.float64]:
+        """(3,) the focal spot, world frame."""
+        return self.world_from_view.point([0.0, 0.0, -self.source_to_isocentre_mm])
+
+    @property
+    def world_from_detector(self) -> Frame:
+        """The detector's plane: the same axes, its origin where the central ray meets it."""
+        away = self.source_to_detector_mm - self.source_to_isocentre_mm
+        return Frame(self.world_from_view.rotation, self.world_from_view.point([0.0, 0.0, away]))
+
+    @property
+    def magnification(self) -> float:
+        """How much larger than life a thing at the isocentre is on the detector."""
+        return self.source_to_detector_mm / self.source_to_isocentre_mm
+
+    @cached_property
+    def key(self) -> str:
+        """The same for projections that give the same picture."""
+        numbers = [
+            *self.world_from_view.matrix[:3].ravel(),
+            self.field_of_view_mm,
+            self.source_to_isocentre_mm,
+            self.source_to_detector_mm,
+        ]
+        return self.name + ":" + ",".join(f"{v:.4f}" for v in numbers)
+
+    def flat(self, points_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the rays through `points_mm` (N, 3) cross the isocentre's plane, (N, 2) mm right and up of the centre,
+        and how far along the central ray the points lie from the source, (N,) mm."""
+        local = (as_points(points_mm) - self.world_from_view.origin_mm) @ self.world_from_view.rotation
+        depth = local[:, 2] + self.source_to_isocentre_mm
+        return local[:, :2] * (self.source_to_isocentre_mm / depth)[:, None], depth
+
+
+def projection(
+    name: str,
+    centre_mm: ArrayLike = (0.0, 0.0, 0.0),
+    field_of_view_mm: float = 150.0,
+    turn_deg: float | None = None,
+    tilt_deg: float = 0.0,
+) -> Projection:
+    """A C-arm's projection.
+
+    Args:
+        name: "ap" (patient prone, seen from behind: left on screen left), "lateral" (head up, front on screen left) or
+            "oblique" (from behind, the detector turned to one side).
+        centre_mm: (3,) the isocentre, world frame.
+        field_of_view_mm: what the picture's shorter side shows there.
+        turn_deg: of the detector about the patient's long axis, towards the patient's right (in a lateral, towards
+            the back); by default 0, for "oblique" the table's.
+        tilt_deg: of the detector towards the head.
+
+    Raises:
+        ValueError: for another name, or a field of view of 0 or less.
+    """
+    if name not in PROJECTIONS:
+        raise ValueError(f"projection name {name!r}; there is {', '.join(PROJECTIONS)}")
+    if not field_of_view_mm > 0:
+        raise ValueError(f"field_of_view_mm must be more than 0, got {field_of_view_mm}")
+    turn = turn_deg if turn_deg is not None else (beam("oblique_turn_deg") if name == "oblique" else 0.0)
+    axes = Frame(_AXES["lateral" if name == "lateral" else "ap"], np.zeros(3))
+    turned = rotation_about([0.0, 0.0, 1.0], turn) @ axes
+    tilted = turned @ rotation_about([1.0, 0.0, 0.0], -tilt_deg)
+    return Projection(
+        name,
+        Frame(tilted.rotation, as_vector(centre_mm, "centre_mm")),
+        float(field_of_view_mm),
+        beam("source_to_isocentre_mm"),
+        beam("source_to_detector_mm"),
+    )
+
+
+# --- what a structure is made of, as weighted points ---
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """A structure as small cubes in its local frame.
+
+    Attributes:
+        points_mm: (N, 3) centres.
+        volume_mm3: (N,) how much of each cube the structure takes.
+        weight_mm2: (N,) that volume times its own attenuation.
+        block: (N,) the block in which each cube lies.
+        block_points_mm: (B, 3) where what lies under a block is asked for.
+    """
+
+    points_mm: NDArray[np.float32]
+    volume_mm3: NDArray[np.float32]
+    weight_mm2: NDArray[np.float32]
+    block: NDArray[np.int32]
+    block_points_mm: NDArray[np.float64]
+
+
+def _occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
+    return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
+
+
+def _local(structure: Structure, shape: Field) -> Callable[[Points], NDArray[np.float64]]:
+    """`shape`, given in the world, asked in the structure's own frame."""
+    pose = structure.world_from_local
+    return lambda p: shape.distance(p @ pose.rotation.T + pose.origin_mm)
+
+
+def _local_bounds(structure: Structure) -> NDArray[np.float64]:
+    low, high = structure.field.bounds_mm
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    carried = structure.world_from_local.inverse().points(corners)
+    return np.array([carried.min(0), carried.max(0)])
+
+
+def voxels(structure: Structure, spacing_mm: float, absorption: Absorption, mottle: float = 0.0) -> Voxels:
+    """`structure` as cubes of `spacing_mm`, antialiased at its surfaces, evaluated in full only near them.
+
+    `mottle` varies the density of the core by that share of itself, as struts and marrow do.
+    """
+    shape = _local(structure, structure.field)
+    core = _local(structure, structure.core) if structure.core is not None else None
+    low, high = _local_bounds(structure)
+    side = _BLOCK * spacing_mm
+    # the lattice is tied to the local origin, so that a structure that grows keeps its cubes
+    first = np.floor((low - spacing_mm) / side).astype(int)
+    count = np.ceil((high + spacing_mm) / side).astype(int) - first
+    axes = [(first[i] + np.arange(count[i]) + 0.5) * side for i in range(3)]
+    centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    # half the diagonal of a block, and half as much again for fields that are not exact
+    reach = np.sqrt(3.0) / 2 * side * (1.0 if structure.field.exact else 1.5) + spacing_mm
+    at_centre = shape(centres)
+    centres = centres[at_centre < reach]
+    if not len(centres):
+        empty = np.zeros((0,), np.float32)
+        return Voxels(np.zeros((0, 3), np.float32), empty, empty, np.zeros(0, np.int32), np.zeros((0, 3)))
+    own = absorption(structure.material)
+    offsets = (np.arange(_BLOCK) - (_BLOCK - 1) / 2) * spacing_mm
+    cell = np.stack(np.meshgrid(offsets, offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 3)
+    share = np.ones((len(centres), len(cell)), np.float32)
+    edge = np.flatnonzero(at_centre[at_centre < reach] > -reach)
+    for chunk in np.array_split(edge, max(1, len(edge) // 1500 + 1)):
+        if len(chunk):
+            p = (centres[chunk, None, :] + cell).reshape(-1, 3)
+            share[chunk] = _occupancy(shape(p), spacing_mm).reshape(len(chunk), -1)
+    coefficient = np.full(share.shape, own, np.float32)
+    if core is not None and structure.core_material is not None:
+        inner = absorption(structure.core_material)
+        core_centre = core(centres)
+        inside = np.zeros(share.shape, np.float32)
+        inside[core_centre <= -reach] = 1.0
+        rim = np.flatnonzero(np.abs(core_centre) < reach)
+        for chunk in np.array_split(rim, max(1, len(rim) // 1500 + 1)):
+            if len(chunk):
+                p = (centres[chunk, None, :] + cell).reshape(-1, 3)
+                inside[chunk] = _occupancy(core(p), spacing_mm).reshape(len(chunk), -1)
+        inside = np.minimum(inside, share)
+        marrow: NDArray | float = inner
+        if mottle:
+            points = (centres[:, None, :] + cell).astype(np.float32)
+            marrow = inner * (1.0 + mottle * _mottle(points.reshape(-1, 3)).reshape(share.shape))
+        # the weight is own * shell + marrow * core; kept as a coefficient so that one multiplication remains
+        coefficient = (own + (marrow - own) * inside / np.maximum(share, 1e-6)).astype(np.float32)
+    used = share > 0.0
+    block = np.repeat(np.arange(len(centres), dtype=np.int32), len(cell)).reshape(share.shape)[used]
+    places = (centres[:, None, :] + cell)[used].astype(np.float32)
+    volume = share[used] * np.float32(spacing_mm**3)
+    total = np.maximum(np.bincount(block, volume, len(centres)), 1e-12)
+    middle = np.stack([np.bincount(block, volume * places[:, i], len(centres)) / total for i in range(3)], axis=1)
+    return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, middle)
+
+
+@lru_cache(maxsize=1)
+def _mottle_tile() -> NDArray[np.float32]:
+    """A periodic pattern (48, 48, 48) of mean 0 and deviation 1, one value a millimetre, drawn out along z."""
+    rng = np.random.default_rng(20)
+    n = 48
+    k = np.fft.fftfreq(n)
+    radius = np.sqrt(k[:, None, None] ** 2 + k[None, :, None] ** 2 + (2.2 * k[None, None, :]) ** 2)
+    band = np.exp(-(((radius - 0.28) / 0.12) ** 2))
+    tile = np.fft.ifftn(np.fft.fftn(rng.standard_normal((n, n, n))) * band).real
+    return ((tile - tile.mean()) / tile.std()).astype(np.float32)
+
+
+def _mottle(points_mm: NDArray[np.float32]) -> NDArray[np.float32]:
+    tile = _mottle_tile()
+    index = np.floor(points_mm).astype(np.int32) % len(tile)
+    return tile[index[:, 0], index[:, 1], index[:, 2]]
+
+
+# --- images of line integrals ---
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Where an image is sampled on the isocentre's plane: `columns` by `rows`, centred, row 0 at the top."""
+
+    rows: int
+    columns: int
+    spacing_mm: float
+
+    @property
+    def right_mm(self) -> NDArray[np.floating]:
+        """(columns,) positions from left to right."""
+        return (np.arange(self.columns) - (self.columns - 1) / 2) * self.spacing_mm
+
+    @property
+    def up_mm(self) -> NDArray[np.floating]:
+        """(rows,) positions from top to bottom, so falling."""
+        return ((self.rows - 1) / 2 - np.arange(self.rows)) * self.spacing_mm
+
+
+def _lattice_over(size_px: tuple[int, int], mm_per_px: float, spacing_mm: float) -> Lattice:
+    """A lattice of about `spacing_mm` (never finer than the pixels) that reaches two cells past the picture."""
+    if spacing_mm <= mm_per_px:
+        return Lattice(size_px[1], size_px[0], mm_per_px)
+    columns, rows = (int(np.ceil(n * mm_per_px / spacing_mm)) + 5 for n in size_px)
+    return Lattice(rows, columns, spacing_mm)
+
+
+def _spline_weights(targets: NDArray[np.floating], first: float, step: float, count: int) -> NDArray[np.float32]:
+    """(targets, count) Catmull-Rom weights that carry values at first + i*step to `targets`."""
+    place = (targets - first) / step
+    base = np.floor(place).astype(int)
+    t = place - base
+    parts = (
+        -0.5 * t + t**2 - 0.5 * t**3,
+        1.0 - 2.5 * t**2 + 1.5 * t**3,
+        0.5 * t + 2.0 * t**2 - 1.5 * t**3,
+        -0.5 * t**2 + 0.5 * t**3,
+    )
+    out = np.zeros((len(targets), count), np.float32)
+    for shift, part in zip((-1, 0, 1, 2), parts, strict=True):
+        np.add.at(out, (np.arange(len(targets)), np.clip(base + shift, 0, count - 1)), part.astype(np.float32))
+    return out
+
+
+def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: NDArray) -> NDArray[np.float32]:
+    """The line integrals of small bodies: (rows, columns).
+
+    Each point (N, 3) mm, world frame, carries a volume times a coefficient, mm^2; it is spread over 3 by 3 cells by a
+    quadratic spline, which keeps its whole weight.
+    """
+    rows, columns, step = lattice.rows, lattice.columns, lattice.spacing_mm
+    view = seen.world_from_view
+    local = (points_mm - view.origin_mm.astype(np.float32)) @ view.rotation.astype(np.float32)
+    far = np.float32(seen.source_to_isocentre_mm)
+    scale = far / (local[:, 2] + far)
+    u, v = local[:, 0] * scale, local[:, 1] * scale
+    # a cell's bundle of rays has the section step^2/scale^2 here, and slanted rays run longer in it by 1/cosine
+    amount = weight_mm2 * scale**2 * np.sqrt(1.0 + (u * u + v * v) / far**2) / np.float32(step**2)
+    x = u / np.float32(step) + np.float32((columns - 1) / 2)
+    y = np.float32((rows - 1) / 2) - v / np.float32(step)
+    i, j = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
+    kept = (i >= 0) & (i < columns) & (j >= 0) & (j < rows)
+    if not kept.all():
+        x, y, i, j, amount = x[kept], y[kept], i[kept], j[kept], amount[kept]
+    a, b = x - i, y - j
+    across = (0.5 * (0.5 - a) ** 2, 0.75 - a * a, 0.5 * (0.5 + a) ** 2)
+    down = (0.5 * (0.5 - b) ** 2, 0.75 - b * b, 0.5 * (0.5 + b) ** 2)
+    wide = columns + 2
+    out = np.zeros((rows + 2) * wide)
+    cell = (j + 1) * wide + i + 1
+    for dy in (-1, 0, 1):
+        line = amount * down[dy + 1]
+        for dx in (-1, 0, 1):
+            out += np.bincount(cell + (dy * wide + dx), line * across[dx + 1], len(out))
+    return out.reshape(rows + 2, wide)[1:-1, 1:-1].astype(np.float32)
+
+
+def _order(structure: Structure) -> tuple[int, str]:
+    """Who wins: the higher rank, and among equals the later name."""
+    return structure.rank, structure.name
+
+
+def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    return bool((a[0] <= b[1]).all() and (b[0] <= a[1]).all())
+
+
+def _laid_over(
+    ground: NDArray[np.float64], structure: Structure, points_mm: Points, edge_mm: float, absorption: Absorption
+) -> None:
+    """Lay `structure` over the coefficients `ground` (N,) at `points_mm` (N, 3), in place."""
+    low, high = structure.field.bounds_mm
+    near = np.flatnonzero(((points_mm >= low - edge_mm) & (points_mm <= high + edge_mm)).all(axis=1))
+    if not len(near):
+        return
+    there = points_mm[near]
+    share = _occupancy(structure.field.distance(there), edge_mm)
+    own: NDArray | float = absorption(structure.material)
+    if structure.core is not None and structure.core_material is not None:
+        inside = _occupancy(structure.core.distance(there), edge_mm)
+        own = own + (absorption(structure.core_material) - own) * inside
+    ground[near] += share * (own - ground[near])
+
+
+def absorption_at(
+    structures: Sequence[Structure], points_mm: Points, edge_mm: float, absorption: Absorption
+) -> NDArray[np.float64]:
+    """The coefficient (N,) 1/mm at `points_mm` (N, 3): air, and over it each structure by rank, with surfaces softened
+    over `edge_mm`."""
+    ground = np.full(len(points_mm), absorption("air"))
+    for structure in sorted(structures, key=_order):
+        _laid_over(ground, structure, points_mm, edge_mm, absorption)
+    return ground
+
+
+def _pose_key(structure: Structure) -> str:
+    return structure.key + "@" + ",".join(f"{v:.3f}" for v in structure.world_from_local.matrix[:3].ravel())
+
+
+# --- the picture ---
+
+_shared_voxels: OrderedDict[tuple, Voxels] = OrderedDict()
+"""The cubes of structures by (key, spacing, ...): two views of one patient need them once."""
+
+
+@dataclass(eq=False)
+class Fluoroscope:
+    """A C-arm with its monitor: pictures of structures through one projection.
+
+    Attributes:
+        size_px: width and height of the picture; the monitor takes all of it.
+        projection: where source and detector stand.
+        seed: of the noise.
+        text_px: size of the burnt-in type; by default 24 pixels on a panel of 415.
+        words: whether "seen from ..." and the pulse counter are burnt in beside the letters.
+        absorption: material -> 1/mm; by default the table of the project.
+    """
+
+    size_px: tuple[int, int]
+    projection: Projection
+    seed: int = 0
+    text_px: float | None = None
+    words: bool = True
+    absorption: Absorption = absorption_per_mm
+    _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+    _sums: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+
+    def __post_init__(self) -> None:
+        width, height = self.size_px
+        if min(width, height) < 16:
+            raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
+        self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
+        fine = float(np.clip(self.mm_per_px, 0.5, 0.9))
+        self._pixels = Lattice(height, width, self.mm_per_px)
+        self._bone_spacing_mm = fine
+        self._sharp_spacing_mm = float(np.clip(0.6 * self.mm_per_px, 0.25, 0.5))
+        self._bone = _lattice_over(self.size_px, self.mm_per_px, fine)
+        self._soft = _lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
+        self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    # what the film overlays
+
+    def project(self, points_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Pixels (N, 2) from the top left of `points_mm` (N, 3), and how far each lies from the source, (N,) mm."""
+        flat, depth = self.projection.flat(points_mm)
+        width, height = self.size_px
+        return np.stack([width / 2 + flat[:, 0] / self.mm_per_px, height / 2 - flat[:, 1] / self.mm_per_px], 1), depth
+
+    @property
+    def mask(self) -> Grey:
+        """(H, W) how much of each pixel the rounded monitor takes, 0 to 1."""
+        return rounded_mask(self.size_px, 0.05 * min(self.size_px))
+
+    # line integrals
+
+    def attenuation(self, structures: Mapping[str, Structure], instruments: bool = True) -> Image:
+        """The line integral of attenuation for every pixel, (H, W): minus the logarithm of the light that is left.
+
+        Without `instruments` cement and steel are left out.
+        """
+        present = sorted(structures.values(), key=_order)
+        soft = [s for s in present if s.rank <= RANKS["fat"]]
+        hard = [s for s in present if s.rank > RANKS["fat"] and self._in_beam(s)]
+        still = [s for s in hard if s.rank < _NEVER_SETS_BRIGHTNESS]
+        total = self._anatomy(soft, still)
+        if instruments:
+            moving = [s for s in hard if s.rank >= _NEVER_SETS_BRIGHTNESS]
+            if moving:
+                total = total.copy()
+                for structure in moving:
+                    total += self._upsampled(*self._own_image(structure, present))
+        return total
+
+    def _anatomy(self, soft: Sequence[Structure], still: Sequence[Structure]) -> Image:
+        """Everything but instruments and cement, on pixels; kept while nothing of it changes."""
+        everything = [*soft, *still]
+        key = tuple(_pose_key(s) for s in everything)
+        if key not in self._sums:
+            total = self._upsampled(self._soft_image(soft), self._soft)
+            bones = np.zeros((self._bone.rows, self._bone.columns), np.float32)
+            for structure in still:
+                bones += self._own_image(structure, everything)[0]
+            self._keep(self._sums, key, total + self._upsampled(bones, self._bone), 4)
+        return self._sums[key]
+
+    def _in_beam(self, structure: Structure) -> bool:
+        low, high = structure.field.bounds_mm
+        corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+        flat, _ = self.projection.flat(corners)
+        reach = np.array(self.size_px) / 2 * self.mm_per_px + 3.0
+        return bool((flat.min(0) < reach).all() and (flat.max(0) > -reach).all())
+
+    def _own_image(self, structure: Structure, present: Sequence[Structure]) -> tuple[Image, Lattice]:
+        """What `structure` adds to the picture, over what lies under it."""
+        sharp = structure.rank >= _NEVER_SETS_BRIGHTNESS
+        lattice = self._pixels if sharp else self._bone
+        bounds = structure.field.bounds_mm
+        under = [s for s in present if _order(s) < _order(structure) and _touch(bounds, s.field.bounds_mm)]
+        key = (_pose_key(structure), *(_pose_key(s) for s in under))
+        if key not in self._images:
+            body = self._voxels(structure, self._sharp_spacing_mm if sharp else self._bone_spacing_mm)
+            pose = structure.world_from_local
+            weight = body.weight_mm2
+            if len(weight):
+                asked = pose.points(body.block_points_mm)
+                ground = absorption_at(under, asked, 1.0, self.absorption).astype(np.float32)
+                weight = weight - body.volume_mm3 * ground[body.block]
+            world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
+            self._keep(self._images, key, splat(self.projection, lattice, world, weight), _KEPT)
+        self._images.move_to_end(key)
+        return self._images[key], lattice
+
+    def _voxels(self, structure: Structure, spacing_mm: float) -> Voxels:
+        mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
+        key = (structure.name, structure.key, round(spacing_mm, 4), structure.material, self.absorption)
+        if key not in _shared_voxels:
+            self._keep(_shared_voxels, key, voxels(structure, spacing_mm, self.absorption, mottle), 40)
+        _shared_voxels.move_to_end(key)
+        return _shared_voxels[key]
+
+    def _soft_image(self, soft: Sequence[Structure]) -> Image:
+        """The line integral of skin, muscle, lung and fat, by marching the rays through them in wide steps."""
+        lattice = self._soft
+        key = ("soft", *(_pose_key(s) for s in soft))
+        if key in self._images:
+            return self._images[key]
+        out = np.zeros((lattice.rows, lattice.columns), np.float32)
+        if soft:
+            view, far = self.projection.world_from_view, self.projection.source_to_isocentre_mm
+            corners = np.concatenate([_corners(s.field.bounds_mm) for s in soft])
+            depth = ((corners - view.origin_mm) @ view.rotation)[:, 2] + far
+            first, last = max(1.0, depth.min() - _SOFT_STEP_MM), depth.max() + _SOFT_STEP_MM
+            count = int(np.ceil((last - first) / _SOFT_STEP_MM))
+            step = (last - first) / count
+            u, v = np.meshgrid(lattice.right_mm, lattice.up_mm)
+            flat = np.stack([u.ravel(), v.ravel(), np.full(u.size, far)], axis=1)
+            slant = np.linalg.norm(flat, axis=1) / far
+            rays = (flat / far) @ view.rotation.T
+            source = self.projection.source_mm
+            total = np.zeros(u.size)
+            for i in range(count):
+                there = source + (first + (i + 0.5) * step) * rays
+                total += absorption_at(soft, there, step, self.absorption)
+            out = (total * step * slant).reshape(u.shape).astype(np.float32)
+        self._keep(self._images, key, out, _KEPT)
+        return out
+
+    def _upsampled(self, image: Image, lattice: Lattice) -> Image:
+        if lattice is self._pixels or lattice.spacing_mm == self._pixels.spacing_mm:
+            return image
+        if id(lattice) not in self._up:
+            down = -_spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
+            across = _spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
+            self._up[id(lattice)] = (-down, across.T.copy())
+        down, across = self._up[id(lattice)]
+        return np.asarray(down @ image @ across, np.float32)
+
+    @staticmethod
+    def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
+        store[key] = value
+        while len(store) > most:
+            store.popitem(last=False)
+
+    # what the monitor shows
+
+    def brightness(self, structures: Mapping[str, Structure], time_s: float = 0.0, live: bool = True) -> Grey:
+        """The monitor's picture without marks, (H, W) 0 to 1.
+
+        Automatic brightness looks at the anatomy alone, so instruments and cement do not change it and a frame depends
+        on nothing that was drawn before. The noise belongs to the seed and the pulse; without `live` it stands still.
+        """
+        from scipy.ndimage import gaussian_filter
+
+        anatomy = self.attenuation(structures, instruments=False)
+        whole = self.attenuation(structures)
+        px = self.mm_per_px
+        level, low, high = self._window(anatomy)
+        light = np.exp(level - whole)
+        veil = beam("scatter_share")
+        coarse = max(1, round(4.0 / px))
+        scattered = _blurred_wide(light, beam("scatter_spread_mm") / px, coarse)
+        light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + veil * scattered
+        quanta = beam("quanta_per_mm2") * px**2
+        light = light + np.sqrt(light / quanta) * self._noise(self.pulse(time_s) if live else 0)
+        dense = level - np.log(np.maximum(light, 1e-4))
+        slow = _blurred_wide(anatomy, beam("levelling_spread_mm") / px, coarse)
+        dense -= beam("levelling_share") * (slow - level)
+        dense += beam("edge_gain") * (dense - gaussian_filter(dense, beam("edge_spread_mm") / px))
+        return _display_curve((dense - low) / (high - low))
+
+    def _window(self, anatomy: Image) -> tuple[float, float, float]:
+        """The middle density, and those shown at the bright and the dark end of the anatomy."""
+        body = anatomy[self.mask > 0.5]
+        body = body[body > 0.5] if (body > 0.5).mean() > 0.2 else body
+        level = float(np.median(body))
+        slow_share = 1.0 - beam("levelling_share")
+        low, high = np.percentile(body, [3.0, 99.0])
+        veil = np.log1p(beam("scatter_share"))
+        low, high = level + slow_share * (low - level) - veil, level + 0.9 * (high - level) - veil
+        return level, float(low), float(max(high, low + 0.5))
+
+    def pulse(self, time_s: float) -> int:
+        """The number of the X-ray pulse that is on screen at `time_s`."""
+        return int(np.floor(time_s * beam("pulses_per_s") + 1e-6))
+
+    def _noise(self, pulse: int) -> Image:
+        view = 0 if self.projection.name == "ap" else 1
+        rng = np.random.default_rng([self.seed & 0xFFFFFFFF, pulse + 1, view])
+        return rng.standard_normal((self.size_px[1], self.size_px[0]), dtype=np.float32)
+
+    def image(self, structures: Mapping[str, Structure], time_s: float = 0.0, live: bool = True) -> NDArray[np.uint8]:
+        """The picture with its burnt-in marks, (H, W) uint8; the corners outside the round monitor are black."""
+        grey = self.brightness(structures, time_s, live)
+        self._burn(grey, time_s, live)
+        return np.round(255.0 * grey * self.mask).astype(np.uint8)
+
+    def picture(
+        self,
+        structures: Mapping[str, Structure],
+        time_s: float = 0.0,
+        live: bool = True,
+        ground: Colour = (0.0, 0.0, 0.0),
+    ) -> NDArray[np.uint8]:
+        """The picture on a panel of colour `ground`, (H, W, 3) uint8."""
+        grey = self.brightness(structures, time_s, live)
+        self._burn(grey, time_s, live)
+        cover = self.mask[..., None]
+        return np.round(255.0 * (grey[..., None] * cover + np.asarray(ground, np.float32) * (1.0 - cover))).astype(
+            np.uint8
+        )
+
+    def _burn(self, grey: Grey, time_s: float, live: bool) -> None:
+        width, height = self.size_px
+        size = self.text_px or max(11.0, 24.0 * min(width, height) / 415.0)
+        letters = edge_letters(self.projection.world_from_view)
+        burn_edges(grey, letters, 1.15 * size, ("left", "right", "top"))
+        if self.words:
+            gap = 0.6 * size
+            burn_text(grey, seen_from(self.projection.world_from_view), (gap, height - gap), 0.9 * size, (0.0, 1.0))
+            note = f"pulse {self.pulse(time_s) % 1000:03d}" if live else "stored"
+            burn_text(grey, note, (width - gap, height - gap), 0.9 * size, (1.0, 1.0))
+
+
+def _corners(bounds_mm: NDArray[np.float64]) -> Points:
+    low, high = bounds_mm
+    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def _blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:
+    """A wide Gaussian blur, done on a picture `coarse` times smaller."""
+    from scipy.ndimage import gaussian_filter
+
+    rows, columns = image.shape
+    small_rows, small_columns = -(-rows // coarse), -(-columns // coarse)
+    padded = np.pad(image, ((0, small_rows * coarse - rows), (0, small_columns * coarse - columns)), mode="edge")
+    small = padded.reshape(small_rows, coarse, small_columns, coarse).mean((1, 3))
+    soft = gaussian_filter(small, spread_px / coarse, mode="nearest")
+    middle = (coarse - 1) / 2
+    down = _spline_weights(np.arange(rows, dtype=float), middle, coarse, small_rows)
+    across = _spline_weights(np.arange(columns, dtype=float), middle, coarse, small_columns)
+    return down @ soft @ across.T
+
+
+def _display_curve(x: NDArray[np.floating]) -> Grey:
+    """Density, 0 at the bright and 1 at the dark end of the anatomy, to brightness: straight between, with a shoulder
+    towards the air's white and a toe towards the metal's black."""
+    bright, dark = 0.90, 0.24
+    slope = bright - dark
+    middle = bright - slope * np.clip(x, 0.0, 1.0)
+    shoulder = 1.0 - (1.0 - bright) * np.exp(np.minimum(x, 0.0) * slope / (1.0 - bright))
+    floor = 0.03
+    toe = floor + (dark - floor) * np.exp(-np.maximum(x - 1.0, 0.0) * slope / (dark - floor))
+    return np.where(x < 0.0, shoulder, np.where(x > 1.0, toe, middle)).astype(np.float32)
