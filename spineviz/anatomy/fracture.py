@@ -1,0 +1,577 @@
+"""The fracture: a continuous, invertible collapse of one vertebral body, wedge, biconcave or crush.
+
+The collapse is a chain of three shears, each of which moves points along one axis only: the front wall folds (y), the
+sides fold (x), the trabeculae are crushed (z). Every shear is built from piecewise quadratics, so its inverse is a closed
+form, its slope is continuous and its Jacobian, the product of three slopes, is positive by construction. Behind the
+back wall nothing moves: pedicles, arch and canal are those of the healthy vertebra.
+
+Coordinates are the vertebra's own frame, mm. `amount` is 0 healthy to 1 the full standing loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.assets import asset
+from spineviz.data.errors import RequestError
+from spineviz.data.sourced import Sourced
+from spineviz.data.tables import known_level, morphometry, sourced_table
+from spineviz.geometry.fields import Distances, Field, Points, Vector, as_points, box_bounds
+from spineviz.geometry.frames import Frame, rotation_about, translation
+from spineviz.geometry.meshes import Mesh
+
+SHAPES = ("wedge", "biconcave", "crush")
+LEAST_LOSS, LARGEST_LOSS = 0.05, 0.6
+
+_STEEPEST = 0.86
+"""The crushed zone keeps at least 1 - 0.86 of its height everywhere (numerical, so that triangles stay sound)."""
+
+
+@cache
+def fracture_table() -> dict[str, Sourced]:
+    """The figures of assets/anatomy/fracture.csv by name."""
+    return sourced_table(asset("anatomy", "fracture.csv"))
+
+
+def _figure(name: str) -> float:
+    return fracture_table()[name].value
+
+
+@dataclass(frozen=True, eq=False)
+class Ramp:
+    """A rise from 0 to 1 whose slope is continuous and piecewise linear.
+
+    Attributes:
+        knots: (K,) rising.
+        slopes: (K,) the slope at each knot, 0 at both ends, none negative.
+    """
+
+    knots: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """(K,) the height at each knot."""
+        return np.concatenate([[0.0], np.cumsum(np.diff(self.knots) * (self.slopes[1:] + self.slopes[:-1]) / 2)])
+
+    @cached_property
+    def _curvature(self) -> NDArray[np.float64]:
+        return np.concatenate([[0.0], np.diff(self.slopes) / np.diff(self.knots), [0.0]])
+
+    def __call__(self, s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The height at `s`."""
+        piece = np.searchsorted(self.knots, s, side="right")
+        start = np.clip(piece - 1, 0, len(self.knots) - 1)
+        run = np.where(piece == 0, 0.0, s - self.knots[start])
+        return self.values[start] + run * (self.slopes[start] + 0.5 * self._curvature[piece] * run)
+
+    def slope(self, s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The slope at `s`."""
+        return np.interp(s, self.knots, self.slopes)
+
+    def solve(self, target: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The `s` at which `s - share * self(s)` is `target`; all (N,), and `share` times the slope less than 1."""
+        images = self.knots[:, None] - share[None, :] * self.values[:, None]
+        piece = (target[None, :] >= images).sum(0)
+        start = np.clip(piece - 1, 0, len(self.knots) - 1)
+        over = target - images[start, np.arange(len(target))]
+        rise = 1.0 - share * self.slopes[start]
+        bend = share * self._curvature[piece]
+        return self.knots[start] + np.where(
+            piece == 0, over, 2.0 * over / (rise + np.sqrt(np.maximum(rise * rise - 2.0 * bend * over, 1e-12)))
+        )
+
+
+def ramp(*knots_and_slopes: tuple[float, float]) -> Ramp:
+    """The ramp through (knot, relative slope) pairs, scaled to rise by 1."""
+    knots, slopes = np.array(knots_and_slopes, float).T
+    rise = float((np.diff(knots) * (slopes[1:] + slopes[:-1]) / 2).sum())
+    return Ramp(knots, slopes / rise)
+
+
+def blended(first: Ramp, second: Ramp, share: float) -> Ramp:
+    """`share` of `second` and the rest of `first`."""
+    knots = np.union1d(first.knots, second.knots)
+    return Ramp(knots, (1.0 - share) * first.slope(knots) + share * second.slope(knots))
+
+
+@dataclass(frozen=True, eq=False)
+class Rims:
+    """The body's four corners in the mid-sagittal plane, (3,) mm each, and how far it reaches to the sides.
+
+    Attributes:
+        half_width_mm: of the wider end-plate.
+        canal_half_width_mm: at the pedicles.
+        upper_middle, lower_middle: the end-plates' surfaces half way between the rims.
+    """
+
+    upper_front: Vector
+    upper_back: Vector
+    lower_front: Vector
+    lower_back: Vector
+    upper_middle: Vector
+    lower_middle: Vector
+    half_width_mm: float
+    canal_half_width_mm: float
+
+
+def _surface_z(field: Field, y_mm: float, low_mm: float, high_mm: float) -> float:
+    """The height in the mid-sagittal plane at which `field` changes sign between two heights (bisection)."""
+    inside_low = bool(field.contains(np.array([[0.0, y_mm, low_mm]]))[0])
+    for _ in range(40):
+        middle = (low_mm + high_mm) / 2
+        if bool(field.contains(np.array([[0.0, y_mm, middle]]))[0]) == inside_low:
+            low_mm = middle
+        else:
+            high_mm = middle
+    return (low_mm + high_mm) / 2
+
+
+@cache
+def rims(level: str) -> Rims:
+    """The corners of the healthy body of `level`, from its landmarks and its surface."""
+    here = vertebra(level)
+    marks, row = here.landmarks, morphometry()[level]
+    corners = [marks[f"{end}-{side}-rim"] for end in ("upper", "lower") for side in ("front", "back")]
+    y_middle = float(np.mean([corner[1] for corner in corners]))
+    reach = float(max(abs(corner[2]) for corner in corners)) + 2.0
+    return Rims(
+        *corners,
+        upper_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, reach)]),
+        lower_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, -reach)]),
+        half_width_mm=max(row["EPWu_mm"].value, row["EPWl_mm"].value) / 2,
+        canal_half_width_mm=row["SCW_use_mm"].value / 2,
+    )
+
+
+@dataclass(frozen=True)
+class Heights:
+    """Measures of one body in the mid-sagittal plane, rim to rim (facts/definitions.md).
+
+    Attributes:
+        anterior_mm, posterior_mm: between the front, and between the back rims.
+        middle_mm: between the end-plates half way from rim to rim.
+        wedge_deg: of the two lines from rim to rim, positive where the front is lower.
+    """
+
+    anterior_mm: float
+    middle_mm: float
+    posterior_mm: float
+    wedge_deg: float
+
+
+@dataclass(frozen=True)
+class Fracture:
+    """A fracture of one vertebral body; build it with `fracture`.
+
+    Attributes:
+        level: T1 to L5.
+        shape: "wedge" (front), "biconcave" (middle) or "crush" (whole, the back by less).
+        height_loss: share of that height lost when standing.
+        seed: of what varies by chance.
+    """
+
+    level: str
+    shape: str = "wedge"
+    height_loss: float = 0.35
+    seed: int = 7
+
+    # what is fixed by the level -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rims(self) -> Rims:
+        return rims(self.level)
+
+    @cached_property
+    def _back_mm(self) -> float:
+        """Where the body begins: the foremost point of its back edge."""
+        return float(max(self._rims.upper_back[1], self._rims.lower_back[1]))
+
+    @cached_property
+    def _depth_mm(self) -> float:
+        return float(self._rims.upper_front[1]) - self._back_mm
+
+    @cached_property
+    def _phases(self) -> NDArray[np.float64]:
+        return np.random.default_rng([self.seed, 41]).uniform(0.0, 2 * np.pi, 12)
+
+    def _planes(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Heights of the planes through the lower and the upper rims at `y`; level beyond the body."""
+        r = self._rims
+        held = np.clip(y, self._back_mm - 6.0, self._rims.upper_front[1] + 6.0)
+        upper = r.upper_back[2] + (held - r.upper_back[1]) * _rise(r.upper_back, r.upper_front)
+        lower = r.lower_back[2] + (held - r.lower_back[1]) * _rise(r.lower_back, r.lower_front)
+        return lower, upper
+
+    # the folds of the wall --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _front_loss_mm(self) -> float:
+        """The height that the front loses at amount 1; what sets the size of the folds."""
+        anterior = float(np.linalg.norm(self._rims.upper_front - self._rims.lower_front))
+        return self.height_loss * anterior * (0.25 if self.shape == "biconcave" else 1.0)
+
+    @cached_property
+    def _front_ramp(self) -> Ramp:
+        y, depth = self._back_mm, self._depth_mm
+        return ramp((y + 0.5 * depth, 0.0), (y + 0.8 * depth, 1.0), (y + 0.9 * depth, 1.0), (y + 1.05 * depth, 0.0))
+
+    @cached_property
+    def _side_ramp(self) -> Ramp:
+        w = self._rims.half_width_mm
+        return ramp((-w, 0.0), (-0.75 * w, 1.0), (-0.45 * w, 0.0), (0.45 * w, 0.0), (0.75 * w, 1.0), (w, 0.0))
+
+    def _fold(self, x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far the wall stands out at healthy height `z`, per mm of lost height: lip, notch and buckle."""
+        r, phase = self._rims, self._phases
+        s = (z - r.lower_front[2]) / (r.upper_front[2] - r.lower_front[2])
+        # sin(a + b) - sin(b) leaves the mid-sagittal plane as it is
+        shift = 0.05 * (np.sin(x / 6.0 + phase[0]) - np.sin(phase[0]))
+        lip = _smooth((s - 0.85) / 0.09)
+        notch = np.exp(-(((s - 0.82 - 0.5 * shift) / 0.05) ** 2))
+        buckle = np.exp(-(((s - 0.62 - shift) / 0.10) ** 2)) * (
+            1.0 + 0.25 * (np.sin(x / 4.0 + phase[1]) - np.sin(phase[1]))
+        )
+        return _figure("step_share") * lip - _figure("notch_share") * notch + _figure("buckle_share") * buckle
+
+    def _fold_y(self, x: NDArray[np.float64], z: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+        return amount * self._front_loss_mm * self._fold(x, z)
+
+    def _fold_x(self, y: NDArray[np.float64], z: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+        """Half of the way between the two sides' folds at `y` (already folded) and healthy height `z`."""
+        start, end = self._back_mm + 0.35 * self._depth_mm, self._back_mm + 0.8 * self._depth_mm
+        share = _figure("side_share") * _smooth((y - start) / (end - start))
+        return share * amount * self._front_loss_mm * self._fold(np.zeros_like(z), z)
+
+    # the crush --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _tilt_ramp(self) -> Ramp:
+        """How the end-plate gives way from back (0) to front (about 1): a hinge, then a straight line."""
+        hinge = _figure("wedge_hinge_share") if self.shape == "wedge" else 0.3
+        if self.shape == "wedge":
+            return ramp((0.0, 0.0), (hinge, 1.0), (1.1, 1.0), (1.5, 0.0))
+        return ramp((0.0, 0.0), (hinge / 2, 1.0), (hinge, 0.0))
+
+    def _dish(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 in the middle of the end-plate, 0 with slope 0 at its rim and beyond."""
+        r = self._rims
+        centre = r.upper_middle[1]
+        across = (x / (0.9 * r.half_width_mm)) ** 2 + ((y - centre) / (0.47 * self._depth_mm)) ** 2
+        return np.maximum(1.0 - across, 0.0) ** 2
+
+    def _back_bridge(self, x: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 at the middle of the back wall, 0 at the pedicles and where the front's ramp has risen."""
+        reach = 0.85 * self._rims.canal_half_width_mm
+        across = np.cos(np.pi / 2 * np.clip(x / reach, -1.0, 1.0)) ** 2
+        behind = 1.0 - _smooth(-u / 0.16)
+        return across * behind * (1.0 - self._tilt_ramp(u))
+
+    def _uneven(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 on the mid-sagittal plane, a little more or less beside it."""
+        phase, width = self._phases, self._rims.half_width_mm
+        wave = sum(
+            share * (np.sin(pitch * x / width + phase[k]) - np.sin(phase[k]))
+            for k, (share, pitch) in enumerate(((0.6, 1.6), (0.4, 4.1)), start=2)
+        )
+        return 1.0 + _figure("unevenness_share") * np.asarray(wave)
+
+    def _solve(self, amount: float) -> tuple[float, float, float]:
+        """Front, middle (dish) and back drop, mm, with which the measured heights are exactly those asked for."""
+        r = self._rims
+        loss = self.height_loss * amount
+        middle = r.upper_middle[2] - r.lower_middle[2]
+        grip = float(self._crush(self._share(r.upper_middle)) - self._crush(self._share(r.lower_middle)))
+        y_middle = r.upper_middle[1:2]
+        if self.shape == "biconcave":
+            return 0.0, loss * middle / grip, 0.0
+        fold = float(self._fold_y(np.zeros(1), r.upper_front[2:], amount)[0]) * float(
+            self._front_ramp(r.upper_front[1:2])[0]
+        )
+        fold_low = float(self._fold_y(np.zeros(1), r.lower_front[2:], amount)[0]) * float(
+            self._front_ramp(r.lower_front[1:2])[0]
+        )
+        ahead = r.upper_front[1] + fold - r.lower_front[1] - fold_low
+        healthy = float(np.linalg.norm(r.upper_front - r.lower_front))
+        target = np.sqrt(max((healthy * (1.0 - loss)) ** 2 - ahead**2, 0.0))
+        y_front = np.array([r.upper_front[1] + fold])
+        reached = float(self._tilt_ramp(self._u(y_front))[0])
+        front = (r.upper_front[2] - r.lower_front[2] - target) / reached
+        if self.shape == "wedge":
+            return front, _figure("wedge_dish_share") * self.height_loss * amount * middle, 0.0
+        behind = float(r.upper_back[1] - r.lower_back[1])
+        posterior = float(np.linalg.norm(r.upper_back - r.lower_back))
+        left = posterior * (1.0 - _figure("crush_posterior_share") * loss)
+        bridge = float(self._back_bridge(np.zeros(1), self._u(r.upper_back[1:2]))[0])
+        back = (r.upper_back[2] - r.lower_back[2] - np.sqrt(max(left**2 - behind**2, 0.0))) / bridge
+        tilt = float(self._tilt_ramp(self._u(y_middle))[0])
+        dish = loss * middle / grip - front * tilt - back * float(self._back_bridge(np.zeros(1), self._u(y_middle))[0])
+        return front, dish, back
+
+    def _u(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """0 at the back wall to 1 at the upper front rim."""
+        return (y - self._back_mm) / self._depth_mm
+
+    def _share(self, point: Vector) -> NDArray[np.float64]:
+        """Where `point` lies between the rims' planes, 0 low to 1 high, as an array without axes."""
+        lower, upper = self._planes(point[1])
+        return np.asarray((point[2] - lower) / (upper - lower))
+
+    def _drop_and_lift(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """By how much the column of bone at (x, y) grows shorter, and by how much its lower end rises, mm."""
+        front, middle, back = self._solve(amount)
+        u = self._u(y)
+        dish = self._dish(x, y)
+        drop = front * self._tilt_ramp(u) * self._uneven(x) + middle * dish
+        if self.shape == "crush":
+            drop = drop + back * self._back_bridge(x, u)
+        lift = (1.0 - _figure("biconcave_upper_share")) * middle * dish if self.shape == "biconcave" else np.zeros_like(x)
+        return drop, lift
+
+    @cached_property
+    def _crush(self) -> Ramp:
+        """How far the crush has gone from the lower (0) to the upper end-plate (1): most of it under the upper one."""
+        wide = ramp((0.01, 0.0), (0.09, 1.0), (0.88, 1.0), (0.96, 0.0))
+        low, high = _figure("crush_band_low"), _figure("crush_band_high")
+        if self.shape == "biconcave":
+            low, high = 1.0 - high, high
+        edge = 0.3 * (high - low)
+        band = ramp((low, 0.0), (low + edge, 1.0), (high - edge, 1.0), (high, 0.0))
+        steepest = 0.92 * _STEEPEST / min(1.12 * self.height_loss, 0.8)
+        share = 1.0
+        for _ in range(30):
+            if blended(wide, band, share).slopes.max() <= steepest:
+                break
+            share *= 0.85
+        return blended(wide, band, share)
+
+    # public -----------------------------------------------------------------------------------------------------------
+
+    def forward(self, points_mm: ArrayLike, amount: float) -> Points:
+        """Where healthy points (N, 3) of the vertebra lie at `amount`, (N, 3) mm, in the vertebra's frame."""
+        p = as_points(points_mm)
+        if amount == 0.0:
+            return p.copy()
+        x, y, z = p.T
+        y = y + self._fold_y(x, z, amount) * self._front_ramp(y)
+        x = x + self._fold_x(y, z, amount) * (2.0 * self._side_ramp(x) - 1.0)
+        drop, lift = self._drop_and_lift(x, y, amount)
+        lower, upper = self._planes(y)
+        return np.column_stack([x, y, z + lift - drop * self._crush((z - lower) / (upper - lower))])
+
+    def inverse(self, points_mm: ArrayLike, amount: float) -> Points:
+        """The healthy places (N, 3) of points (N, 3) seen at `amount`: undoes `forward` to rounding."""
+        p = as_points(points_mm)
+        if amount == 0.0:
+            return p.copy()
+        out = p.copy()
+        near = np.flatnonzero(p[:, 1] > self._back_mm - 0.2 * self._depth_mm)
+        x, y, z = p[near].T
+        drop, lift = self._drop_and_lift(x, y, amount)
+        lower, upper = self._planes(y)
+        height = upper - lower
+        z = lower + height * self._crush.solve((z - lift - lower) / height, drop / height)
+        fold = self._fold_x(y, z, amount)
+        x = self._side_ramp.solve(x + fold, -2.0 * fold)
+        y = self._front_ramp.solve(y, -self._fold_y(x, z, amount))
+        out[near] = np.column_stack([x, y, z])
+        return out
+
+    def least_volume_share(self, points_mm: ArrayLike, amount: float) -> float:
+        """The smallest Jacobian of `forward` at healthy `points_mm` (N, 3): more than 0 where nothing folds over."""
+        x, y, z = as_points(points_mm).T
+        fold_y = self._fold_y(x, z, amount)
+        slope_y = 1.0 + fold_y * self._front_ramp.slope(y)
+        y = y + fold_y * self._front_ramp(y)
+        fold_x = self._fold_x(y, z, amount)
+        slope_x = 1.0 + 2.0 * fold_x * self._side_ramp.slope(x)
+        x = x + fold_x * (2.0 * self._side_ramp(x) - 1.0)
+        drop, _ = self._drop_and_lift(x, y, amount)
+        lower, upper = self._planes(y)
+        share = (z - lower) / (upper - lower)
+        slope_z = 1.0 - drop / (upper - lower) * self._crush.slope(share)
+        return float((slope_y * slope_x * slope_z).min())
+
+    def heights(self, amount: float) -> Heights:
+        """The body's heights and wedge angle at `amount`, measured between its deformed rims and end-plates."""
+        r = self._rims
+        corners = np.array([r.upper_front, r.upper_back, r.lower_front, r.lower_back, r.upper_middle, r.lower_middle])
+        uf, ub, lf, lb, um, lm = self.forward(corners, amount)
+        wedge = np.arctan(_rise(lb, lf)) - np.arctan(_rise(ub, uf))
+        return Heights(
+            float(np.linalg.norm(uf - lf)),
+            float(np.linalg.norm(um - lm)),
+            float(np.linalg.norm(ub - lb)),
+            float(np.rad2deg(wedge)),
+        )
+
+    @cached_property
+    def lying_amount(self) -> float:
+        """The amount that is left when the patient lies: posture gives a part back, as published by grade of fracture."""
+        grades = ("grade1", "grade2", "grade3")
+        losses = [_figure(f"recovery_loss_{grade}") for grade in grades]
+        shares = [_figure(f"recovery_share_{grade}") for grade in grades]
+        return 1.0 - float(np.interp(self.height_loss, losses, shares))
+
+    def amount(self, collapse: float, lying: float) -> float:
+        """The amount at `collapse` (0 healthy to 1 broken) and `lying` (0 standing to 1 lying)."""
+        return float(collapse * (1.0 - lying * (1.0 - self.lying_amount)))
+
+    def upper_endplate_motion(self, amount: float) -> Frame:
+        """The rigid motion of the upper end-plate's rim from healthy to `amount`: what the column above follows."""
+        r = self._rims
+        front, back = self.forward(np.array([r.upper_front, r.upper_back]), amount)
+        turn = np.arctan(_rise(back, front)) - np.arctan(_rise(r.upper_back, r.upper_front))
+        about = rotation_about((1.0, 0.0, 0.0), float(np.rad2deg(turn)), r.upper_back)
+        return translation(back - r.upper_back) @ about
+
+    def warped(self, field: Field, amount: float) -> Field:
+        """`field`, known for the healthy vertebra, as it is at `amount`. Inexact; itself at 0."""
+        if amount == 0.0:
+            return field
+        return Field(lambda p: field.distance(self.inverse(p, amount)), self._grown(field.bounds_mm), exact=False)
+
+    def deformed(self, mesh: Mesh, amount: float) -> Mesh:
+        """`mesh` of the healthy vertebra as it is at `amount`: the same triangles."""
+        return mesh if amount == 0.0 else mesh.with_points(self.forward(mesh.points_mm, amount))
+
+    def _grown(self, bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        grow = 0.5 * self._front_loss_mm
+        return box_bounds(bounds_mm[0] - [grow, 0.0, 0.0], bounds_mm[1] + [grow, grow, 0.0])
+
+    # the cleft --------------------------------------------------------------------------------------------------------
+
+    def cleft_thickness_mm(self, amount: float) -> float:
+        """How wide the cleft gapes at its middle: 0 healthy, thin when standing, open at the lying amount."""
+        closed, open_ = _figure("cleft_closed_mm"), _figure("cleft_open_mm")
+        lying = self.lying_amount
+        if amount <= lying:
+            return open_ * float(_smooth(np.array(amount / lying)))
+        return open_ + (closed - open_) * float(_smooth(np.array((amount - lying) / (1.0 - lying))))
+
+    def _cleft_centre(self) -> tuple[float, float, float]:
+        """y of its middle, and its half length and half width, mm."""
+        half = 0.5 * _figure("cleft_length_share") * self._depth_mm
+        middle = self._back_mm + (0.58 if self.shape == "wedge" else 0.52) * self._depth_mm
+        return middle, half, _figure("cleft_width_share") * self._rims.half_width_mm
+
+    def _cleft_outline(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """0 in the middle of the cleft, 1 on its ragged edge."""
+        middle, half_length, half_width = self._cleft_centre()
+        u, v = x / half_width, (y - middle) / half_length
+        round_ = u * u + v * v
+        angle = np.arctan2(v, u)
+        phase = self._phases
+        ragged = 1.0 + 0.10 * np.sin(3 * angle + phase[5]) + 0.06 * np.sin(7 * angle + phase[6])
+        return round_ / ragged**2
+
+    def _cleft_sheet(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+        """The height of the cleft's middle sheet over (x, y), folds of the walls left out."""
+        r, phase = self._rims, self._phases
+        _, upper = self._planes(y)
+        sunk = (_line(r.upper_back, r.upper_front, r.upper_middle[1]) - r.upper_middle[2]) * self._dish(x, y) ** 0.5
+        wave = _figure("cleft_waviness_mm") * (
+            0.5 * np.sin(x / 3.1 + phase[7]) * np.cos(y / 4.3 + phase[8])
+            + 0.3 * np.sin((x + 1.7 * y) / 5.3 + phase[9])
+            + 0.2 * np.sin(x / 1.3 + phase[10]) * np.sin(y / 1.6 + phase[11])
+        )
+        z = upper - sunk - _figure("cleft_depth_mm") * min(1.0, self._depth_mm / 34.0) + wave
+        lower, _ = self._planes(y)
+        drop, lift = self._drop_and_lift(x, y, amount)
+        return z + lift - drop * self._crush((z - lower) / (upper - lower))
+
+    def _cleft_half_mm(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+        """Half of the gap over (x, y); negative outside the outline."""
+        edge = 1.0 - np.minimum(self._cleft_outline(x, y), 9.0)
+        uneven = 0.75 + 0.25 * np.sin(x / 2.3 + self._phases[9]) * np.sin(y / 2.9 + self._phases[10])
+        return 0.5 * self.cleft_thickness_mm(amount) * np.where(edge > 0, uneven, 1.0) * edge
+
+    def cleft(self, amount: float) -> Field:
+        """The fracture's gap under the upper end-plate at `amount`, vertebra frame; holds nothing at amount 0.
+
+        It lies wholly inside the body. Inexact.
+        """
+        middle, half_length, half_width = self._cleft_centre()
+        low_z = min(self._rims.lower_back[2], self._rims.lower_front[2])
+        bounds = box_bounds(
+            [-1.25 * half_width, middle - 1.25 * half_length, low_z],
+            [1.25 * half_width, middle + 1.25 * half_length, self._rims.upper_back[2]],
+        )
+        if self.cleft_thickness_mm(amount) < 1e-3:
+            centre = bounds.mean(0)
+            return Field(lambda p: np.linalg.norm(p - centre, axis=1) + 1.0, box_bounds(centre, centre))
+
+        def distance(p: Points) -> Distances:
+            x, y, z = p.T
+            return np.abs(z - self._cleft_sheet(x, y, amount)) - self._cleft_half_mm(x, y, amount)
+
+        return Field(distance, bounds, exact=False)
+
+    def cleft_mesh(self, amount: float, spacing_mm: float) -> Mesh:
+        """The surface of `cleft`, closed: two sheets that meet at the edge; no vertices where there is no cleft."""
+        if self.cleft_thickness_mm(amount) < 1e-3:
+            return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
+        middle, half_length, half_width = self._cleft_centre()
+        rings = max(6, int(np.ceil(max(half_length, half_width) / spacing_mm)))
+        sides = max(24, int(np.ceil(2 * np.pi * max(half_length, half_width) / spacing_mm)))
+        angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
+        share = np.arange(1, rings + 1) / rings
+        edge = 1.0 + 0.10 * np.sin(3 * angle + self._phases[5]) + 0.06 * np.sin(7 * angle + self._phases[6])
+        x = np.concatenate([[0.0], np.outer(share, half_width * edge * np.cos(angle)).ravel()])
+        y = middle + np.concatenate([[0.0], np.outer(share, half_length * edge * np.sin(angle)).ravel()])
+        sheet, half = self._cleft_sheet(x, y, amount), np.maximum(self._cleft_half_mm(x, y, amount), 0.0)
+        upper, lower = np.column_stack([x, y, sheet + half]), np.column_stack([x, y, sheet - half])
+        inner = len(x) - sides  # the last ring is shared by both sheets
+        points = np.concatenate([upper, lower[:inner]])
+        here = np.arange(sides)
+        after = (here + 1) % sides
+        top = [np.stack([np.zeros(sides, int), 1 + here, 1 + after], 1)]
+        for i in range(rings - 1):
+            a, b = 1 + i * sides + here, 1 + i * sides + after
+            c, d = a + sides, b + sides
+            top += [np.stack([a, c, d], 1), np.stack([a, d, b], 1)]
+        triangles = np.concatenate(top)
+        bottom = np.where(triangles < inner, triangles + len(x), triangles)[:, ::-1]
+        return Mesh(points, np.concatenate([triangles, bottom]).astype(np.int64))
+
+
+def fracture(level: str, shape: str = "wedge", height_loss: float = 0.35, seed: int = 7) -> Fracture:
+    """The fracture of `level`.
+
+    Args:
+        shape: "wedge" (the front's height is lost), "biconcave" (the middle's) or "crush" (the whole's; the back takes
+            a smaller share, fracture.csv).
+        height_loss: 0.05 to 0.6, the share of that height lost when standing.
+
+    Raises RequestError, naming the key, for anything else.
+    """
+    known_level(level)
+    if shape not in SHAPES:
+        raise RequestError(f"fracture.shape: there is no shape {shape!r}; give {', '.join(SHAPES)}")
+    if not LEAST_LOSS <= height_loss <= LARGEST_LOSS:
+        raise RequestError(
+            f"fracture.height_loss: {height_loss:g} cannot be shown; give {LEAST_LOSS:g} to {LARGEST_LOSS:g}"
+        )
+    return Fracture(level, shape, float(height_loss), int(seed))
+
+
+def _rise(back: Vector, front: Vector) -> float:
+    """dz/dy from `back` to `front`."""
+    return float((front[2] - back[2]) / (front[1] - back[1]))
+
+
+def _line(back: Vector, front: Vector, y_mm: float) -> float:
+    return float(back[2] + (y_mm - back[1]) * _rise(back, front))
+
+
+def _smooth(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 to 1 with slope 0 at both ends."""
+    held = np.clip(share, 0.0, 1.0)
+    return held * held * (3.0 - 2.0 * held)
