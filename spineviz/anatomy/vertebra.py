@@ -1,0 +1,226 @@
+"""The vertebrae T1 to L5, computed from the published measurements: field, core, landmarks and frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import numpy as np
+
+from spineviz.anatomy.arch import Arch, make_arch
+from spineviz.anatomy.body import Body, make_body
+from spineviz.anatomy.vertebra_joints import built_plates, inferior_joint, measures, plates, superior_joint
+from spineviz.anatomy.vertebra_parts import join
+from spineviz.anatomy.vertebra_shape import blended, lumbar_share, shell
+from spineviz.data.tables import Sourced, known_level, morphometry
+from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.meshes import Mesh, mesh_grid
+
+_GRID_MM = 0.65
+"""Spacing of the sampled stand-in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vertebra:
+    """A healthy vertebra in its own frame: origin at the middle of the body, x right, y anterior, z along the body.
+
+    Attributes:
+        level: T1 to L5.
+        field: the whole bone. Inexact, symmetric.
+        core: the inside of cortex and end-plates, where the bone is trabecular.
+        body: the body alone, without the arch.
+        canal: the room of the spinal canal, a prism along z that reaches past the bone above and below.
+        landmarks: named points (3,) mm, and unit vectors whose names end in "-normal".
+        frames: "upper-endplate", "lower-endplate" (origin in the middle of the rim, z up), "pedicle-right",
+            "pedicle-left" (origin at the isthmus, y forward along the axis).
+        row: the published measurements by column.
+    """
+
+    level: str
+    field: Field
+    core: Field
+    body: Field
+    canal: Field
+    landmarks: dict[str, Vector]
+    frames: dict[str, Frame]
+    row: dict[str, Sourced] = field(repr=False)
+    _meshes: dict[float, Mesh] = field(default_factory=dict, repr=False)
+
+    def mesh(self, spacing_mm: float) -> Mesh:
+        """The closed surface with vertices about `spacing_mm` apart; made once."""
+        key = round(float(spacing_mm), 4)
+        if key not in self._meshes:
+            grid = _mirrored_grid(self.field, key)
+            grid.values[np.abs(grid.values) < 1e-4 * key] = 1e-4 * key
+            self._meshes[key] = mesh_grid(grid)
+        return self._meshes[key]
+
+    def grid(self) -> Grid:
+        """The whole bone sampled every 0.65 mm, right within about 6 mm of its surface; made once."""
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> Grid:
+        return _mirrored_grid(self.field, _GRID_MM)
+
+    @cached_property
+    def fast(self) -> Field:
+        """The sampled stand-in of `field`, for many queries."""
+        return self._grid.field()
+
+    @cached_property
+    def fast_core(self) -> Field:
+        """The sampled stand-in of `core`."""
+        grid = self._grid
+        points = grid.points()
+        values = grid.values.ravel().astype(np.float64)
+        near = values < 2.0
+        values[near] += _thickness(self.level)(points[near])
+        values[~near] += 1.0
+        return Grid(grid.origin_mm, grid.spacing_mm, values.reshape(grid.values.shape).astype(np.float32)).field()
+
+
+def _mirrored_grid(whole: Field, spacing_mm: float) -> Grid:
+    """`whole`, which is the same on the right and the left, sampled on the right only and mirrored; x = 0 is a node."""
+    low, high = whole.bounds_mm
+    right = Field(whole.distance, box_bounds([0.0, low[1], low[2]], high), whole.exact)
+    margin = 2.0 * spacing_mm
+    bounds = box_bounds([margin, low[1], low[2]], high)  # `sample` takes the margin off again: x starts at 0
+    half = sample(right, spacing_mm, margin_mm=margin, bounds_mm=bounds)
+    values = np.concatenate([half.values[:0:-1], half.values], axis=0)
+    origin = half.origin_mm - np.array([(half.values.shape[0] - 1) * spacing_mm, 0.0, 0.0])
+    return Grid(origin, half.spacing_mm, np.ascontiguousarray(values))
+
+
+def _thickness(level: str):
+    """(N, 3) mm -> (N,) mm, how thick the compact bone is: end-plates, the body's shell, the arch's cortex."""
+    body = _body(level)
+    plate, wall, arch = (shell()[name].value for name in ("endplate_mm", "body_shell_mm", "arch_cortex_mm"))
+    wall_y = body.lower.on_rim(-1.0)[1]
+
+    def distance(p: Points) -> Distances:
+        # near an end-plate within 3 mm its own thickness; behind the back wall, over 4 mm, that of the arch
+        near_plate = np.clip(1.0 + (body.plates.distance(p) + 1.0) / 2.0, 0.0, 1.0) * (p[:, 1] > wall_y)
+        behind = np.clip((wall_y - p[:, 1]) / 4.0, 0.0, 1.0)
+        out = wall + (plate - wall) * near_plate
+        return out + (arch - out) * behind
+
+    return distance
+
+
+@cache
+def _body(level: str) -> Body:
+    return make_body(*built_plates(level), blended(lumbar_share(level)))
+
+
+@cache
+def _arch(level: str) -> Arch:
+    m = measures(level)
+    shape = blended(lumbar_share(level))
+    pedicle_z = (0.5 - shape["pedicle_drop"]) * m.body_height - m.pedicle_height / 2
+    wall = _body(level).back_wall_y_mm(pedicle_z)
+    return make_arch(m, shape, wall, superior_joint(level), inferior_joint(level))
+
+
+def _whole(level: str) -> Field:
+    body, arch = _body(level), _arch(level)
+    parts = (body.part, *arch.parts)
+    blends = (1.0, *arch.blends_mm)
+    flip = np.array([1.0, 1.0, 1.0])
+
+    def distance(p: Points) -> Distances:
+        right = p * flip
+        right[:, 0] = np.abs(right[:, 0])
+        return join(parts, blends, right)
+
+    low = np.min([part.low_mm for part in parts], axis=0)
+    high = np.max([part.high_mm for part in parts], axis=0)
+    reach = max(abs(low[0]), abs(high[0]))
+    return Field(
+        distance, box_bounds([-reach, low[1] - 0.5, low[2] - 0.5], [reach, high[1] + 0.5, high[2] + 0.5]), exact=False
+    )
+
+
+def _mirror(point: Vector) -> Vector:
+    return point * np.array([-1.0, 1.0, 1.0])
+
+
+def _landmarks(level: str) -> dict[str, Vector]:
+    body, arch = _body(level), _arch(level)
+    upper, lower = plates(level)
+    pedicle_z = float(arch.pedicle.origin_mm[2])
+    m = measures(level)
+    wall = body.back_wall_y_mm(pedicle_z)
+    out = {
+        "upper-front-rim": upper.on_rim(1.0),
+        "upper-back-rim": upper.on_rim(-1.0),
+        "lower-front-rim": lower.on_rim(1.0),
+        "lower-back-rim": lower.on_rim(-1.0),
+        "body-back-centre": np.array([0.0, body.back_wall_y_mm(0.0), 0.0]),
+        "canal-centre": np.array([0.0, wall - m.canal_depth / 2, pedicle_z]),
+        "spinous-tip": arch.points["spinous-tip"],
+        "spinous-base": arch.points["spinous-base"],
+    }
+    tip = arch.points["transverse-tip"]
+    # where a needle enters: behind the pedicle's upper outer quarter, between facet and transverse process
+    entry = arch.pedicle.point([m.pedicle_width / 2, -0.6 * m.canal_depth, m.pedicle_height / 4])
+    sided = {
+        "transverse-tip": (tip, False),
+        "superior-facet": (arch.superior.centre_mm, False),
+        "superior-facet-normal": (arch.superior.normal, True),
+        "inferior-facet": (arch.inferior.centre_mm, False),
+        "inferior-facet-normal": (-arch.inferior.normal, True),
+        "pedicle-upper-outer": (entry, False),
+    }
+    if level.startswith("T"):
+        sided["rib-facet"] = (tip, False)
+    for name, (value, is_normal) in sided.items():
+        stem = name.removesuffix("-normal") if is_normal else name
+        ending = "-normal" if is_normal else ""
+        out[f"{stem}-right{ending}"] = value
+        out[f"{stem}-left{ending}"] = _mirror(value)
+    return out
+
+
+def _mirrored_frame(frame: Frame) -> Frame:
+    """The frame on the other side; its x axis keeps pointing right, so that it stays right-handed."""
+    flip = np.diag([-1.0, 1.0, 1.0])
+    return Frame(flip @ frame.rotation @ flip, flip @ frame.origin_mm)
+
+
+@cache
+def vertebra(level: str) -> Vertebra:
+    """The healthy vertebra `level`, T1 to L5; RequestError, naming what there is, for another."""
+    known_level(level)
+    body, arch = _body(level), _arch(level)
+    whole = _whole(level)
+    thickness = _thickness(level)
+    core = Field(lambda p: whole.distance(p) + thickness(p), whole.bounds_mm, exact=False)
+    body_low, body_high = body.part.low_mm, body.part.high_mm
+    upper, lower = plates(level)
+    m = measures(level)
+    wall = float(body.back_wall_y_mm(float(arch.pedicle.origin_mm[2])))
+    half_width = m.canal_width / 2
+    low_z, high_z = whole.bounds_mm[:, 2]
+    return Vertebra(
+        level=level,
+        field=whole,
+        core=core,
+        body=Field(body.part.distance, box_bounds(body_low, body_high), exact=False),
+        canal=Field(
+            arch.canal, box_bounds([-half_width, wall - m.canal_depth, low_z], [half_width, wall, high_z]), False
+        ),
+        landmarks=_landmarks(level),
+        frames={
+            "upper-endplate": upper.vertebra_from_plate,
+            "lower-endplate": lower.vertebra_from_plate,
+            "pedicle-right": arch.pedicle,
+            "pedicle-left": _mirrored_frame(arch.pedicle),
+        },
+        row=morphometry()[level],
+    )
+
+
+__all__ = ["Vertebra", "lattice", "vertebra"]

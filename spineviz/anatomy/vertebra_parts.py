@@ -1,0 +1,191 @@
+"""The building blocks of a vertebra: lofts along a bent centre line, plates of a drawn outline, and their joining.
+
+They are cheap, slightly inexact signed distances: the sign is right, the size is right near the surface. A part is
+evaluated only near its box; farther off the way to the box stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.geometry.fields import Distances, Points, Vector, unit
+
+_REACH_MM = 5.0
+"""How far from its box a part is still evaluated; more than any blend."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of bone: its distance function and the box that holds it.
+
+    Attributes:
+        distance: (N, 3) mm -> (N,) mm.
+        low_mm, high_mm: (3,) corners of the box.
+    """
+
+    distance: Callable[[Points], Distances]
+    low_mm: Vector
+    high_mm: Vector
+
+    def near(self, points_mm: Points) -> tuple[Distances, NDArray[np.intp]]:
+        """The way (N,) from `points_mm` to the box, and the places of the points within reach of it."""
+        gap = np.maximum(self.low_mm - points_mm, points_mm - self.high_mm)
+        np.maximum(gap, 0.0, out=gap)
+        way = np.sqrt(np.einsum("ij,ij->i", gap, gap))
+        return way, np.flatnonzero(way < _REACH_MM)
+
+
+def smooth_minimum(a: Distances, b: Distances, blend_mm: float) -> Distances:
+    """The smaller of `a` and `b`, (N,) mm, with the edge between them rounded over `blend_mm` (I. Quilez, 2013)."""
+    h = np.maximum(blend_mm - np.abs(a - b), 0.0)
+    return np.minimum(a, b) - h * h * (0.25 / blend_mm)
+
+
+def smooth_maximum(a: Distances, b: Distances, blend_mm: float) -> Distances:
+    """The larger of `a` and `b`, (N,) mm, with the edge between them rounded over `blend_mm`."""
+    h = np.maximum(blend_mm - np.abs(a - b), 0.0)
+    return np.maximum(a, b) + h * h * (0.25 / blend_mm)
+
+
+def _polynomial(places: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients (K, ...), lowest power first, of the polynomial through `values` (K, ...) at `places` (K,)."""
+    return np.linalg.solve(np.vander(places, increasing=True), values.reshape(len(places), -1)).reshape(values.shape)
+
+
+def _horner(coefficients: NDArray[np.float64], t: Distances) -> Distances:
+    out = np.full(len(t), coefficients[-1])
+    for c in coefficients[-2::-1]:
+        out *= t
+        out += c
+    return out
+
+
+def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: float = 1.0) -> Part:
+    """A limb of elliptical cross-section along a bent centre line.
+
+    Args:
+        nodes_mm: (K, 3) positions of the centre line, K of 2 to 4; it runs as a polynomial over the chord from the
+            first to the last, and the cross-sections stand square to that chord.
+        half_axes_mm: (K, 2) half axes there, the first along `across`.
+        across: (3,) direction of the first half axis, made square to the chord.
+        cap: length of the rounded ends as a share of the smaller half axis there.
+    """
+    nodes = np.asarray(nodes_mm, float)
+    axes = np.asarray(half_axes_mm, float)
+    chord = nodes[-1] - nodes[0]
+    length = float(np.linalg.norm(chord))
+    along = chord / length
+    first = unit(np.asarray(across, float) - (np.asarray(across, float) @ along) * along)
+    second = np.cross(along, first)
+    start = nodes[0]
+    rest = nodes - start
+    places = rest @ along / length
+    bend_u = _polynomial(places, rest @ first)
+    bend_v = _polynomial(places, rest @ second)
+    swell_a = _polynomial(places, axes[:, 0])
+    swell_b = _polynomial(places, axes[:, 1])
+    caps = np.maximum(np.minimum(axes[:, 0], axes[:, 1]) * cap, 0.5)
+    least = 0.3
+
+    def distance(p: Points) -> Distances:
+        r = p - start
+        way = r @ along
+        t = np.clip(way / length, 0.0, 1.0)
+        u = r @ first - _horner(bend_u, t)
+        v = r @ second - _horner(bend_v, t)
+        over = way - t * length
+        a = np.maximum(_horner(swell_a, t), least)
+        b = np.maximum(_horner(swell_b, t), least)
+        c = np.where(over < 0, caps[0], caps[-1])
+        qa, qb, qc = u / a, v / b, over / c
+        k0 = np.sqrt(qa * qa + qb * qb + qc * qc)
+        k1 = np.sqrt((qa / a) ** 2 + (qb / b) ** 2 + (qc / c) ** 2)
+        return np.maximum(k0 * (k0 - 1.0) / np.maximum(k1, 1e-9), -np.minimum(a, b))
+
+    t = np.linspace(0, 1, 17)
+    line = (
+        start + np.outer(t * length, along) + np.outer(_horner(bend_u, t), first) + np.outer(_horner(bend_v, t), second)
+    )
+    grow_a, grow_b = np.maximum(_horner(swell_a, t), least), np.maximum(_horner(swell_b, t), least)
+    reach = np.sqrt(np.outer(grow_a, first) ** 2 + np.outer(grow_b, second) ** 2) + np.abs(along) * caps.max()
+    return Part(distance, (line - reach).min(0), (line + reach).max(0))
+
+
+def outline_distance(outline: NDArray[np.float64], q: NDArray[np.float64]) -> Distances:
+    """Exact signed distances (N,) of `q` (N, 2) to the closed polygon `outline` (K, 2), negative inside."""
+    squared = np.full(len(q), np.inf)
+    inside = np.zeros(len(q), bool)
+    x, y = q[:, 0], q[:, 1]
+    for (ax, ay), (bx, by) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        ex, ey = bx - ax, by - ay
+        dx, dy = x - ax, y - ay
+        share = np.clip((dx * ex + dy * ey) / (ex * ex + ey * ey), 0.0, 1.0)
+        squared = np.minimum(squared, (dx - share * ex) ** 2 + (dy - share * ey) ** 2)
+        if ay != by:
+            crosses = (ay > y) != (by > y)
+            inside ^= crosses & (x < ax + (y - ay) * (ex / ey))
+    return np.where(inside, -1.0, 1.0) * np.sqrt(squared)
+
+
+def plate(outline_yz: ArrayLike, half_thickness: Callable[[Distances, Distances], Distances], most_mm: float,
+          rounding_mm: float) -> Part:  # fmt: skip
+    """A plate in the mid-sagittal plane.
+
+    Args:
+        outline_yz: (K, 2) its outline in y and z, mm.
+        half_thickness: (N,) y, (N,) z mm -> (N,) half thickness along x, mm.
+        most_mm: the largest half thickness.
+        rounding_mm: how far its edges are rounded.
+    """
+    outline = np.asarray(outline_yz, float)
+
+    def distance(p: Points) -> Distances:
+        flat = outline_distance(outline, p[:, 1:])
+        return smooth_maximum(flat, np.abs(p[:, 0]) - half_thickness(p[:, 1], p[:, 2]), rounding_mm)
+
+    low, high = outline.min(0), outline.max(0)
+    return Part(distance, np.array([-most_mm, *low]), np.array([most_mm, *high]))
+
+
+def cut(part: Part, cutter: Callable[[Points], Distances], blend_mm: float) -> Part:
+    """`part` without the inside of `cutter`, the new edges rounded over `blend_mm`."""
+    return Part(lambda p: smooth_maximum(part.distance(p), -cutter(p), blend_mm), part.low_mm, part.high_mm)
+
+
+def cylinder_patch(centre_mm: Vector, normal: Vector, upward: Vector, radius_mm: float, low_mm: float, high_mm: float):
+    """The room on the open side of a joint surface: a cylinder's inside between two heights.
+
+    The cylinder of `radius_mm` runs along `upward` and touches `centre_mm` from the side to which `normal` points;
+    `low_mm` and `high_mm` bound it along `upward`, counted from `centre_mm`. Returns (N, 3) mm -> (N,) mm.
+    """
+    axis_point = centre_mm + radius_mm * normal
+    sideways = np.cross(upward, normal)
+
+    def distance(p: Points) -> Distances:
+        r = p - axis_point
+        wall = np.hypot(r @ normal, r @ sideways) - radius_mm
+        height = r @ upward
+        return smooth_maximum(wall, np.maximum(low_mm - height, height - high_mm), 1.5)
+
+    return distance
+
+
+def join(parts: Sequence[Part], blends_mm: Sequence[float], points_mm: Points) -> Distances:
+    """All `parts` together at `points_mm` (N, 3), each grown onto what came before over its blend."""
+    out = np.full(len(points_mm), np.inf)
+    for part, blend in zip(parts, blends_mm, strict=True):
+        way, near = part.near(points_mm)
+        far = way
+        if len(near):
+            exact = part.distance(points_mm[near])
+            held = out[near]
+            joined = smooth_minimum(np.minimum(held, 1e3), exact, blend)
+            out = np.minimum(out, np.where(way < _REACH_MM, np.inf, far))
+            out[near] = joined
+        else:
+            out = np.minimum(out, far)
+    return out
