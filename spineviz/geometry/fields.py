@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -216,7 +217,7 @@ def polyline_tube(points_mm: Sequence[ArrayLike] | Points, radius_mm: float) -> 
 
     def distance(p: Points) -> Distances:
         squared = np.full(len(p), np.inf)
-        for a, b in zip(line[:-1], line[1:], strict=True):
+        for a, b in pairwise(line):
             edge = b - a
             length2 = float(edge @ edge)
             offset = p - a

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 
 _BLOCK = 8
-"""Cells a side of the blocks in which `sample` decides whether a surface can be near."""
+"""Nodes a side of the blocks in which `sample` first decides whether a surface can be near; a power of two."""
+_CHUNK = 200_000
+"""Points given to a field at once."""
+_OCTANTS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 @dataclass(frozen=True)
@@ -70,28 +73,49 @@ def sample(
     margin_mm: float = 2.0,
     bounds_mm: NDArray[np.float64] | None = None,
     steepness: float = 1.5,
+    band_mm: float = 0.0,
 ) -> Grid:
     """`field` on a grid, evaluated in full only in blocks that its surface can reach.
 
-    `steepness` bounds the slope of an inexact field; far from the surface the values are those of the block's
-    centre, so only the sign and the neighbourhood of the surface are to be relied on.
+    `steepness` bounds the slope of an inexact field. Further from the surface than 1.7 `spacing_mm` (and `band_mm`
+    more) a value is that of its block's centre: only the sign there is to be relied on.
     """
     grid = lattice(field.bounds_mm if bounds_mm is None else bounds_mm, spacing_mm, margin_mm)
     shape = np.array(grid.values.shape)
     blocks = -(-shape // _BLOCK)
-    centres_index = [
-        np.minimum(np.arange(n) * _BLOCK + (_BLOCK - 1) / 2, s - 1) for n, s in zip(blocks, shape, strict=True)
-    ]
-    centres = grid.origin_mm + spacing_mm * np.stack(np.meshgrid(*centres_index, indexing="ij"), axis=-1).reshape(-1, 3)
-    coarse = field.distance(centres)
-    reach = np.sqrt(3.0) * (_BLOCK + 1) / 2 * spacing_mm * (1.0 if field.exact else steepness)
-    near = np.abs(coarse) <= reach
-    padded = np.repeat(np.repeat(np.repeat(coarse.reshape(blocks), _BLOCK, 0), _BLOCK, 1), _BLOCK, 2).astype(np.float32)
-    inner = np.stack(np.meshgrid(*[np.arange(_BLOCK)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    corners = np.stack(np.unravel_index(np.flatnonzero(near), blocks), axis=-1) * _BLOCK
-    for chunk in np.array_split(corners, max(1, len(corners) // 400 + 1)):
+    slope = 1.0 if field.exact else steepness
+    corners = np.stack(np.unravel_index(np.arange(blocks.prod()), blocks), axis=-1) * _BLOCK
+    values = np.empty(tuple(blocks * _BLOCK), np.float32)
+    side = _BLOCK
+    while side > 2 and len(corners):
+        # a block is settled when its centre is further from the surface than any of its nodes is from the centre
+        middle = grid.origin_mm + spacing_mm * (corners + (side - 1) / 2)
+        at_middle = _in_chunks(field, middle)
+        _fill(values, corners, side, at_middle)
+        # one node more than the block holds, so that neighbours on both sides of the surface are both true
+        reach = np.sqrt(3.0) * (side + 1) / 2 * spacing_mm * slope + band_mm
+        corners = corners[np.abs(at_middle) <= reach]
+        side //= 2
+        if side > 2:
+            corners = (corners[:, None, :] + side * _OCTANTS[None, :, :]).reshape(-1, 3)
+    inner = np.stack(np.meshgrid(*[np.arange(2 * side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    for chunk in np.array_split(corners, max(1, len(corners) * len(inner) // _CHUNK + 1)):
         if len(chunk) == 0:
             continue
         index = (chunk[:, None, :] + inner[None, :, :]).reshape(-1, 3)
-        padded[tuple(index.T)] = field.distance(grid.origin_mm + spacing_mm * index)
-    return Grid(grid.origin_mm, grid.spacing_mm, np.ascontiguousarray(padded[: shape[0], : shape[1], : shape[2]]))
+        values[tuple(index.T)] = field.distance(grid.origin_mm + spacing_mm * index)
+    return Grid(grid.origin_mm, grid.spacing_mm, np.ascontiguousarray(values[: shape[0], : shape[1], : shape[2]]))
+
+
+def _in_chunks(field: Field, points: Points) -> Distances:
+    """`field` at `points` (N, 3), a few at a time so that its intermediate arrays stay small."""
+    return np.concatenate([field.distance(part) for part in np.array_split(points, len(points) // _CHUNK + 1)])
+
+
+def _fill(values: NDArray[np.float32], corners: NDArray[np.int64], side: int, at_middle: Distances) -> None:
+    """Set every node of the blocks of `side` at `corners` (K, 3) to `at_middle` (K,)."""
+    blocks = values.reshape(
+        values.shape[0] // side, side, values.shape[1] // side, side, values.shape[2] // side, side
+    ).transpose(0, 2, 4, 1, 3, 5)
+    i, j, k = (corners // side).T
+    blocks[i, j, k] = at_middle[:, None, None, None]

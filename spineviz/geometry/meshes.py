@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,10 +174,11 @@ def write_mesh(meshes: dict[str, Mesh], path: Path) -> None:
 
 
 def _write_glb(meshes: dict[str, Mesh], path: Path) -> None:
-    import json
-    import struct
-
-    blob, views, accessors, gltf_meshes, nodes = b"", [], [], [], []
+    blob = b""
+    views: list[dict[str, int]] = []
+    accessors: list[dict[str, object]] = []
+    gltf_meshes: list[dict[str, object]] = []
+    nodes: list[dict[str, object]] = []
     for name, mesh in meshes.items():
         x, y, z = mesh.points_mm.T / 1000.0
         positions = np.column_stack([x, z, -y]).astype("<f4")

@@ -30,8 +30,8 @@ class PlaneGrid:
     def shape(self) -> tuple[int, int]:
         """(rows, columns); row 0 is the top."""
         return (
-            int(round(2 * self.half_height_mm / self.spacing_mm)) + 1,
-            int(round(2 * self.half_width_mm / self.spacing_mm)) + 1,
+            round(2 * self.half_height_mm / self.spacing_mm) + 1,
+            round(2 * self.half_width_mm / self.spacing_mm) + 1,
         )
 
     def points(self) -> Points:
