@@ -16,8 +16,8 @@ Under each but the title card lies the bar: step dots, caption, gauges. Top left
 balance. A change of layout or focus is eased by the film, over `TRANSITION_S`, whenever `shot_at` returns another one:
 the scene says only what holds from that moment on.
 
-Fading is the scene's: `shown` of a label or mark is 0 to 1, taken from a beat with `appear()`. List a step's labels from
-its beginning with shown=0, so that the places are settled before the first appears and nothing jumps.
+Fading is the scene's: `shown` of a label or mark is 0 to 1, taken from a beat with `appear()`. List a step's labels
+from its beginning with shown=0, so that the places are settled before the first appears and nothing jumps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""The one place where a shot's views become pixels: stage, radiograph, section."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.film.shot import FluoroShot, Point, SectionShot, StageShot
+from spineviz.views.theme import Theme
+
+if TYPE_CHECKING:
+    from spineviz.anatomy.structure import Structure
+    from spineviz.geometry.frames import Frame
+
+Size = tuple[int, int]
+Pixels = NDArray[np.uint8]
+Structures = Mapping[str, "Structure"]
+Kept = TypeVar("Kept")
+
+MOST_STAGES, MOST_FLUOROSCOPES = 4, 4
+"""How many windows and monitors are kept open: each holds meshes or line integrals in memory."""
+
+
+class Painter:
+    """Draws views of structures.
+
+    Args:
+        theme: the colours.
+        seed: of the radiograph's noise.
+        supersample: of the stage.
+    """
+
+    def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2) -> None:
+        self.theme, self.seed, self.supersample = theme, seed, supersample
+        self._stages: OrderedDict[Hashable, Any] = OrderedDict()
+        self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def stage(self, size_px: Size, structures: Structures, shot: StageShot) -> Pixels:
+        """The 3-D view, (H, W, 3)."""
+        from spineviz.views.stage import Stage
+
+        stage = _kept(self._stages, size_px, lambda: Stage(size_px, self.theme, self.supersample), MOST_STAGES, _close)
+        return stage.draw(structures, shot.camera, shot.look)
+
+    def fluoroscopy(
+        self, size_px: Size, structures: Structures, shot: FluoroShot, time_s: float, type_px: float
+    ) -> Pixels:
+        """The radiograph at `time_s`, (H, W, 3), with burnt-in sides in type of `type_px`."""
+        fluoroscope = self._fluoroscope(size_px, shot, type_px)
+        grey = fluoroscope.image(structures, time_s, shot.live)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+
+    def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
+        """The drawn plane, (H, W, 3)."""
+        from spineviz.views.section import draw_section
+
+        return draw_section(structures, plane, shot.half_width_mm, size_px, self.theme)
+
+    def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:
+        """Where points of the world appear in the stage's picture, (N, 2) px."""
+        return shot.camera.project(np.array(points_mm, float).reshape(-1, 3), size_px)[0]
+
+    def project_fluoroscopy(self, size_px: Size, shot: FluoroShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:
+        """Where points of the world appear in the radiograph, (N, 2) px."""
+        flat = shot.projection.flat(np.array(points_mm, float).reshape(-1, 3))[0]
+        per_mm = min(size_px) / shot.projection.field_of_view_mm
+        return np.column_stack([size_px[0] / 2 + flat[:, 0] * per_mm, size_px[1] / 2 - flat[:, 1] * per_mm])
+
+    def project_section(
+        self, size_px: Size, plane: Frame, shot: SectionShot, points_mm: tuple[Point, ...]
+    ) -> NDArray[np.float64]:
+        """Where points of the world, dropped onto the plane, appear in the section, (N, 2) px."""
+        flat = plane.inverse().points(np.array(points_mm, float).reshape(-1, 3))
+        per_mm = min(size_px) / (2 * shot.half_width_mm)
+        return np.column_stack([size_px[0] / 2 + flat[:, 0] * per_mm, size_px[1] / 2 - flat[:, 1] * per_mm])
+
+    def pulse(self, shot: FluoroShot, time_s: float) -> int:
+        """The number of the X-ray pulse on screen; 0 for a stored picture."""
+        if not shot.live:
+            return 0
+        from spineviz.views.fluoroscopy import beam
+
+        return int(np.floor(time_s * beam("pulses_per_s") + 1e-6))
+
+    def close(self) -> None:
+        """Give windows and monitors back."""
+        for stage in self._stages.values():
+            stage.close()
+        self._stages.clear()
+        self._fluoroscopes.clear()
+
+    def _fluoroscope(self, size_px: Size, shot: FluoroShot, type_px: float) -> Any:
+        from spineviz.views.fluoroscopy import Fluoroscope
+
+        return _kept(
+            self._fluoroscopes,
+            (size_px, shot.projection.key),
+            lambda: Fluoroscope(size_px, shot.projection, self.seed, type_px, words=False),
+            MOST_FLUOROSCOPES,
+        )
+
+
+def _close(stage: Any) -> None:
+    stage.close()
+
+
+def _kept(
+    store: OrderedDict[Hashable, Any],
+    key: Hashable,
+    make: Callable[[], Any],
+    most: int,
+    drop: Callable[[Any], None] | None = None,
+) -> Any:
+    """The value under `key`, made if missing; the one used longest ago is dropped when there are more than `most`."""
+    if key not in store:
+        store[key] = make()
+        while len(store) > most:
+            old = store.popitem(last=False)[1]
+            if drop is not None:
+                drop(old)
+    store.move_to_end(key)
+    return store[key]

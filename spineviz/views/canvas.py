@@ -1,0 +1,214 @@
+"""Layers of pixels: drawn once with cairo, kept, and laid over a frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cairo
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.views.text import TextStyle, text_mask, text_size
+from spineviz.views.theme import RGB
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) opaque, or (H, W, 4) with colours already multiplied by alpha."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A picture and where its top left corner lies on the frame.
+
+    Attributes:
+        pixels: (h, w, 3) opaque uint8, or (h, w, 4) uint8 with colours premultiplied by alpha.
+        x_px, y_px: the corner, pixels from the frame's top left; it may lie outside.
+        opacity: 0 to 1, over what the pixels say.
+    """
+
+    pixels: Pixels
+    x_px: int
+    y_px: int
+    opacity: float = 1.0
+
+    def faded(self, opacity: float) -> Layer:
+        """The same layer at `opacity` of what it had."""
+        return Layer(self.pixels, self.x_px, self.y_px, self.opacity * opacity)
+
+
+def blit(frame: Pixels, layer: Layer) -> None:
+    """Lay `layer` over `frame` (H, W, 3 or 4), in place; what lies outside the frame is left out."""
+    height, width = frame.shape[:2]
+    h, w = layer.pixels.shape[:2]
+    left, top = max(0, layer.x_px), max(0, layer.y_px)
+    right, bottom = min(width, layer.x_px + w), min(height, layer.y_px + h)
+    alpha = round(255 * min(1.0, max(0.0, layer.opacity)))
+    if left >= right or top >= bottom or alpha == 0:
+        return
+    source = layer.pixels[top - layer.y_px : bottom - layer.y_px, left - layer.x_px : right - layer.x_px]
+    target = frame[top:bottom, left:right, :3]
+    if source.shape[2] == 3 and alpha == 255:
+        target[:] = source
+        return
+    colour = source[:, :, :3].astype(np.uint16)
+    if source.shape[2] == 3:
+        target[:] = _over_255(colour * np.uint16(alpha) + target * np.uint16(255 - alpha))
+        return
+    cover = source[:, :, 3:].astype(np.uint16)
+    if alpha < 255:
+        colour, cover = _over_255(colour * np.uint16(alpha)).astype(np.uint16), _over_255(cover * np.uint16(alpha))
+    target[:] = np.minimum(colour + _over_255(target * (255 - cover.astype(np.uint16))), 255)
+
+
+def _over_255(product: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """`product` / 255, rounded, exact for products of two bytes."""
+    return ((product + 128 + ((product + 128) >> 8)) >> 8).astype(np.uint8)
+
+
+class Canvas:
+    """A transparent cairo picture whose unit is the design pixel of a 1080-line screen.
+
+    Args:
+        width, height: size in design pixels; the picture is cut to the whole pixels that hold it.
+        scale: pixels a design pixel (screen height / 1080).
+        x, y: where its top left corner lies on the screen, design pixels; drawing coordinates are the screen's.
+    """
+
+    def __init__(self, width: float, height: float, scale: float, x: float = 0.0, y: float = 0.0) -> None:
+        self.scale = scale
+        self.x_px, self.y_px = math.floor(x * scale + 1e-6), math.floor(y * scale + 1e-6)
+        self.width_px = max(1, math.ceil((x + width) * scale - 1e-6) - self.x_px)
+        self.height_px = max(1, math.ceil((y + height) * scale - 1e-6) - self.y_px)
+        self.surface = cairo.ImageSurface(cairo.FORMAT_ARGB32, self.width_px, self.height_px)
+        self.context = cairo.Context(self.surface)
+        self.context.translate(-self.x_px, -self.y_px)
+        self.context.scale(scale, scale)
+        self.context.set_line_cap(cairo.LINE_CAP_ROUND)
+        self.context.set_line_join(cairo.LINE_JOIN_ROUND)
+
+    def panel(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        radius: float,
+        fill: RGB | None = None,
+        stroke: RGB | None = None,
+        stroke_px: float = 1.5,
+        alpha: float = 1.0,
+    ) -> None:
+        """A rectangle with rounded corners."""
+        c = self.context
+        r = min(radius, width / 2, height / 2)
+        c.new_sub_path()
+        c.arc(x + width - r, y + r, r, -math.pi / 2, 0)
+        c.arc(x + width - r, y + height - r, r, 0, math.pi / 2)
+        c.arc(x + r, y + height - r, r, math.pi / 2, math.pi)
+        c.arc(x + r, y + r, r, math.pi, 1.5 * math.pi)
+        c.close_path()
+        self._paint(fill, stroke, stroke_px, alpha)
+
+    def disc(
+        self,
+        x: float,
+        y: float,
+        radius: float,
+        fill: RGB | None = None,
+        stroke: RGB | None = None,
+        stroke_px: float = 1.5,
+        alpha: float = 1.0,
+    ) -> None:
+        """A circle round (x, y)."""
+        self.context.new_sub_path()
+        self.context.arc(x, y, radius, 0, 2 * math.pi)
+        self._paint(fill, stroke, stroke_px, alpha)
+
+    def path(
+        self,
+        points: Iterable[Sequence[float]],
+        fill: RGB | None = None,
+        stroke: RGB | None = None,
+        stroke_px: float = 2.0,
+        alpha: float = 1.0,
+        closed: bool = False,
+        dash: Sequence[float] = (),
+    ) -> None:
+        """A polygon or polyline through `points`."""
+        self.context.new_sub_path()
+        for point in points:
+            self.context.line_to(float(point[0]), float(point[1]))
+        if closed:
+            self.context.close_path()
+        self.context.set_dash(list(dash))
+        self._paint(fill, stroke, stroke_px, alpha)
+        self.context.set_dash([])
+
+    def haloed_line(
+        self,
+        points: Sequence[Sequence[float]],
+        colour: RGB,
+        halo: RGB,
+        stroke_px: float = 2.0,
+        dash: Sequence[float] = (),
+    ) -> None:
+        """A line with a dark rim, so that it reads on bone and on the ground alike."""
+        self.path(points, stroke=halo, stroke_px=stroke_px + 3.0, alpha=0.75)
+        self.path(points, stroke=colour, stroke_px=stroke_px, dash=dash)
+
+    def text(
+        self, words: str, x: float, y: float, style: TextStyle, colour: RGB, anchor: str = "ls", alpha: float = 1.0
+    ) -> float:
+        """Write `words` with the base line at `y`; returns their width in design pixels.
+
+        `anchor` is "ls", "ms" or "rs": x is the left end, the middle or the right end.
+        """
+        mask, left_px, top_px = text_mask(words, style, self.scale)
+        width = text_size(words, style)[0]
+        start = x - {"l": 0.0, "m": 0.5, "r": 1.0}[anchor[0]] * width
+        stride = cairo.ImageSurface.format_stride_for_width(cairo.FORMAT_A8, mask.shape[1])
+        padded = np.zeros((mask.shape[0], stride), np.uint8)
+        padded[:, : mask.shape[1]] = mask
+        surface = cairo.ImageSurface.create_for_data(
+            memoryview(padded),
+            cairo.FORMAT_A8,
+            mask.shape[1],
+            mask.shape[0],
+            stride,  # type: ignore[arg-type]
+        )
+        c = self.context
+        c.save()
+        c.identity_matrix()
+        c.set_source_rgba(*colour, alpha)
+        c.mask_surface(
+            surface, round(start * self.scale) + left_px - self.x_px, round(y * self.scale) + top_px - self.y_px
+        )
+        c.restore()
+        surface.finish()
+        return width
+
+    def layer(self) -> Layer:
+        """What has been drawn."""
+        self.surface.flush()
+        raw = np.ndarray(
+            (self.height_px, self.width_px, 4),
+            np.uint8,
+            self.surface.get_data(),
+            strides=(self.surface.get_stride(), 4, 1),
+        )
+        return Layer(np.ascontiguousarray(raw[:, :, [2, 1, 0, 3]]), self.x_px, self.y_px)
+
+    def _paint(self, fill: RGB | None, stroke: RGB | None, stroke_px: float, alpha: float) -> None:
+        c = self.context
+        if fill is not None:
+            c.set_source_rgba(*fill, alpha)
+            if stroke is None:
+                c.fill()
+            else:
+                c.fill_preserve()
+        if stroke is not None:
+            c.set_source_rgba(*stroke, alpha)
+            c.set_line_width(stroke_px)
+            c.stroke()
+        c.new_path()

@@ -1,0 +1,133 @@
+"""Cards: the title, the patient, the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from spineviz.views.canvas import Canvas, Layer
+from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
+from spineviz.views.text import NOTE, TITLE, TextStyle, text_size
+from spineviz.views.theme import Theme
+
+if TYPE_CHECKING:
+    from spineviz.film.shot import CardColumn, CardShot
+
+HEADING = TextStyle(92, "bold")
+CASE_HEADING = TextStyle(56, "bold")
+LINE = TextStyle(34)
+COLUMN_TITLE = TextStyle(28, "semibold")
+ROW_NAME, ROW_VALUE = TextStyle(28), TextStyle(30, "semibold")
+ROW_STEP, NOTE_STEP = 62.0, 32.0
+
+
+def picture_place() -> Rect:
+    """Where a case card's picture lies, design pixels."""
+    return Rect(1210.0, 150.0, 650.0, 690.0)
+
+
+def draw_card(card: CardShot, theme: Theme, scale: float) -> Layer:
+    """A card's words and rules over a transparent screen, as a layer; kept between frames.
+
+    Raises ValueError, naming the words, where a line is wider than its column.
+    """
+    return _card_layer(card, theme.name, scale)
+
+
+@lru_cache(maxsize=32)
+def _card_layer(card: CardShot, theme_name: str, scale: float) -> Layer:
+    from spineviz.views.theme import theme as named
+
+    canvas = Canvas(WIDTH, HEIGHT, scale)
+    {"title": _title, "case": _case, "outcome": _outcome}[card.kind](canvas, card, named(theme_name))
+    return canvas.layer()
+
+
+def _title(canvas: Canvas, card: CardShot, theme: Theme) -> None:
+    left, base = 150.0, 470.0
+    canvas.panel(left, base - 196, 96, 8, 4, fill=theme.colour("cement"))
+    canvas.text(card.heading, left - 4, base - 70, HEADING, theme.colour("text"))
+    for i, line in enumerate(card.lines):
+        colour = theme.colour("text") if i == 0 else theme.colour("muted")
+        canvas.text(line, left, base + 52 * i, TextStyle(38) if i == 0 else LINE, colour)
+    _notes(canvas, card.notes, left, HEIGHT - 70.0, theme, 1500.0)
+
+
+def _case(canvas: Canvas, card: CardShot, theme: Theme) -> None:
+    left, width = 120.0, (1010.0 if card.picture is not None else 1680.0)
+    canvas.text(card.heading, left - 2, 128.0, CASE_HEADING, theme.colour("text"))
+    y = 168.0
+    for line in card.lines:
+        y += 12.0
+        canvas.text(line, left, y, TextStyle(28), theme.colour("muted"))
+        y += 28.0
+    y += 14.0
+    for column in card.columns:
+        y = _block(canvas, column, left, y, width, theme) + 26.0
+    _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, width)
+
+
+def _outcome(canvas: Canvas, card: CardShot, theme: Theme) -> None:
+    left, right, gap = 100.0, WIDTH - 100.0, 64.0
+    canvas.text(card.heading, left - 2, 118.0, CASE_HEADING, theme.colour("text"))
+    for i, line in enumerate(card.lines):
+        canvas.text(line, left, 166.0 + 36 * i, TextStyle(28), theme.colour("muted"))
+    count = max(1, len(card.columns))
+    width = (right - left - gap * (count - 1)) / count
+    top = 190.0 + 36.0 * len(card.lines)
+    for i, column in enumerate(card.columns):
+        _block(canvas, column, left + i * (width + gap), top, width, theme)
+    _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, right - left)
+
+
+def _block(canvas: Canvas, column: CardColumn, x: float, top: float, width: float, theme: Theme) -> float:
+    """A titled table; returns where it ends."""
+    shown = column.shown
+    canvas.text(column.title, x, top + 28.0, COLUMN_TITLE, theme.colour("text"), alpha=shown)
+    canvas.path([(x, top + 46), (x + width, top + 46)], stroke=theme.colour("cement"), stroke_px=3.0, alpha=shown)
+    y = top + 46.0
+    for row in column.rows:
+        alpha = shown * row.shown
+        base = y + 40.0
+        name_width = canvas.text(row.name, x, base, ROW_NAME, theme.colour("muted"), alpha=alpha)
+        room = width - name_width - 24.0
+        value_lines = _fitted(row.value, room, ROW_VALUE)
+        for i, line in enumerate(value_lines):
+            canvas.text(line, x + width, base + 36.0 * i, ROW_VALUE, theme.colour("text"), "rs", alpha)
+        y += ROW_STEP + 36.0 * (len(value_lines) - 1)
+        for line in _fitted(row.note, width, NOTE) if row.note else ():
+            canvas.text(line, x, y + 8.0, NOTE, theme.colour("muted"), alpha=alpha)
+            y += NOTE_STEP
+        if row.note:
+            y += 6.0
+        canvas.path([(x, y), (x + width, y)], stroke=theme.colour("edge"), stroke_px=1.5, alpha=alpha)
+    return y
+
+
+def _notes(canvas: Canvas, notes: Sequence[str], x: float, bottom: float, theme: Theme, width: float) -> None:
+    """Small lines, the last one ending at `bottom`."""
+    lines = [line for note in notes for line in _fitted(note, width, NOTE)]
+    for i, line in enumerate(reversed(lines)):
+        canvas.text(line, x, bottom - NOTE_STEP * i, NOTE, theme.colour("muted"))
+
+
+def _fitted(words: str, width: float, style: TextStyle) -> list[str]:
+    """`words` broken into lines no wider than `width`; ValueError where one word is wider."""
+    lines: list[str] = []
+    for word in words.split():
+        if text_size(word, style)[0] > width:
+            raise ValueError(f"{word!r} of {words!r} is wider than the {width:.0f} design pixels of its column")
+        if lines and text_size(f"{lines[-1]} {word}", style)[0] <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def heading_width(card: CardShot) -> float:
+    """The width of the card's heading, design pixels."""
+    return text_size(card.heading, HEADING if card.kind == "title" else CASE_HEADING)[0]
+
+
+__all__ = ["TITLE", "draw_card", "heading_width", "picture_place"]

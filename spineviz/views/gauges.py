@@ -1,0 +1,160 @@
+"""Numbers read off what is shown: a name, a figure, and where it has limits a bar with a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from spineviz.views.canvas import Canvas, Layer
+from spineviz.views.layout import Rect
+from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, text_size
+from spineviz.views.theme import Theme
+
+TRACK = 14.0
+"""The thickness of a bar, design pixels."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a gauge says at a moment.
+
+    Attributes:
+        name: what is measured, in a word or two.
+        value: the figure, in `unit`.
+        unit: after the figure ("mL", "mm", "°").
+        decimals: how many are shown.
+        full: the bar's right end, in `unit`; None draws no bar.
+        mark, mark_word: a tick on the bar, and the word under it ("planned", "stop").
+        note: muted words under the figure where there is no bar ("17.0° standing").
+        role: the colour of the bar's filled part.
+        flag: "" or "safe" or "danger": a sign beside the figure.
+    """
+
+    name: str
+    value: float
+    unit: str
+    decimals: int = 1
+    full: float | None = None
+    mark: float | None = None
+    mark_word: str = ""
+    note: str = ""
+    role: str = "disc"
+    flag: str = ""
+
+    @property
+    def figure(self) -> str:
+        """The value as it is written; a minus sign is a minus sign, and there is no minus zero."""
+        text = f"{self.value:.{self.decimals}f}"
+        if float(text) == 0.0:
+            text = text.lstrip("-")
+        return text.replace("-", "−") + (self.unit if self.unit in ("°", "%") else f" {self.unit}")
+
+
+Reader = Callable[[Any, Any], Reading | None]
+"""(state, plan) -> what the gauge says, or None before there is anything to measure."""
+
+
+def cement(state: Any, plan: Any) -> Reading | None:
+    """Cement in the body, mL, with the planned volume marked."""
+    if state.cement_ml is None:
+        return None
+    words = plan.words()
+    planned = float(words["cement_ml"])
+    return Reading(
+        "cement", state.cement_ml, "mL", 1, full=planned * 1.12, mark=planned, mark_word="planned", role="cement"
+    )
+
+
+def back_wall(state: Any, plan: Any) -> Reading | None:
+    """Distance from the cement to the back wall of the body, mm, with the distance at which the fill stops marked."""
+    distance = getattr(state, "back_wall_mm", None)
+    if distance is None:
+        return None
+    stop = plan.words().get("stop_mm")
+    limit = None if stop is None else float(stop)
+    return Reading(
+        "to back wall",
+        distance,
+        "mm",
+        1,
+        full=max(20.0, 3.0 * limit) if limit else 25.0,
+        mark=limit,
+        mark_word="stop",
+        role="disc",
+    )
+
+
+def wedge(state: Any, plan: Any) -> Reading | None:
+    """The angle between the body's end-plates, degrees, with the standing fracture's as reference."""
+    if state.wedge_deg is None:
+        return None
+    standing = standing_value(plan, "wedge_deg")
+    note = "" if standing is None else f"{standing:.1f}° standing"
+    return Reading("wedge", state.wedge_deg, "°", 1, note=note)
+
+
+def anterior_height(state: Any, plan: Any) -> Reading | None:
+    """The height of the body's front, mm, with the standing fracture's as reference."""
+    if state.anterior_height_mm is None:
+        return None
+    standing = standing_value(plan, "anterior_height_mm")
+    note = "" if standing is None else f"{standing:.1f} mm standing"
+    return Reading("front height", state.anterior_height_mm, "mm", 1, note=note)
+
+
+GAUGES: Mapping[str, Reader] = MappingProxyType(
+    {"cement": cement, "back_wall": back_wall, "wedge": wedge, "anterior_height": anterior_height}
+)
+"""Names that a shot may list."""
+
+
+def standing_value(plan: Any, key: str) -> float | None:
+    """`key` of the State at the end of the step "fracture", where the patient stands with the full collapse."""
+    value = getattr(plan.state_at("fracture", 1.0), key, None)
+    return None if value is None else float(value)
+
+
+def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float) -> Layer:
+    """One gauge as a layer; kept between frames."""
+    return _gauge_layer(reading, place, theme.name, scale)
+
+
+@lru_cache(maxsize=512)
+def _gauge_layer(reading: Reading, place: Rect, theme_name: str, scale: float) -> Layer:
+    from spineviz.views.theme import theme as named
+
+    theme = named(theme_name)
+    canvas = Canvas(place.w + 40, place.h + 8, scale, place.x - 20, place.y)
+    text, muted = theme.colour("text"), theme.colour("muted")
+    name_width, value_width = text_size(reading.name, GAUGE_NAME)[0], text_size(reading.figure, GAUGE_VALUE)[0]
+    one_line = name_width + value_width + 16 <= place.w
+    base = place.y + (40.0 if one_line else 68.0)
+    canvas.text(reading.name, place.x, place.y + (38.0 if one_line else 26.0), GAUGE_NAME, muted)
+    canvas.text(reading.figure, place.right, base, GAUGE_VALUE, text, "rs")
+    if reading.full is not None:
+        _bar(canvas, reading, Rect(place.x, base + 18.0, place.w, TRACK), theme)
+    elif reading.note:
+        canvas.text(reading.note, place.right, base + 40.0, NOTE, muted, "rs")
+    return canvas.layer()
+
+
+def _bar(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> None:
+    assert reading.full is not None
+    canvas.panel(
+        track.x, track.y, track.w, track.h, track.h / 2, fill=theme.colour("ground"), stroke=theme.colour("edge")
+    )
+    share = min(1.0, max(0.0, reading.value / reading.full))
+    if share > 0:
+        width = max(track.h, share * track.w)
+        canvas.panel(track.x, track.y, width, track.h, track.h / 2, fill=theme.colour(reading.role))
+    if reading.mark is None or not 0 <= reading.mark <= reading.full:
+        return
+    x = track.x + track.w * reading.mark / reading.full
+    canvas.path([(x, track.y - 7), (x, track.bottom + 7)], stroke=theme.colour("ground"), stroke_px=6.0)
+    canvas.path([(x, track.y - 7), (x, track.bottom + 7)], stroke=theme.colour("text"), stroke_px=3.0)
+    width = text_size(reading.mark_word, NOTE)[0]
+    left = min(max(x - width / 2, track.x), track.right - width)
+    canvas.text(reading.mark_word, left, track.bottom + 32.0, NOTE, theme.colour("muted"))

@@ -1,0 +1,167 @@
+"""Signs over a view: the tick of safety, the stop sign, rings, lines, measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spineviz.views.canvas import Canvas, Layer
+from spineviz.views.layout import Rect
+from spineviz.views.text import HEADER, TextStyle, cap_height, text_size
+from spineviz.views.theme import RGB, Theme
+
+if TYPE_CHECKING:
+    from spineviz.film.shot import Mark
+
+WORDS = HEADER
+SIGN_RADIUS = 19.0
+RING_RADIUS = 14.0
+DASH = (10.0, 8.0)
+
+Spot = tuple[float, float]
+
+
+def draw_mark(
+    mark: Mark, points: Sequence[Spot], radius: float, view: Rect, theme: Theme, scale: float
+) -> Layer | None:
+    """One sign as a layer, cut to the rectangle `view`; None where nothing of it is to be seen.
+
+    `points` are the mark's points on the screen and `radius` a ring's, both in design pixels.
+    """
+    if mark.shown <= 0.0 or not points or any(math.isnan(v) for p in points for v in p):
+        return None
+    reach = max(radius, SIGN_RADIUS) + 14.0
+    room = text_size(mark.text, WORDS)[0] + 2 * reach + 24.0 if mark.text else reach
+    left, right = min(p[0] for p in points) - room, max(p[0] for p in points) + room
+    top, bottom = min(p[1] for p in points) - reach - 30, max(p[1] for p in points) + reach + 30
+    left, top, right, bottom = max(left, view.x), max(top, view.y), min(right, view.right), min(bottom, view.bottom)
+    if right - left < 1 or bottom - top < 1:
+        return None
+    canvas = Canvas(right - left, bottom - top, scale, left, top)
+    ink, rim = theme.colour(mark.role), theme.colour("outline")
+    line_share = 1.0
+    if mark.kind == "tick":
+        _tick(canvas, points[0], theme)
+    elif mark.kind == "danger":
+        _stop(canvas, points[0], theme)
+    elif mark.kind == "ring":
+        _ring(canvas, points[0], radius or RING_RADIUS, ink, rim, mark.dashed)
+    elif mark.kind == "dot":
+        canvas.disc(*points[0], 9.0, fill=rim)
+        canvas.disc(*points[0], 6.5, fill=ink)
+    elif mark.kind == "area":
+        _area(canvas, points, ink, theme.colour("text"))
+    elif mark.kind == "arrow" and len(points) > 1:
+        _arrow(canvas, points[0], points[-1], ink, rim)
+    elif mark.kind in ("line", "measure") and len(points) > 1:
+        line_share = mark.shown if mark.kind == "line" else 1.0
+        drawn = _part(points, line_share)
+        canvas.haloed_line(drawn, ink, rim, 3.0, DASH if mark.dashed else ())
+        if mark.kind == "measure":
+            _end_bars(canvas, points[0], points[-1], ink, rim)
+    if mark.text:
+        _words(canvas, mark, points, radius, view, theme)
+    # a line grows; everything else fades in
+    return canvas.layer().faded(1.0 if line_share < 1.0 or mark.kind == "line" else mark.shown)
+
+
+def _tick(canvas: Canvas, at: Spot, theme: Theme) -> None:
+    x, y = at
+    canvas.disc(x, y, SIGN_RADIUS + 2.5, fill=theme.colour("outline"))
+    canvas.disc(x, y, SIGN_RADIUS, fill=theme.colour("safe"))
+    canvas.path([(x - 9, y + 1), (x - 3, y + 8), (x + 10, y - 8)], stroke=theme.colour("outline"), stroke_px=5.0)
+
+
+def _stop(canvas: Canvas, at: Spot, theme: Theme) -> None:
+    """An octagon in red with a white outline and a white bar."""
+    x, y = at
+
+    def octagon(radius: float) -> list[Spot]:
+        angles = [math.pi / 8 + i * math.pi / 4 for i in range(8)]
+        return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+
+    canvas.path(octagon(SIGN_RADIUS + 5), fill=theme.colour("outline"), closed=True)
+    canvas.path(octagon(SIGN_RADIUS + 2.5), fill=theme.colour("text"), closed=True)
+    canvas.path(octagon(SIGN_RADIUS), fill=theme.colour("danger"), closed=True)
+    canvas.path([(x - 10, y), (x + 10, y)], stroke=theme.colour("text"), stroke_px=6.0)
+
+
+def _ring(canvas: Canvas, at: Spot, radius: float, ink: RGB, rim: RGB, dashed: bool) -> None:
+    steps = 64
+    circle = [
+        (at[0] + radius * math.cos(2 * math.pi * i / steps), at[1] + radius * math.sin(2 * math.pi * i / steps))
+        for i in range(steps + 1)
+    ]
+    canvas.haloed_line(circle, ink, rim, 3.0, DASH if dashed else ())
+
+
+def _area(canvas: Canvas, points: Sequence[Spot], ink: RGB, outline: RGB) -> None:
+    """A hatched polygon with a light outline: told by its hatching, not by colour alone."""
+    context = canvas.context
+    canvas.path(points, fill=ink, alpha=0.35, closed=True)
+    context.save()
+    for i, point in enumerate(points):
+        (context.move_to if i == 0 else context.line_to)(*point)
+    context.close_path()
+    context.clip()
+    low, high = min(p[0] for p in points), max(p[0] for p in points)
+    top, bottom = min(p[1] for p in points), max(p[1] for p in points)
+    x = low - (bottom - top)
+    while x < high:
+        canvas.path([(x, bottom), (x + bottom - top, top)], stroke=ink, stroke_px=3.0)
+        x += 12.0
+    context.restore()
+    canvas.path(points, stroke=outline, stroke_px=2.0, closed=True)
+
+
+def _arrow(canvas: Canvas, start: Spot, end: Spot, ink: RGB, rim: RGB) -> None:
+    length = math.hypot(end[0] - start[0], end[1] - start[1])
+    if length < 1e-6:
+        return
+    ux, uy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    head = min(18.0, 0.6 * length)
+    neck = (end[0] - head * ux, end[1] - head * uy)
+    wings = [(neck[0] - 0.55 * head * uy, neck[1] + 0.55 * head * ux), end, (neck[0] + 0.55 * head * uy, neck[1] - 0.55 * head * ux)]  # fmt: skip
+    canvas.path([start, neck], stroke=rim, stroke_px=7.0, alpha=0.75)
+    canvas.path(wings, fill=rim, stroke=rim, stroke_px=5.0, alpha=0.75, closed=True)
+    canvas.path([start, neck], stroke=ink, stroke_px=4.0)
+    canvas.path(wings, fill=ink, closed=True)
+
+
+def _end_bars(canvas: Canvas, start: Spot, end: Spot, ink: RGB, rim: RGB) -> None:
+    length = math.hypot(end[0] - start[0], end[1] - start[1]) or 1.0
+    nx, ny = -(end[1] - start[1]) / length * 9.0, (end[0] - start[0]) / length * 9.0
+    for x, y in (start, end):
+        canvas.haloed_line([(x - nx, y - ny), (x + nx, y + ny)], ink, rim, 3.0)
+
+
+def _part(points: Sequence[Spot], share: float) -> list[Spot]:
+    """The first `share` of a polyline's length."""
+    lengths = [math.dist(a, b) for a, b in zip(points, points[1:], strict=False)]
+    left = share * sum(lengths)
+    out = [points[0]]
+    for a, b, length in zip(points, points[1:], lengths, strict=False):
+        if length >= left:
+            part = left / length if length else 0.0
+            return [*out, (a[0] + part * (b[0] - a[0]), a[1] + part * (b[1] - a[1]))]
+        out.append(b)
+        left -= length
+    return out
+
+
+def _words(canvas: Canvas, mark: Mark, points: Sequence[Spot], radius: float, view: Rect, theme: Theme) -> None:
+    """The words beside a sign, on a dark plate, kept inside the view."""
+    style: TextStyle = WORDS
+    width = text_size(mark.text, style)[0]
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    gap = 16.0 if mark.kind in ("text", "line", "measure", "area") else max(radius, SIGN_RADIUS) + 14.0
+    middle = (min(ys) + max(ys)) / 2 if mark.kind in ("measure", "area", "arrow") else points[-1][1]
+    anchor_right = max(xs) if mark.kind in ("measure", "area") else points[-1][0]
+    anchor_left = min(xs) if mark.kind in ("measure", "area") else points[-1][0]
+    to_right = mark.side == "right" or (mark.side == "" and anchor_right + gap + width + 12 <= view.right)
+    x = anchor_right + gap if to_right else anchor_left - gap - width
+    x = min(max(x, view.x + 14.0), view.right - width - 14.0)
+    middle = min(max(middle, view.y + 24.0), view.bottom - 24.0)
+    canvas.panel(x - 9, middle - 19, width + 18, 38, 8, fill=theme.colour("outline"), alpha=0.72)
+    canvas.text(mark.text, x, middle + cap_height(style) / 2, style, theme.colour("text"))
