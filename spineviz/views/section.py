@@ -1,0 +1,483 @@
+"""A drawn plane section, and the colours of the same material for the stage's cut face.
+
+A plane is asked point by point: which structure is there, how deep. Fill, outline and texture follow from the signed
+distance, softened over one pixel, so that edges are as crisp as the screen allows; every layer is kept while neither it
+nor the plane changes, and what moves is laid over what stands.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Field, Points, as_points
+from spineviz.geometry.frames import Frame
+from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, edge_letters
+from spineviz.views.theme import Theme
+from spineviz.views.theme import theme as theme_named
+from spineviz.views.trabeculae import mottled_share, trabecular_share
+
+Colours = NDArray[np.float32]
+"""(N, 3) red, green, blue, 0 to 1."""
+
+_SOFT = ("skin", "muscle", "fat", "lung")
+_FIELD_STEP_MM = 0.45
+"""Smooth shapes are asked on a raster no finer than this, and interpolated; instruments on every pixel."""
+_KEPT_LAYERS = 48
+_KEPT_GROUNDS = 6
+
+
+@dataclass(frozen=True)
+class SectionMarks:
+    """What is written over a section.
+
+    Attributes:
+        letters: side letters at the edges.
+        scale_bar: with its length in mm.
+        words: a small line at the lower right ("" for none).
+        text_px: type size; None is 24 pixels on a panel of 415.
+    """
+
+    letters: bool = True
+    scale_bar: bool = True
+    words: str = ""
+    text_px: float | None = None
+
+
+def plane_frame(kind: str, origin_mm: ArrayLike = (0.0, 0.0, 0.0)) -> Frame:
+    """The plane "axial", "sagittal" or "coronal" through `origin_mm`, turned as vertebroplasty is seen.
+
+    Axial: as the patient lies, back uppermost, left on screen left. Sagittal: head up, front on screen left. Coronal:
+    from behind, left on screen left. ValueError for another kind.
+    """
+    axes = {
+        "axial": [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
+        "sagittal": [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        "coronal": [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]],
+    }
+    if kind not in axes:
+        raise ValueError(f"kind {kind!r}; there is {', '.join(axes)}")
+    return Frame(np.array(axes[kind]), np.asarray(origin_mm, float))
+
+
+# --- colours of material ---
+
+
+def _mix(a: ArrayLike, b: ArrayLike, share: ArrayLike) -> Colours:
+    """`a` where `share` is 0, `b` where it is 1; shapes broadcast to (N, 3)."""
+    part = np.asarray(share, np.float32)
+    part = part[:, None] if part.ndim == 1 else part
+    first, second = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    return first + part * (second - first)
+
+
+def _cover(distance_mm: NDArray, width_mm: float) -> NDArray[np.float32]:
+    return np.clip(0.5 - distance_mm / width_mm, 0.0, 1.0).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spot:
+    """What the painters are told of the points inside one structure: world and local positions (N, 3), depth below
+    the surface and below the shell (N,), the width of a pixel, and the theme."""
+
+    structure: Structure
+    points_mm: Points
+    local_mm: Points
+    distance_mm: NDArray
+    core_mm: NDArray | None
+    px_mm: float
+    theme: Theme
+
+
+def _bone_colours(spot: _Spot) -> Colours:
+    bone, strut, marrow = (spot.theme.colour(n) for n in ("bone", "trabecula", "marrow"))
+    shell = np.broadcast_to(np.asarray(bone, np.float32), (len(spot.points_mm), 3))
+    if spot.core_mm is None:
+        return shell
+    # the drawn shell is at least a pixel and a half thick: it is 0.3 to 0.6 mm in life
+    depth = -np.maximum(spot.core_mm, spot.distance_mm + 1.6 * spot.px_mm)
+    out = shell.copy()
+    within = depth > -spot.px_mm
+    if within.any():
+        there = trabecular_share(spot.local_mm[within], depth[within], softness_mm=max(0.16, spot.px_mm))
+        inner = _mix(marrow, strut, there)
+        out[within] = _mix(bone, inner, _cover(-depth[within], spot.px_mm))
+    return out
+
+
+def _disc_colours(spot: _Spot) -> Colours:
+    disc = np.asarray(spot.theme.colour("disc"), np.float32)
+    deep, pale = 0.62 * disc + 0.38 * np.asarray(spot.theme.colour("panel")), disc + 0.45 * (1.0 - disc)
+    low, high = spot.structure.field.bounds_mm
+    middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1.0)
+    offset = (spot.points_mm - middle) / half
+    # the nucleus lies a little behind the middle and takes about half of the width
+    radial = np.hypot(offset[:, 0], offset[:, 1] + 0.1)
+    rings = 0.5 + 0.5 * np.cos((radial - 0.5) * 2 * np.pi * 11.0)
+    annulus = _mix(disc, deep, 0.75 * rings * np.clip((radial - 0.45) / 0.15, 0.0, 1.0))
+    return _mix(annulus, pale, np.clip((0.56 - radial) / 0.12, 0.0, 1.0))
+
+
+def _tumour_colours(spot: _Spot) -> Colours:
+    tumour = np.asarray(spot.theme.colour("tumour"), np.float32)
+    share = mottled_share(spot.local_mm, grain_mm=2.2)
+    return _mix(0.68 * tumour, tumour + 0.22 * (1.0 - tumour), share)
+
+
+def _cement_colours(spot: _Spot) -> Colours:
+    cement = np.asarray(spot.theme.colour("cement"), np.float32)
+    light = cement + 0.30 * (1.0 - cement)
+    rim = np.clip(1.0 + spot.distance_mm / 0.9, 0.0, 1.0)  # lighter at the skin of the mass, so that it stands out
+    return _mix(_mix(cement, light, 0.35 * mottled_share(spot.local_mm, 5, 1.3)), light, 0.75 * rim)
+
+
+def _steel_colours(spot: _Spot) -> Colours:
+    steel = np.asarray(spot.theme.colour("steel"), np.float32)
+    deep = float(max(0.3, -spot.distance_mm.min()))
+    roundness = np.sqrt(np.clip(-spot.distance_mm / deep, 0.0, 1.0))
+    return np.clip(_mix(0.62 * steel, steel + 0.5 * (1.0 - steel), roundness), 0.0, 1.0)
+
+
+def _dura_colours(spot: _Spot) -> Colours:
+    wall = np.asarray(spot.theme.colour("dura"), np.float32)
+    fluid = 0.34 * np.asarray(spot.theme.colour("muted"), np.float32) + 0.66 * np.asarray(spot.theme.colour("panel"))
+    thick = max(0.55, 1.6 * spot.px_mm)
+    return _mix(fluid, wall, _cover(-thick - spot.distance_mm, spot.px_mm))
+
+
+def _cord_colours(spot: _Spot) -> Colours:
+    cord = np.asarray(spot.theme.colour("cord"), np.float32)
+    return _mix(0.80 * cord, cord, np.clip(-spot.distance_mm / 1.4, 0.0, 1.0))
+
+
+def _skin_colours(spot: _Spot) -> Colours:
+    skin, fat, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("skin", "fat", "panel"))
+    inner = _mix(panel, fat, 0.26 + 0.06 * (mottled_share(spot.local_mm, 3, 6.0) - 0.5))
+    thick = max(1.8, 2.0 * spot.px_mm)
+    return _mix(inner, 0.85 * skin, _cover(-thick - spot.distance_mm, spot.px_mm))
+
+
+def _muscle_colours(spot: _Spot) -> Colours:
+    muscle, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("muscle", "panel"))
+    streaks = mottled_share(spot.local_mm * np.array([1.0, 1.0, 0.2]), 9, 3.0)
+    return _mix(panel, muscle, 0.24 + 0.12 * (streaks - 0.5))
+
+
+def _lung_colours(spot: _Spot) -> Colours:
+    lung, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("lung", "panel"))
+    return _mix(panel, lung, 0.16 + 0.08 * mottled_share(spot.local_mm, 13, 3.0))
+
+
+def _cleft_colours(spot: _Spot) -> Colours:
+    cleft = np.asarray(spot.theme.colour("cleft"), np.float32)
+    return np.broadcast_to(cleft, (len(spot.points_mm), 3))
+
+
+_PAINTERS = {
+    "bone": _bone_colours,
+    "disc": _disc_colours,
+    "tumour": _tumour_colours,
+    "cement": _cement_colours,
+    "steel": _steel_colours,
+    "dura": _dura_colours,
+    "cord": _cord_colours,
+    "root": _cord_colours,
+    "roots": _cord_colours,
+    "skin": _skin_colours,
+    "muscle": _muscle_colours,
+    "lung": _lung_colours,
+    "cleft": _cleft_colours,
+}
+_OUTLINED = ("steel", "cement", "tumour", "cord", "roots", "root", "hub", "disc", "cleft")
+
+
+def _colours(spot: _Spot) -> Colours:
+    painter = _PAINTERS.get(spot.structure.role)
+    if painter is not None:
+        return painter(spot)
+    return np.broadcast_to(np.asarray(spot.theme.colour(spot.structure.role), np.float32), (len(spot.points_mm), 3))
+
+
+def _outline_mm(structure: Structure, px_mm: float) -> float:
+    """The width of the dark line round a structure: what touches bone must stand off from it."""
+    if structure.role not in _OUTLINED:
+        return 0.0
+    wide = structure.rank >= RANKS["cement"]
+    return max(0.32 if wide else 0.2, (1.4 if wide else 0.9) * px_mm)
+
+
+def _order(structure: Structure) -> tuple[int, str]:
+    return structure.rank, structure.name
+
+
+def _epidural(structures: Sequence[Structure]) -> Structure | None:
+    """The fat between dura and canal, as a structure under the dura: the canal's room at the levels in view."""
+    from spineviz.anatomy.vertebra import vertebra
+    from spineviz.data.tables import LEVELS
+    from spineviz.geometry.operators import moved, union
+
+    bones = [s for s in structures if s.name in LEVELS]
+    dura = next((s for s in structures if s.name == "dura"), None)
+    if dura is None or not bones:
+        return None
+    rooms = union(*(moved(vertebra(s.name).canal, s.world_from_local) for s in bones))
+    # the prisms of neighbours run past each other; fat stays near the sac
+    near = Field(lambda p: np.maximum(rooms.distance(p), dura.field.distance(p) - 7.0), dura.field.bounds_mm, False)
+    key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
+    return replace(dura, name="epidural fat", role="fat", material="fat", field=near, key=key, rank=RANKS["fat"])
+
+
+def _pose_key(structure: Structure) -> str:
+    pose = ",".join(f"{v:.3f}" for v in structure.world_from_local.matrix[:3].ravel())
+    return f"{structure.name}|{structure.role}|{structure.key}@{pose}"
+
+
+def material_texture(
+    structures: Mapping[str, Structure],
+    world_points: ArrayLike,
+    px_mm: float = 0.3,
+    theme: Theme | None = None,
+    epidural: bool = True,
+) -> NDArray[np.float32]:
+    """The colours of what is at `world_points` (N, 3) mm: (N, 4) red, green, blue and solidity, 0 to 1.
+
+    The same struts, rings and grains as `draw_section` draws, so a cut face and a section agree. Solidity is 0 where
+    there is nothing; `px_mm` is the width over which edges are softened.
+    """
+    points = as_points(world_points)
+    look = theme or theme_named("dark")
+    out = np.zeros((len(points), 4), np.float32)
+    present = _with_epidural(structures) if epidural else sorted(structures.values(), key=_order)
+    for structure in present:
+        low, high = structure.field.bounds_mm
+        near = np.flatnonzero(((points >= low - px_mm) & (points <= high + px_mm)).all(axis=1))
+        if len(near):
+            distance = structure.field.distance(points[near])
+            core = structure.core.distance(points[near]) if structure.core is not None else None
+            _lay(out, near, structure, points[near], distance, core, px_mm, look)
+    return out
+
+
+def _with_epidural(structures: Mapping[str, Structure]) -> list[Structure]:
+    present = list(structures.values())
+    fat = _epidural(present)
+    return sorted([*present, fat] if fat is not None else present, key=_order)
+
+
+def _lay(
+    out: NDArray[np.float32],
+    index: NDArray[np.intp],
+    structure: Structure,
+    points_mm: Points,
+    distance_mm: NDArray,
+    core_mm: NDArray | None,
+    px_mm: float,
+    theme: Theme,
+) -> None:
+    """Lay one structure over the colours `out` (M, 4) at `index`, in place."""
+    line = _outline_mm(structure, px_mm)
+    inside = np.flatnonzero(distance_mm < 0.5 * px_mm)
+    if line:
+        rim = np.flatnonzero((distance_mm < line + 0.5 * px_mm) & (distance_mm > -px_mm))
+        cover = _cover(distance_mm[rim] - line, px_mm) * 0.9
+        spot = index[rim]
+        out[spot, :3] += cover[:, None] * (np.asarray(theme.colour("outline"), np.float32) - out[spot, :3])
+        out[spot, 3] += cover * (1.0 - out[spot, 3])
+    if not len(inside):
+        return
+    p = points_mm[inside]
+    local = (p - structure.world_from_local.origin_mm) @ structure.world_from_local.rotation
+    core = core_mm[inside] if core_mm is not None else None
+    colours = _colours(_Spot(structure, p, local, distance_mm[inside], core, px_mm, theme))
+    cover = _cover(distance_mm[inside], px_mm)
+    spot = index[inside]
+    out[spot, :3] += cover[:, None] * (colours - out[spot, :3])
+    out[spot, 3] += cover * (1.0 - out[spot, 3])
+
+
+# --- the drawing ---
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """A structure's distances in a window of the picture: rows and columns from `top` and `left`."""
+
+    top: int
+    left: int
+    distance_mm: NDArray[np.float32]
+    core_mm: NDArray[np.float32] | None
+
+
+_sampled: OrderedDict[tuple, _Sampled | None] = OrderedDict()
+_grounds: OrderedDict[tuple, NDArray[np.float32]] = OrderedDict()
+
+
+def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
+    store[key] = value
+    while len(store) > most:
+        store.popitem(last=False)
+
+
+def _plane_points(world_from_plane: Frame, u_mm: NDArray, v_mm: NDArray) -> Points:
+    uu, vv = np.meshgrid(u_mm, v_mm)
+    flat = np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)])
+    return world_from_plane.points(flat)
+
+
+def _pixel_axes(size_px: tuple[int, int], px_mm: float) -> tuple[NDArray, NDArray]:
+    width, height = size_px
+    u = (np.arange(width) + 0.5 - width / 2) * px_mm
+    v = (height / 2 - np.arange(height) - 0.5) * px_mm
+    return u, v
+
+
+def _window(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm: float) -> tuple[int, int, int, int]:
+    """The rows and columns (top, bottom, left, right) that the structure's bounds can reach; empty if none."""
+    low, high = structure.field.bounds_mm
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    local = plane.inverse().points(corners)
+    if local[:, 2].min() > 1.0 or local[:, 2].max() < -1.0:
+        return 0, 0, 0, 0
+    margin = 3.0 + 0.6 / px_mm
+    left, right = local[:, 0].min() / px_mm + size_px[0] / 2, local[:, 0].max() / px_mm + size_px[0] / 2
+    top, bottom = size_px[1] / 2 - local[:, 1].max() / px_mm, size_px[1] / 2 - local[:, 1].min() / px_mm
+    return (
+        max(0, int(top - margin)),
+        min(size_px[1], int(bottom + margin) + 1),
+        max(0, int(left - margin)),
+        min(size_px[0], int(right + margin) + 1),
+    )
+
+
+def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm: float) -> _Sampled | None:
+    top, bottom, left, right = _window(structure, plane, size_px, px_mm)
+    if bottom - top < 1 or right - left < 1:
+        return None
+    u, v = _pixel_axes(size_px, px_mm)
+    u, v = u[left:right], v[top:bottom]
+    sharp = structure.rank >= RANKS["steel"]
+    step = 2.0 if structure.role in _SOFT else _FIELD_STEP_MM
+    fields = [structure.field] if structure.core is None else [structure.field, structure.core]
+    if sharp or px_mm >= 0.8 * step:
+        points = _plane_points(plane, u, v)
+        found = [f.distance(points).reshape(len(v), len(u)).astype(np.float32) for f in fields]
+    else:
+        from scipy.ndimage import map_coordinates, spline_filter
+
+        count_u, count_v = (int(np.ceil(px_mm * len(axis) / step)) + 5 for axis in (u, v))
+        wide_u, wide_v = u[0] + (np.arange(count_u) - 2) * step, v[0] - (np.arange(count_v) - 2) * step
+        points = _plane_points(plane, wide_u, wide_v)
+        rows, columns = (v[0] - v) / step + 2, (u - u[0]) / step + 2
+        place = np.meshgrid(rows, columns, indexing="ij")
+        found = []
+        for f in fields:
+            coarse = spline_filter(f.distance(points).reshape(count_v, count_u), 3)
+            found.append(map_coordinates(coarse, place, order=3, prefilter=False).astype(np.float32))
+    if not (found[0] < 1.0 + px_mm).any():
+        return None
+    return _Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
+
+
+def _layer(structure: Structure, plane: Frame, key: tuple, size_px: tuple[int, int], px_mm: float) -> _Sampled | None:
+    if key not in _sampled:
+        _keep(_sampled, key, _sample(structure, plane, size_px, px_mm), _KEPT_LAYERS)
+    _sampled.move_to_end(key)
+    return _sampled[key]
+
+
+def draw_section(
+    structures: Mapping[str, Structure],
+    world_from_plane: Frame,
+    half_width_mm: float,
+    size_px: tuple[int, int],
+    theme: Theme | None = None,
+    marks: SectionMarks | None = None,
+    ground: Colour | None = None,
+) -> NDArray[np.uint8]:
+    """The plane as a drawing, (H, W, 3) uint8.
+
+    Args:
+        world_from_plane: x is right and y up on screen; its origin is the picture's centre.
+        half_width_mm: half of what the picture's shorter side shows.
+        size_px: width and height.
+        marks: letters and scale bar; by default both.
+        ground: the colour where there is nothing; by default the theme's panel.
+
+    Raises:
+        ValueError: for a size or width of 0 or less.
+    """
+    if min(size_px) < 1 or not half_width_mm > 0:
+        raise ValueError(f"size_px and half_width_mm must be more than 0, got {size_px} and {half_width_mm}")
+    look = theme or theme_named("dark")
+    marks = marks or SectionMarks()
+    px_mm = 2.0 * half_width_mm / min(size_px)
+    plane_key = (tuple(np.round(world_from_plane.matrix[:3].ravel(), 4)), size_px, round(px_mm, 6))
+    back = look.colour("panel") if ground is None else ground
+    base = (plane_key, look.name, back)
+    present = _with_epidural(structures)
+    keys = [_pose_key(s) for s in present]
+    # the longest run of layers, from the lowest up, that was composed before
+    done = next((n for n in range(len(keys), 0, -1) if (base, *keys[:n]) in _grounds), 0)
+    if done:
+        out = _grounds[(base, *keys[:done])].copy()
+        _grounds.move_to_end((base, *keys[:done]))
+    else:
+        out = np.empty((size_px[1] * size_px[0], 4), np.float32)
+        out[:] = (*back, 1.0)
+    standing = _standing(present)
+    for i in range(done, len(present)):
+        structure = present[i]
+        found = _layer(structure, world_from_plane, (plane_key, keys[i]), size_px, px_mm)
+        if found is not None:
+            _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look)
+        if i + 1 == standing:
+            _keep(_grounds, (base, *keys[: i + 1]), out.copy(), _KEPT_GROUNDS)
+    _keep(_grounds, (base, *keys), out, _KEPT_GROUNDS)
+    picture = out[:, :3].reshape(size_px[1], size_px[0], 3).copy()
+    _write(picture, world_from_plane, 1.0 / px_mm, look, marks)
+    return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
+
+
+def _standing(present: Sequence[Structure]) -> int:
+    """How many of the layers, from the lowest, seldom move: all below cement and steel."""
+    return sum(s.rank < RANKS["cement"] for s in present)
+
+
+def _draw_layer(
+    out: NDArray[np.float32],
+    found: _Sampled,
+    structure: Structure,
+    plane: Frame,
+    size_px: tuple[int, int],
+    px_mm: float,
+    theme: Theme,
+) -> None:
+    u, v = _pixel_axes(size_px, px_mm)
+    reach = _outline_mm(structure, px_mm) + 0.5 * px_mm
+    row, column = np.nonzero(found.distance_mm < reach)
+    if not len(row):
+        return
+    flat = np.column_stack([u[found.left + column], v[found.top + row], np.zeros(len(row))])
+    core = found.core_mm[row, column] if found.core_mm is not None else None
+    index = (found.top + row) * size_px[0] + found.left + column
+    _lay(out, index, structure, plane.points(flat), found.distance_mm[row, column], core, px_mm, theme)
+
+
+def _write(
+    picture: NDArray[np.float32], world_from_plane: Frame, px_per_mm: float, theme: Theme, marks: SectionMarks
+) -> None:
+    height, width = picture.shape[:2]
+    size = marks.text_px or max(11.0, 24.0 * min(width, height) / 415.0)
+    ink, halo = theme.colour("text"), theme.colour("panel")
+    if marks.letters:
+        burn_edges(picture, edge_letters(world_from_plane), 1.1 * size, ink=ink, halo=halo)
+    if marks.scale_bar:
+        burn_scale_bar(picture, px_per_mm, 0.95 * size, ink, halo)
+    if marks.words:
+        gap = 0.55 * size
+        burn_text(picture, marks.words, (width - gap, height - gap), 0.95 * size, (1.0, 1.0), ink, halo)
