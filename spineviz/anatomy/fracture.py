@@ -105,6 +105,7 @@ class Rims:
     """The body's four corners in the mid-sagittal plane, (3,) mm each, and how far it reaches to the sides.
 
     Attributes:
+        back_wall: the middle of the back wall, at the waist.
         half_width_mm: of the wider end-plate.
         canal_half_width_mm: at the pedicles.
         upper_middle, lower_middle: the end-plates' surfaces half way between the rims.
@@ -114,6 +115,7 @@ class Rims:
     upper_back: Vector
     lower_front: Vector
     lower_back: Vector
+    back_wall: Vector
     upper_middle: Vector
     lower_middle: Vector
     half_width_mm: float
@@ -142,6 +144,7 @@ def rims(level: str) -> Rims:
     reach = float(max(abs(corner[2]) for corner in corners)) + 2.0
     return Rims(
         *corners,
+        back_wall=marks["body-back-centre"],
         upper_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, reach)]),
         lower_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, -reach)]),
         half_width_mm=max(row["EPWu_mm"].value, row["EPWl_mm"].value) / 2,
@@ -189,8 +192,9 @@ class Fracture:
 
     @cached_property
     def _back_mm(self) -> float:
-        """Where the body begins: the foremost point of its back edge."""
-        return float(max(self._rims.upper_back[1], self._rims.lower_back[1]))
+        """Where the body begins: the foremost point of its back wall, at the waist."""
+        r = self._rims
+        return float(max(r.upper_back[1], r.lower_back[1], r.back_wall[1]))
 
     @cached_property
     def _depth_mm(self) -> float:
@@ -332,7 +336,9 @@ class Fracture:
         drop = front * self._tilt_ramp(u) * self._uneven(x) + middle * dish
         if self.shape == "crush":
             drop = drop + back * self._back_bridge(x, u)
-        lift = (1.0 - _figure("biconcave_upper_share")) * middle * dish if self.shape == "biconcave" else np.zeros_like(x)
+        lift = (
+            (1.0 - _figure("biconcave_upper_share")) * middle * dish if self.shape == "biconcave" else np.zeros_like(x)
+        )
         return drop, lift
 
     @cached_property

@@ -1,0 +1,220 @@
+"""One patient: every structure of the body in view, for any share of collapse, posture and tumour growth.
+
+This is what procedures call. The treated body's fracture, the tumour in it, the cleft, the neighbours that follow the
+upper end-plate, discs, cord, dura, roots, ribs and the trunk are put together here; each part is made only when its
+field or its surface is asked for, and parts that did not change keep their key.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
+
+from spineviz.anatomy.bones import carved_core, carved_field, carved_mesh
+from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_structures
+from spineviz.anatomy.fracture import Fracture, fracture
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.tumour import Tumour, tumour
+from spineviz.data.errors import RequestError
+from spineviz.data.tables import known_level
+from spineviz.geometry.meshes import Mesh
+
+SURROUNDINGS = ("none", "spine", "trunk")
+"""How much of the patient: the treated vertebra with tumour and cleft alone; with its neighbours, discs and nerves; with
+ribs, skin, muscle, lungs and great vessels too."""
+
+_T = TypeVar("_T")
+
+_STEPS = 1000
+"""Collapse, posture and growth are rounded to thousandths, so that equal pictures have equal keys."""
+_KEPT = 48
+"""Assemblies kept in memory; they are lazy and hold little."""
+
+
+def levels_in_view(treated: str) -> tuple[str, ...]:
+    """The levels shown round `treated`, from above downward: three above and four below, so that at L1 both the last rib
+    (T12) and the sacrum can be counted. RequestError for an unknown level."""
+    known_level(treated)
+    index = COLUMN_LEVELS.index(treated)
+    low = min(index + 5, len(COLUMN_LEVELS) - 1)
+    return COLUMN_LEVELS[max(0, index - 3) : low + 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """A patient with one fractured vertebra; build it with `patient`.
+
+    Attributes:
+        level: the treated vertebra; its own frame is the world.
+        fracture: what happens to its body.
+        tumour: what weakened it, or None.
+        seed: of everything that varies by chance.
+    """
+
+    level: str
+    fracture: Fracture
+    tumour: Tumour | None = None
+    seed: int = 7
+    _kept: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
+    _columns: OrderedDict[tuple, Column] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels in view, "sacrum" among them where it is."""
+        return levels_in_view(self.level)
+
+    def amount(self, collapse: float, lying: float) -> float:
+        """The fracture's amount (0 healthy to 1 the standing loss) at `collapse` and `lying`, rounded as the shapes are."""
+        return _rounded(self.fracture.amount(_share(collapse, "collapse"), _share(lying, "lying")))
+
+    def column(self, collapse: float = 0.0, lying: float = 0.0) -> Column:
+        """Where every vertebra stands at `collapse` (0 to 1) and `lying` (0 standing to 1 lying)."""
+        key = (self.amount(collapse, lying), _rounded(lying))
+        return _remembered(
+            self._columns, key, lambda: column(self.level, key[1], self.fracture.upper_endplate_motion(key[0]))
+        )
+
+    def structures(
+        self, collapse: float = 0.0, lying: float = 0.0, tumour: float = 1.0, surroundings: str = "trunk"
+    ) -> dict[str, Structure]:
+        """Everything that exists, by name, in the world frame.
+
+        Args:
+            collapse: 0 healthy to 1 broken.
+            lying: 0 standing to 1 lying, which also opens the fracture a little.
+            tumour: 0 none to 1 full-grown.
+            surroundings: see SURROUNDINGS.
+
+        Returns "T10".."L5", "sacrum", "disc-L1-L2" and the like, "cord", "dura", "roots", "tumour", "cleft" (only while it
+        gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle", "lungs", "aorta", "cava". The dict is the
+        same object for equal (rounded) arguments: do not change it.
+        Raises RequestError for a share outside 0 to 1 or unknown surroundings.
+        """
+        if surroundings not in SURROUNDINGS:
+            raise RequestError(f"surroundings: there is no {surroundings!r}; give {', '.join(SURROUNDINGS)}")
+        amount = self.amount(collapse, lying)
+        key = (amount, _rounded(lying), _rounded(_share(tumour, "tumour")), surroundings)
+        return _remembered(self._kept, key, lambda: self._assembled(*key, self.column(collapse, lying)))
+
+    def _assembled(
+        self, amount: float, lying: float, growth: float, surroundings: str, here: Column
+    ) -> dict[str, Structure]:
+        out: dict[str, Structure] = {}
+        if surroundings != "none":
+            deformed = None if amount == 0.0 else (lambda points: self.fracture.forward(points, amount))
+            out.update(
+                column_structures(here, self.levels, deformed, self._fracture_key(amount), ribs=surroundings == "trunk")
+            )
+        out[self.level] = self.treated_bone(amount)
+        if self.tumour is not None and growth > 0.0:
+            out["tumour"] = self.tumour_structure(amount, growth)
+        if self.fracture.cleft_thickness_mm(amount) > 0.05:
+            out["cleft"] = self.cleft_structure(amount)
+        return out
+
+    def _fracture_key(self, amount: float) -> str:
+        f = self.fracture
+        return "" if amount == 0.0 else f"{f.level}-{f.shape}-{f.height_loss:g}-{f.seed}-{amount:.3f}"
+
+    def treated_bone(self, amount: float) -> Structure:
+        """The treated vertebra at `amount`: its carved surface carried through the fracture, world frame."""
+        level, f = self.level, self.fracture
+        return Structure(
+            name=level,
+            role="bone",
+            material="cortical",
+            field=f.warped(carved_field(level), amount),
+            mesh=_once(lambda spacing_mm: f.deformed(carved_mesh(level, spacing_mm), amount)),
+            key=f"bone-{level}" if amount == 0.0 else f"bone-{level}-{self._fracture_key(amount)}",
+            rank=RANKS["bone"],
+            core=f.warped(carved_core(level), amount),
+            core_material="trabecular",
+        )
+
+    def tumour_structure(self, amount: float, growth: float) -> Structure:
+        """The tumour grown to `growth`, carried along by the fracture at `amount`; RequestError if there is none."""
+        grown, f = self.tumour, self.fracture
+        if grown is None:
+            raise RequestError("tumour: this patient has none; give tumour.diameter_mm")
+        return Structure(
+            name="tumour",
+            role="tumour",
+            material="tumour",
+            field=f.warped(grown.field(growth), amount),
+            mesh=_once(lambda spacing_mm: f.deformed(grown.mesh(growth, spacing_mm), amount)),
+            key=f"{grown.key}-{growth:.3f}-{self._fracture_key(amount)}",
+            rank=RANKS["tumour"],
+        )
+
+    def cleft_structure(self, amount: float) -> Structure:
+        """The gap under the upper end-plate at `amount`."""
+        f = self.fracture
+        return Structure(
+            name="cleft",
+            role="cleft",
+            material="cleft",
+            field=f.cleft(amount),
+            mesh=_once(lambda spacing_mm: f.cleft_mesh(amount, spacing_mm)),
+            key=f"cleft-{self._fracture_key(amount)}",
+            rank=RANKS["cleft"],
+        )
+
+
+@cache
+def patient(
+    level: str = "L1",
+    shape: str = "wedge",
+    height_loss: float = 0.35,
+    tumour_diameter_mm: float | None = 14.0,
+    tumour_side: str = "left",
+    seed: int = 7,
+    extent: str = "auto",
+) -> Patient:
+    """The patient of a case: equal arguments, the same object.
+
+    Args:
+        level: T1 to L5; shape, height_loss: see `fracture`; tumour_diameter_mm, tumour_side, extent: see `tumour`
+            (None for no tumour).
+
+    Raises RequestError, naming the key, for what those refuse.
+    """
+    grown = None if tumour_diameter_mm is None else tumour(level, tumour_diameter_mm, tumour_side, seed, extent)
+    return Patient(level, fracture(level, shape, height_loss, seed), grown, seed)
+
+
+def _share(value: float, name: str) -> float:
+    if not 0.0 <= value <= 1.0:
+        raise RequestError(f"{name}: {value:g} is not a share; give 0 to 1")
+    return float(value)
+
+
+def _rounded(share: float) -> float:
+    return round(share * _STEPS) / _STEPS
+
+
+def _remembered(kept: OrderedDict[tuple, _T], key: tuple, make: Callable[[], _T]) -> _T:
+    """kept[key], made if it is not there; the oldest of more than _KEPT are let go."""
+    if key in kept:
+        kept.move_to_end(key)
+        return kept[key]
+    out = make()
+    kept[key] = out
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+    return out
+
+
+def _once(make: Callable[[float], Mesh]) -> Callable[[float], Mesh]:
+    """`make` that keeps what it made, by spacing."""
+    made: dict[float, Mesh] = {}
+
+    def mesh(spacing_mm: float) -> Mesh:
+        key = round(float(spacing_mm), 4)
+        if key not in made:
+            made[key] = make(key)
+        return made[key]
+
+    return mesh
