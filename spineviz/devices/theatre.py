@@ -2,7 +2,7 @@
 
 Furniture and people stand where assets/devices/theatre.csv says; none of it is measured anatomy. The C-arm turns about
 the long axis through the treated level: at 0 degrees its beam runs from the floor upward (AP view), at 90 degrees from
-the patient's left to the right (lateral view); the operator steps back for that.
+the patient's left to the right (lateral view), and the operator steps aside.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from spineviz.geometry.grids import Grid
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 
-STEP_BACK_MM = 520.0
-"""How far the operator steps back when the beam runs across; chosen for legibility."""
 PATIENT_SPACING_MM = 12.0
 PERSON_SPACING_MM = 13.0
 """The room is seen from metres away: finer surfaces than these cost time and show nothing."""
@@ -392,10 +390,14 @@ def _standing(x_mm: float, z_mm: float, facing: tuple[float, float]) -> Frame:
     return Frame(np.stack([np.cross(forward, up), forward, up], axis=1), np.array([x_mm, _floor_y_mm(), z_mm]))
 
 
-def team(step_back_mm: float = 0.0) -> dict[str, Structure]:
-    """The operator at the patient's left, `step_back_mm` away from the table, and the assistant across from there."""
+def team(aside: float = 0.0) -> dict[str, Structure]:
+    """The operator at the patient's left and the assistant across the table.
+
+    `aside` (0 to 1) is how far the operator has stepped out of a beam that runs across.
+    """
     s = sizes()
-    operator = _standing(s["operator_x_mm"] - step_back_mm, s["operator_z_mm"], (1.0, 0.12))
+    x, z = s["operator_x_mm"] + aside * s["operator_aside_x_mm"], s["operator_z_mm"] + aside * s["operator_aside_z_mm"]
+    operator = _standing(x, z, (-x, s["operator_looks_at_z_mm"] - z))
     assistant = _standing(s["assistant_x_mm"], s["assistant_z_mm"], (-1.0, 0.55))
     out = {}
     for who, parts, place in (("operator", _OPERATOR, operator), ("assistant", _ASSISTANT, assistant)):
@@ -407,8 +409,7 @@ def team(step_back_mm: float = 0.0) -> dict[str, Structure]:
 
 
 def theatre(level: str = "L1", c_arm_deg: float = 0.0) -> dict[str, Structure]:
-    """The whole room, `level` at the isocentre, the C-arm at `c_arm_deg`; the operator steps back as it turns."""
-    share = abs(np.sin(np.deg2rad(c_arm_deg)))
+    """The whole room, `level` at the isocentre, the C-arm at `c_arm_deg`; the operator steps aside for it."""
     return {
         **floor(),
         **table(level),
@@ -417,5 +418,5 @@ def theatre(level: str = "L1", c_arm_deg: float = 0.0) -> dict[str, Structure]:
         **c_arm(c_arm_deg),
         **monitor(),
         **instruments(),
-        **team(STEP_BACK_MM * share),
+        **team(abs(np.sin(np.deg2rad(c_arm_deg)))),
     }
