@@ -8,6 +8,9 @@
     text = "{cement_ml:.1f} mL of cement\\nspread between the trabeculae."
     [step.cement.words]               # any other words of the step, by name (labels, rows of cards)
     label = "cement"
+    [step.outcome.card]               # a card: heading, lines, notes, and columns of rows (name, value, note)
+    [phrases.shape.wedge]             # more placeholders where the plan's word "shape" has the value "wedge"
+    sinks = "its front sinks"
 
 Placeholders are filled from the plan, so another case changes the words too.
 """
@@ -19,6 +22,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +49,33 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class ColumnWords:
+    """A column of a card: its title, the beat with which it appears ("" at once), rows of (name, value, note)."""
+
+    title: str
+    beat: str
+    rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class CardWords:
+    """The words of a card: heading, lines under it, notes at its foot, columns."""
+
+    heading: str
+    lines: tuple[str, ...]
+    notes: tuple[str, ...]
+    columns: tuple[ColumnWords, ...]
+
+
+@dataclass(frozen=True)
 class StepWords:
-    """The words of one step: `title`, `seen_from`, captions in order, and any others by name."""
+    """The words of one step: `title`, `seen_from`, captions in order, any others by name, and its card's."""
 
     title: str
     seen_from: str
     captions: tuple[Caption, ...]
     words: Mapping[str, str]
+    card: CardWords | None = None
 
     def caption_at(self, seconds: float) -> Caption | None:
         """The caption on screen `seconds` after the step began."""
@@ -70,8 +94,8 @@ def narration(film: Film, language: str = "en") -> Mapping[str, StepWords]:
 def read_narration(film: Film, path: Path) -> dict[str, StepWords]:
     """The words in the file `path`, checked against the film's clock.
 
-    Raises RequestError, naming file, step and what is wrong: a step or beat that the film has not, a step without title, an
-    unknown key, captions out of order.
+    Raises RequestError, naming file, step and what is wrong: a step or beat that the film has not, a step without
+    title, an unknown key, captions out of order.
     """
     where = path.name
     table = tomllib.loads(path.read_text("utf-8")).get("step", {})
@@ -85,15 +109,55 @@ def read_narration(film: Film, path: Path) -> dict[str, StepWords]:
         if entry is None or "title" not in entry:
             raise RequestError(f"{where}: step.{step.name} has no title")
         for key in entry:
-            if key not in ("title", "seen_from", "caption", "words"):
+            if key not in ("title", "seen_from", "caption", "words", "card"):
                 raise RequestError(
-                    f"{where}: step.{step.name}.{key} is unknown; a step has title, seen_from, caption, words"
+                    f"{where}: step.{step.name}.{key} is unknown; a step has title, seen_from, caption, words, card"
                 )
         out[step.name] = StepWords(
             entry["title"], entry.get("seen_from", ""), _captions(step, entry.get("caption", []), where),
-            dict(entry.get("words", {})),
+            dict(entry.get("words", {})), _card(step, entry["card"], where) if "card" in entry else None,
         )  # fmt: skip
     return out
+
+
+@cache
+def _phrases(film_name: str, language: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    table = tomllib.loads(asset("narration", language, f"{film_name}.toml").read_text("utf-8"))
+    return table.get("phrases", {})  # type: ignore[no-any-return]
+
+
+def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en") -> dict[str, Any]:
+    """`words` and those that the narration adds for their values: [phrases.shape.wedge] when words["shape"] is "wedge".
+
+    Raises RequestError for a key that `words` has not, or a value for which the narration has no words.
+    """
+    out = dict(words)
+    for key, values in _phrases(film_name, language).items():
+        chosen = str(words.get(key, ""))
+        if chosen not in values:
+            raise RequestError(f"{film_name}.toml: phrases.{key} has no words for {chosen!r}; it has {', '.join(values)}")
+        out.update(values[chosen])
+    return out
+
+
+def _card(step: Step, entry: Mapping[str, Any], where: str) -> CardWords:
+    for key in entry:
+        if key not in ("heading", "lines", "notes", "column"):
+            raise RequestError(f"{where}: step.{step.name}.card.{key} is unknown; it has heading, lines, notes, column")
+    columns = []
+    for column in entry.get("column", []):
+        beat = column.get("beat", "")
+        if beat and beat not in step.beats:
+            raise RequestError(f"{where}: step.{step.name}.card: no beat {beat!r}; it has {', '.join(step.beats)}")
+        rows = []
+        for row in column["rows"]:
+            if len(row) != 3:
+                raise RequestError(f"{where}: step.{step.name}.card: {row!r} must be name, value, note")
+            rows.append((str(row[0]), str(row[1]), str(row[2])))
+        columns.append(ColumnWords(column["title"], beat, tuple(rows)))
+    return CardWords(
+        entry.get("heading", ""), tuple(entry.get("lines", [])), tuple(entry.get("notes", [])), tuple(columns)
+    )
 
 
 def filled(text: str, words: Mapping[str, Any], step: str) -> str:
@@ -146,7 +210,7 @@ def _captions(step: Step, entries: list[dict[str, Any]], where: str) -> tuple[Ca
                 f"{where}: step.{step.name}.caption: no beat {beat!r}; it has {', '.join(step.beats) or 'none'}"
             )
         starts.append(step.beats[beat][0] if beat else 0.0)
-    if any(b <= a for a, b in zip(starts, starts[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(starts)):
         raise RequestError(f"{where}: step.{step.name}: captions must follow one another as their beats do")
     ends = [*starts[1:], step.seconds]
     return tuple(Caption(entry["text"], start, end) for entry, start, end in zip(entries, starts, ends, strict=False))
