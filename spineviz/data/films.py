@@ -11,7 +11,7 @@ from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One step of a film.
 
@@ -39,7 +39,7 @@ class Step:
         return min(1.0, max(0.0, (share * self.seconds - start) / (end - start)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Film:
     """A film's clock.
 
