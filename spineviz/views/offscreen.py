@@ -1,12 +1,12 @@
-"""An OpenGL window that nobody sees: surfaces in, colour and depth out."""
+"""Pictures from OpenGL without a window: surfaces in, a lit picture and its depth out."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,203 +18,336 @@ from spineviz.geometry.meshes import Mesh
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 
-_KEPT_ACTORS = 160
-"""Surfaces held in vertex buffers; the one unused for longest goes first."""
+_KEPT_BYTES = 96_000_000
+"""Vertex buffers held at most; the one unused for longest goes first."""
+
+_CLIP_DISTANCE_0 = 0x3000
+Four = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Surface:
     """One surface of one picture.
 
     Attributes:
-        key: names surface and use; with an equal key the vertex buffers are kept.
+        key: names the mesh; with an equal key its vertex buffers are kept.
         mesh: the surface in its local frame; read only when `key` is new.
         world_from_local: where it stands.
-        numbers: the shader's numbers; a float, or three.
+        tone: red, green, blue and how solid, 0 to 1.
+        sheen: gloss, shine, metal, soft, as in Finish.
+        grain: strength, how much of its fine part the pixels can show, size mm, relief mm.
+        mood: rim, dimming, glow, glass, 0 to 1.
         cut: removes what lies on the +z side of this world frame.
-        one_sided: far sides are not drawn (glass), or near sides are not (outlines: -1); 0 draws both.
-        colours: (N, 3) of 0 to 255 for each vertex, in place of the shader's `surface`.
-        normals: (N, 3) at the vertices; found from the mesh when None.
+        sides: 1 draws near sides only, -1 far sides only, 0 both.
+        hull_px: more than 0: drawn as a flat outline grown by so many pixels.
     """
 
     key: tuple[object, ...]
     mesh: Mesh
     world_from_local: Frame
-    numbers: Mapping[str, float | tuple[float, float, float]]
+    tone: Four
+    sheen: Four = (0.15, 24.0, 0.0, 0.2)
+    grain: Four = (0.0, 0.0, 1.0, 0.0)
+    mood: Four = (0.5, 0.0, 0.0, 0.0)
     cut: Frame | None = None
-    one_sided: int = 0
-    colours: NDArray[np.uint8] | None = None
-    normals: NDArray[np.float64] | None = None
+    sides: int = 1
+    hull_px: float = 0.0
+
+
+@dataclass(frozen=True)
+class Face:
+    """A painted part of a plane: the filled face of a cut.
+
+    Attributes:
+        key: names triangles and paint.
+        points_mm: (N, 3) corners in the plane's frame; z lifts a face above others.
+        triangles: (M, 3) indices into them.
+        world_from_plane: where the plane stands.
+        window_mm: left, bottom, width, height of the paint in the plane.
+        paint: (h, w, 3) bytes, top row first.
+    """
+
+    key: tuple[object, ...]
+    points_mm: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    world_from_plane: Frame
+    window_mm: Four
+    paint: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """How contact shadows are cast: `reach_px` pixels of the picture, about `reach_mm` at the target."""
+
+    reach_px: float
+    reach_mm: float
 
 
 @dataclass
 class _Kept:
-    actor: Any
-    mapper: Any
-    pose: bytes = b""
-    cut: bytes = b""
-    numbers: dict[str, object] = field(default_factory=dict)
+    parts: list[Any]
+    draw: Any
+    size: int
 
 
-def prefer_egl() -> None:
-    """Ask VTK for a window without a display server where there is none; call before VTK is first imported."""
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+@cache
+def _context() -> Any:
+    """The one OpenGL context of this process."""
+    try:
+        import moderngl
+    except ImportError as error:
+        raise FaultError(f"off-screen OpenGL: {error}; spineviz doctor names what is missing") from error
+    tries: list[dict[str, Any]] = [{"backend": "egl"}, {}] if sys.platform.startswith("linux") else [{}]
+    reason = ""
+    for options in tries:
+        try:
+            return moderngl.create_context(standalone=True, require=330, **options)
+        except Exception as error:  # the backends raise bare Exception
+            reason = reason or str(error)
+    raise FaultError(f"off-screen OpenGL: {reason}; spineviz doctor names the missing library")
 
 
 class Offscreen:
-    """A window of `size_px` (width, height) with an opaque picture and a glass one that share their depth.
+    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown.
 
     Raises FaultError where no OpenGL can be had.
     """
 
-    def __init__(self, size_px: tuple[int, int]) -> None:
-        prefer_egl()
-        try:
-            import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  (registers the OpenGL classes)
-            from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
-        except ImportError as error:
-            raise FaultError(f"off-screen OpenGL: {error}; spineviz doctor names the missing library") from error
-        self.size_px = size_px
-        self._window = vtkRenderWindow()
-        self._window.SetOffScreenRendering(1)
-        self._window.SetMultiSamples(0)
-        self._window.SetAlphaBitPlanes(1)
-        self._window.SetSize(*size_px)
-        self._opaque, self._glass = vtkRenderer(), vtkRenderer()
-        for renderer in (self._opaque, self._glass):
-            renderer.SetBackground(0.0, 0.0, 0.0)
-            renderer.SetBackgroundAlpha(0.0)
-            renderer.GetCullers().RemoveAllItems()  # cullers may change the order of drawing
-            renderer.AutomaticLightCreationOff()
-            self._window.AddRenderer(renderer)
-        self._add_light(self._opaque)
-        self._add_light(self._glass)
-        self._glass.SetActiveCamera(self._opaque.GetActiveCamera())
-        self._glass.SetPreserveDepthBuffer(1)
+    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32]) -> None:
+        self.size_px, self.factor = size_px, factor
+        gl = self._gl = _context()
+        width, height = size_px
+        large, small = (width * factor, height * factor), ((width + 1) // 2, (height + 1) // 2)
+        self._solid, self._depth = gl.texture(large, 4), gl.depth_texture(large)
+        self._depth.compare_func = ""
+        self._scene = gl.framebuffer([self._solid], self._depth)
+        self._glass: Any = None
+        self._panes: Any = None
+        self._small, self._open, self._rough = (gl.texture(small, 1, dtype=t) for t in ("f4", "f1", "f1"))
+        self._small_target, self._open_target, self._rough_target = (
+            gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
+        )
+        self._shown = gl.texture(size_px, 4)
+        self._target = gl.framebuffer([self._shown])
+        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(ground[::-1], np.float16).tobytes(), dtype="f2")
+        for texture in (self._solid, self._depth, self._small, self._open, self._rough, self._ground):
+            texture.filter = gl.NEAREST, gl.NEAREST
+        self._surfaces = gl.program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.SURFACE_FRAGMENT)
+        self._faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
+        occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
+        self._quad = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
+        self._screens = {
+            name: self._screen(code)
+            for name, code in (
+                ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
+                ("finish", shaders.FINISH_FRAGMENT),
+            )
+        }  # fmt: skip
         self._kept: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
 
-    @staticmethod
-    def _add_light(renderer: Any) -> None:
-        # one light keeps VTK's normals alive in the shader; its own colours are not used
-        from vtkmodules.vtkRenderingCore import vtkLight
+    def _screen(self, fragment: str) -> tuple[Any, Any]:
+        program = self._gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
+        return program, self._gl.vertex_array(program, [(self._quad, "2f", "corner")])
 
-        light = vtkLight()
-        light.SetLightTypeToHeadlight()
-        renderer.AddLight(light)
+    def draw(
+        self,
+        camera: Camera,
+        range_mm: tuple[float, float],
+        solid: Sequence[Surface],
+        faces: Sequence[Face],
+        glass: Sequence[Surface],
+        shadows: Shadows,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The picture (H, W, 3) and, at half its size, the depth of what is solid in mm along the line of sight (1e9
+        where there is nothing); both top row first. `glass` is laid over the rest in the order given."""
+        gl = self._gl
+        view = camera.view_matrix()
+        projection = camera.projection_matrix(self.size_px, *range_mm)
+        self._scene.use()
+        gl.disable(gl.BLEND)
+        gl.enable(gl.DEPTH_TEST)
+        gl.depth_func = "<="
+        self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        self._draw_surfaces(solid, view, projection)
+        self._draw_faces(faces, view, projection)
+        self._cast(camera, range_mm, shadows)
+        if glass:
+            self._draw_glass(glass, view, projection)
+        self._finish(range_mm, shadows, bool(glass))
+        width, height = self.size_px
+        picture = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
+        small = np.frombuffer(self._small.read(), np.float32).reshape(self._small.size[1], self._small.size[0])
+        self._trim()
+        return picture[::-1], small[::-1]
 
-    def look(self, camera: Camera, near_mm: float, far_mm: float) -> None:
-        """Place the eye."""
-        eye = self._opaque.GetActiveCamera()
-        eye.SetPosition(*camera.position_mm)
-        eye.SetFocalPoint(*camera.target_mm)
-        eye.SetViewUp(*camera.world_from_camera.rotation[:, 1])
-        eye.SetViewAngle(camera.view_angle_deg)
-        eye.SetClippingRange(near_mm, far_mm)
-
-    def projection_matrix(self) -> NDArray[np.float64]:
-        """(4, 4) world -> clip as VTK has it at this moment."""
-        matrix = self._opaque.GetActiveCamera().GetCompositeProjectionTransformMatrix(
-            self.size_px[0] / self.size_px[1], -1.0, 1.0
-        )
-        return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
-
-    def draw_opaque(self, surfaces: Sequence[Drawn]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Colour with coverage (H, W, 4) and the depth buffer (H, W), 0 near to 1 far; both top row first."""
-        self._draw(self._opaque, self._glass, surfaces)
-        return self._colour(), self._depth()
-
-    def draw_glass(self, surfaces: Sequence[Drawn]) -> NDArray[np.uint8]:
-        """Colour times opacity, and opacity (H, W, 4), of surfaces in the order given, hidden by the opaque picture
-        drawn last; top row first."""
-        self._draw(self._glass, self._opaque, surfaces)
-        return self._colour()
-
-    def _draw(self, used: Any, other: Any, surfaces: Sequence[Drawn]) -> None:
-        used.RemoveAllViewProps()
+    def _draw_surfaces(
+        self, surfaces: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]
+    ) -> None:
+        gl, program = self._gl, self._surfaces
+        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
+        program["projection"].write(_bytes(projection))
+        program["keyWay"].value = tuple(key)
+        program["pictureSize"].value = self._solid.size
         for surface in surfaces:
-            used.AddActor(self._actor(surface))
-        other.DrawOff()
-        used.DrawOn()
-        self._window.Render()
-        while len(self._kept) > _KEPT_ACTORS:
+            kept = self._buffers(surface.key) or self._keep(surface.key, self._upload(surface.mesh))
+            program["eyeFromLocal"].write(_bytes(view @ surface.world_from_local.matrix))
+            program["tone"].value, program["sheen"].value = surface.tone, surface.sheen
+            program["grain"].value, program["mood"].value = surface.grain, surface.mood
+            program["hullPx"].value = surface.hull_px * self.factor
+            if surface.cut is not None:
+                normal = surface.cut.rotation[:, 2]
+                plane = np.append(normal, -normal @ surface.cut.origin_mm) @ np.linalg.inv(view)
+                program["cut"].value = tuple(plane)
+                gl.enable_direct(_CLIP_DISTANCE_0)
+            sides = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
+            if sides:
+                gl.enable(gl.CULL_FACE)
+                gl.cull_face = "back" if sides > 0 else "front"
+            else:
+                gl.disable(gl.CULL_FACE)
+            kept.draw.render()
+            if surface.cut is not None:
+                gl.disable_direct(_CLIP_DISTANCE_0)
+        gl.disable(gl.CULL_FACE)
+
+    def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
+        program = self._faces
+        for face in faces:
+            kept = self._buffers(face.key) or self._keep(face.key, self._upload_face(face))
+            program["projection"].write(_bytes(projection))
+            program["eyeFromLocal"].write(_bytes(view @ face.world_from_plane.matrix))
+            program["window"].value = face.window_mm
+            facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
+            program["light"].value = 0.86 + 0.14 * facing
+            program["paint"].value = 0
+            kept.parts[-1].use(0)
+            kept.draw.render()
+
+    def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
+        gl = self._gl
+        if self._glass is None:
+            self._glass = gl.texture(self._solid.size, 4)
+            self._glass.filter = gl.NEAREST, gl.NEAREST
+            self._panes = gl.framebuffer([self._glass], self._depth)
+        self._panes.use()
+        self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
+        self._panes.clear(0.0, 0.0, 0.0, 0.0)
+        self._panes.depth_mask = True
+        gl.enable(gl.BLEND)
+        gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
+        for surface in glass:
+            # a first drawing takes the depth alone, so that only the nearest wall of a pane is seen
+            self._panes.color_mask = False, False, False, False
+            self._draw_surfaces([surface], view, projection)
+            self._panes.color_mask = True, True, True, True
+            self._draw_surfaces([surface], view, projection)
+        gl.disable(gl.BLEND)
+
+    def _cast(self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows) -> None:
+        gl = self._gl
+        width, height = self.size_px
+        gl.disable(gl.DEPTH_TEST)
+        program, quad = self._screens["depth"]
+        self._depth.use(0)
+        program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
+        self._small_target.use()
+        quad.render(gl.TRIANGLES)
+        program, quad = self._screens["occlusion"]
+        self._small.use(0)
+        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
+        focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
+        program["depth"].value, program["lens"].value = 0, (focal / 2, width / 4, height / 4)
+        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), tuple(key)
+        program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
+        self._rough_target.use()
+        quad.render(gl.TRIANGLES)
+        program, quad = self._screens["blur"]
+        self._rough.use(1)
+        program["open"].value, program["depth"].value, program["like"].value = 1, 0, 0.05 * shadows.reach_mm
+        self._open_target.use()
+        quad.render(gl.TRIANGLES)
+        gl.enable(gl.DEPTH_TEST)
+
+    def _finish(self, range_mm: tuple[float, float], shadows: Shadows, glazed: bool) -> None:
+        gl = self._gl
+        gl.disable(gl.DEPTH_TEST)
+        program, quad = self._screens["finish"]
+        sources = {
+            "solid": self._solid, "buffer": self._depth, "small": self._small, "open": self._open,
+            "ground": self._ground, "glass": self._glass if glazed else self._solid,
+        }  # fmt: skip
+        for unit, (name, texture) in enumerate(sources.items()):
+            texture.use(unit)
+            program[name].value = unit
+        program["factor"].value, program["glazed"].value = self.factor, glazed
+        program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
+        self._target.use()
+        quad.render(gl.TRIANGLES)
+
+    def _buffers(self, key: tuple[object, ...]) -> _Kept | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def _keep(self, key: tuple[object, ...], kept: _Kept) -> _Kept:
+        self._kept[key] = kept
+        return kept
+
+    def _upload(self, mesh: Mesh) -> _Kept:
+        data = np.empty((len(mesh.points_mm), 6), np.float32)
+        data[:, :3] = mesh.points_mm
+        data[:, 3:] = vertex_normals(mesh)
+        vertices = self._gl.buffer(data.tobytes())
+        indices = self._gl.buffer(np.ascontiguousarray(mesh.triangles, np.uint32).tobytes())
+        draw = self._gl.vertex_array(self._surfaces, [(vertices, "3f 3f", "place", "normal")], indices)
+        return _Kept([vertices, indices], draw, data.nbytes + 12 * len(mesh.triangles))
+
+    def _upload_face(self, face: Face) -> _Kept:
+        vertices = self._gl.buffer(np.ascontiguousarray(face.points_mm, np.float32).tobytes())
+        indices = self._gl.buffer(np.ascontiguousarray(face.triangles, np.uint32).tobytes())
+        draw = self._gl.vertex_array(self._faces, [(vertices, "3f", "place")], indices)
+        rows, columns = face.paint.shape[:2]
+        paint = self._gl.texture((columns, rows), 3, np.ascontiguousarray(face.paint[::-1]).tobytes(), alignment=1)
+        paint.build_mipmaps()
+        paint.filter = self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR
+        paint.repeat_x = paint.repeat_y = False
+        return _Kept([vertices, indices, paint], draw, face.paint.nbytes * 2)
+
+    def _trim(self) -> None:
+        held = sum(k.size for k in self._kept.values())
+        while held > _KEPT_BYTES and len(self._kept) > 1:
             _, old = self._kept.popitem(last=False)
-            old.actor.ReleaseGraphicsResources(self._window)
-
-    def _colour(self) -> NDArray[np.uint8]:
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
-
-        width, height = self.size_px
-        out = vtkUnsignedCharArray()
-        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, out, 0)
-        return vtk_to_numpy(out).reshape(height, width, 4)[::-1]
-
-    def _depth(self) -> NDArray[np.float32]:
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkCommonCore import vtkFloatArray
-
-        width, height = self.size_px
-        out = vtkFloatArray()
-        self._window.GetZbufferData(0, 0, width - 1, height - 1, out)
-        return vtk_to_numpy(out).reshape(height, width)[::-1]
-
-    def _actor(self, surface: Drawn) -> Any:
-        kept = self._kept.get(surface.key)
-        if kept is None:
-            kept = _made(surface)
-            self._kept[surface.key] = kept
-        self._kept.move_to_end(surface.key)
-        pose = surface.world_from_local.matrix
-        if kept.pose != pose.tobytes():
-            from vtkmodules.vtkCommonMath import vtkMatrix4x4
-
-            matrix = vtkMatrix4x4()
-            matrix.DeepCopy(tuple(pose.ravel()))
-            kept.actor.SetUserMatrix(matrix)
-            kept.pose = pose.tobytes()
-        cut = b"" if surface.cut is None else surface.cut.matrix.tobytes()
-        if kept.cut != cut:
-            _cut(kept.mapper, surface.cut)
-            kept.cut = cut
-        numbers = {**surface.numbers, "pictureSize": (float(self.size_px[0]), float(self.size_px[1]))}
-        for name, value in numbers.items():
-            if kept.numbers.get(name) != value:
-                _set_number(kept.actor, name, value)
-                kept.numbers[name] = value
-        return kept.actor
+            held -= old.size
+            _release(old)
 
     def close(self) -> None:
-        """Give the window's memory back."""
-        self._window.Finalize()
+        """Give the memory back."""
+        for kept in self._kept.values():
+            _release(kept)
+        self._kept.clear()
+        targets = (self._scene, self._panes, self._small_target, self._open_target, self._rough_target, self._target)
+        textures = (self._solid, self._depth, self._glass, self._small, self._open, self._rough, self._shown)
+        for part in (*targets, *textures, self._ground):
+            if part is not None:
+                part.release()
 
 
-_IN_VERTEX = ("hullPx", "pictureSize")
+def _release(kept: _Kept) -> None:
+    kept.draw.release()
+    for part in kept.parts:
+        part.release()
 
 
-def _set_number(actor: Any, name: str, value: object) -> None:
-    shader = actor.GetShaderProperty()
-    targets = [shader.GetFragmentCustomUniforms()] if name != "pictureSize" else []
-    if name in _IN_VERTEX:
-        targets.append(shader.GetVertexCustomUniforms())
-    for uniforms in targets:
-        if not isinstance(value, tuple):
-            uniforms.SetUniformf(name, float(value))  # type: ignore[arg-type]
-        elif len(value) == 2:
-            uniforms.SetUniform2f(name, value)
-        else:
-            uniforms.SetUniform3f(name, value)
+def _bytes(matrix: NDArray[np.float64]) -> bytes:
+    return matrix.T.astype(np.float32).tobytes()
 
 
-def _cut(mapper: Any, cut: Frame | None) -> None:
-    from vtkmodules.vtkCommonDataModel import vtkPlane
-
-    mapper.RemoveAllClippingPlanes()
-    if cut is not None:
-        plane = vtkPlane()
-        plane.SetOrigin(*cut.origin_mm)
-        plane.SetNormal(*(-cut.rotation[:, 2]))
-        mapper.AddClippingPlane(plane)
+@cache
+def spiral(samples: int) -> NDArray[np.float64]:
+    """(samples, 2) offsets in the unit disc on a golden spiral, denser in the middle."""
+    turn = np.arange(samples) * np.pi * (3.0 - np.sqrt(5.0))
+    radius = ((np.arange(samples) + 0.5) / samples) ** 0.75
+    return radius[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
 
 
 def vertex_normals(mesh: Mesh) -> NDArray[np.float32]:
@@ -223,49 +356,6 @@ def vertex_normals(mesh: Mesh) -> NDArray[np.float32]:
     face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     count = len(mesh.points_mm)
     index = mesh.triangles.ravel()
-    out = np.stack([np.bincount(index, np.repeat(face[:, i], 3), count) for i in range(3)], axis=1)
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-20)
-    return out.astype(np.float32)
-
-
-def _made(surface: Drawn) -> _Kept:
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
-    from vtkmodules.vtkCommonCore import vtkPoints
-    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
-
-    mesh = surface.mesh
-    data = vtkPolyData()
-    points = vtkPoints()
-    points.SetData(numpy_to_vtk(np.ascontiguousarray(mesh.points_mm, np.float32), deep=True))
-    data.SetPoints(points)
-    cells = vtkCellArray()
-    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(mesh.triangles, np.int64).ravel(), deep=True))
-    data.SetPolys(cells)
-    normals = vertex_normals(mesh) if surface.normals is None else np.ascontiguousarray(surface.normals, np.float32)
-    data.GetPointData().SetNormals(numpy_to_vtk(normals, deep=True))
-    mapper = vtkPolyDataMapper()
-    mapper.SetInputData(data)
-    mapper.StaticOn()
-    if surface.colours is not None:
-        colours = numpy_to_vtk(np.ascontiguousarray(surface.colours), deep=True)
-        data.GetPointData().SetScalars(colours)
-        mapper.SetColorModeToDirectScalars()
-    else:
-        mapper.ScalarVisibilityOff()
-    actor = vtkActor()
-    actor.SetMapper(mapper)
-    actor.ForceOpaqueOn()
-    if surface.one_sided > 0:
-        actor.GetProperty().BackfaceCullingOn()
-    elif surface.one_sided < 0:
-        actor.GetProperty().FrontfaceCullingOn()
-    shader = actor.GetShaderProperty()
-    body = shaders.FRAGMENT_BODY
-    if surface.colours is not None:
-        body = body.replace("surface", "diffuseColor")
-    shader.AddVertexShaderReplacement("//VTK::PositionVC::Dec", True, shaders.VERTEX_DECLARATION, False)
-    shader.AddVertexShaderReplacement("//VTK::PositionVC::Impl", True, shaders.VERTEX_BODY, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Dec", True, shaders.FRAGMENT_DECLARATION, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, body, False)
-    return _Kept(actor, mapper)
+    total = np.stack([np.bincount(index, np.repeat(face[:, i], 3), count) for i in range(3)], axis=1)
+    unit: NDArray[np.float32] = (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)).astype("f4")
+    return unit

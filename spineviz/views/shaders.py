@@ -1,7 +1,7 @@
 """The light of the stage, in GLSL: one shader for every structure, told apart by a few numbers.
 
 Lights stand with the camera, so a picture depends only on how structure and eye stand to each other. The light is added
-in linear terms; a square stands in for the sRGB curve, which is nearer than a percent would be seen and free of pow().
+in linear terms; a square stands in for the sRGB curve, which differs by less than is seen and is free of pow().
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from types import MappingProxyType
 
 KEY_LIGHT = (-0.46, 0.62, 0.64)
 """Where the key light stands, in the eye's frame (x right, y up, z to the viewer); not normalised."""
+
+OCCLUSION_SAMPLES = 14
+SHADOW_STEPS = 9
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,6 @@ class Finish:
 FINISHES: Mapping[str, Finish] = MappingProxyType(
     {
         "bone": Finish(gloss=0.16, shine=22.0, soft=0.35, grain=0.10, relief=0.05, grain_mm=1.7, rim=0.55),
-        "trabecula": Finish(gloss=0.0, soft=0.3, rim=0.0),
-        "marrow": Finish(gloss=0.0, soft=0.3, rim=0.0),
         "disc": Finish(gloss=0.34, shine=40.0, soft=0.5, grain=0.05, relief=0.03, grain_mm=1.2, rim=0.7),
         "cartilage": Finish(gloss=0.4, shine=50.0, soft=0.5, rim=0.6),
         "cord": Finish(gloss=0.35, shine=40.0, soft=0.45, rim=0.5),
@@ -69,32 +70,52 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
 )
 """The finish of each role that has one of its own."""
 
-VERTEX_DECLARATION = """
-out vec3 placeMC;
-//VTK::PositionVC::Dec
-"""
-
-VERTEX_BODY = """
-//VTK::PositionVC::Impl
-placeMC = vertexMC.xyz;
-if (hullPx > 0.0)
+SURFACE_VERTEX = """
+#version 330
+in vec3 place;
+in vec3 normal;
+uniform mat4 eyeFromLocal;
+uniform mat4 projection;
+uniform vec4 cut;        // in the eye's frame: what has a positive distance is taken away
+uniform float hullPx;
+uniform vec2 pictureSize;
+out vec3 localPlace;
+out vec3 eyePlace;
+out vec3 eyeNormal;
+void main()
 {
-  // an outline: the surface grown by hullPx pixels, of which only the far side is drawn
-  vec3 outward = normalMatrix * normalMC;
-  float slant = max(length(outward.xy), 1e-5);
-  gl_Position.xy += outward.xy / slant * hullPx * 2.0 / pictureSize * gl_Position.w;
+  vec4 seen = eyeFromLocal * vec4(place, 1.0);
+  localPlace = place;
+  eyePlace = seen.xyz;
+  eyeNormal = mat3(eyeFromLocal) * normal;
+  gl_Position = projection * seen;
+  gl_ClipDistance[0] = -dot(cut, seen);
+  if (hullPx > 0.0)
+  {
+    // an outline: the surface grown by hullPx pixels, of which only the far side is drawn
+    gl_Position.xy += eyeNormal.xy / max(length(eyeNormal.xy), 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
+  }
 }
 """
 
-FRAGMENT_DECLARATION = """
-//VTK::Light::Dec
-in vec3 placeMC;
+SURFACE_FRAGMENT = """
+#version 330
+in vec3 localPlace;
+in vec3 eyePlace;
+in vec3 eyeNormal;
+uniform vec4 tone;       // colour, how solid
+uniform vec4 sheen;      // gloss, shine, metal, soft
+uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
+uniform vec4 mood;       // rim, dimming, glow, glass
+uniform vec3 keyWay;
+uniform float hullPx;
+out vec4 shown;
 
 float lattice(vec3 p)
 {
-  p = fract(p * 0.3183099 + vec3(0.71, 0.113, 0.419));
-  p *= 17.0;
-  return fract(p.x * p.y * p.z * (p.x + p.y + p.z));
+  p = fract(p * vec3(0.1031, 0.1030, 0.0973));
+  p += dot(p, p.yxz + 33.33);
+  return fract((p.x + p.y) * p.z);
 }
 
 float cloud(vec3 p)
@@ -108,56 +129,54 @@ float cloud(vec3 p)
   float d = mix(lattice(i + vec3(0.0, 1.0, 1.0)), lattice(i + vec3(1.0, 1.0, 1.0)), f.x);
   return mix(mix(a, b, f.y), mix(c, d, f.y), f.z);
 }
-"""
 
-FRAGMENT_BODY = """
-if (hullPx > 0.0)
+void main()
 {
-  gl_FragData[0] = vec4(surface * surface, 1.0);
-}
-else
-{
-  vec3 n = normalVCVSOutput;
-  vec3 v = normalize(-vertexVC.xyz);
-  bool inside = !gl_FrontFacing;
-  if (dot(n, v) < 0.0) { n = normalize(n - 1.02 * dot(n, v) * v); }
-  float mottle = 0.0;
-  if (grain > 0.0)
+  vec3 surface = tone.rgb;
+  if (hullPx > 0.0)
   {
-    vec3 q = placeMC / grainMm;
-    float low = cloud(q * 0.31);
-    float fine = cloud(q);
-    mottle = grain * ((low - 0.5) * 0.9 + (fine - 0.5) * 0.7 * grainShown);
-    // the slope of the fine unevenness seen on the picture tilts the normal
-    float height = relief * grainShown * fine;
-    vec3 dpx = dFdx(vertexVC.xyz), dpy = dFdy(vertexVC.xyz);
-    vec3 gx = cross(dpy, n), gy = cross(n, dpx);
-    float area = dot(dpx, gx);
+    shown = vec4(surface, 1.0);
+    return;
+  }
+  float gloss = sheen.x, shine = sheen.y, metal = sheen.z, soft = sheen.w;
+  float rim = mood.x, dimming = mood.y, glow = mood.z, glassy = mood.w;
+  vec3 v = normalize(-eyePlace);
+  vec3 n = normalize(gl_FrontFacing ? eyeNormal : -eyeNormal);
+  float away = dot(n, v);
+  if (away < 0.0) { n = normalize(n - 1.02 * away * v); }
+  float mottle = 0.0;
+  if (grain.x > 0.0)
+  {
+    vec3 q = localPlace / grain.z;
+    float fine = grain.y > 0.0 ? cloud(q) : 0.5;
+    mottle = grain.x * ((cloud(q * 0.31) - 0.5) * 0.9 + (fine - 0.5) * 0.7 * grain.y);
+    // the slope of the fine unevenness, as the picture shows it, tilts the normal (Mikkelsen 2010)
+    float height = grain.w * grain.y * fine;
+    vec3 dx = dFdx(eyePlace), dy = dFdy(eyePlace);
+    vec3 gx = cross(dy, n), gy = cross(n, dx);
+    float area = dot(dx, gx);
     if (abs(area) > 1e-12)
     {
-      vec3 tilt = (dFdx(height) * gx + dFdy(height) * gy) / area;
-      n = normalize(n - clamp(tilt, -0.35, 0.35));
+      n = normalize(n - clamp((dFdx(height) * gx + dFdy(height) * gy) / area, -0.35, 0.35));
     }
   }
   float facing = clamp(dot(n, v), 0.0, 1.0);
   float edge = 1.0 - facing;
   float edge2 = edge * edge;
   vec3 base = surface * surface * (1.0 + mottle * vec3(0.9, 1.05, 1.3));
-  float grey = dot(base, vec3(0.3, 0.6, 0.1));
-  base = mix(base, vec3(grey), 0.65 * dimming) * (1.0 - 0.72 * dimming);
+  base = mix(base, vec3(dot(base, vec3(0.3, 0.6, 0.1))), 0.65 * dimming) * (1.0 - 0.72 * dimming);
 
   float k = dot(n, keyWay);
   float lit = max(0.0, (k + soft * 0.5) / (1.0 + soft * 0.5));
   // where light runs under the surface the shadow's edge is warmer
   vec3 bleed = soft * 0.22 * max(0.0, 1.0 - abs(k) * 2.2) * vec3(1.0, 0.55, 0.32);
-  float f = max(0.0, dot(n, vec3(0.829, -0.109, 0.549)) * 0.8 + 0.2);
-  float sky = 0.5 + 0.5 * n.y;
+  const vec3 fillWay = vec3(0.829, -0.109, 0.549);
+  float f = max(0.0, dot(n, fillWay) * 0.8 + 0.2);
   vec3 light = lit * vec3(0.97, 0.93, 0.86) + f * vec3(0.13, 0.16, 0.21)
-             + mix(vec3(0.055, 0.05, 0.055), vec3(0.15, 0.175, 0.21), sky) + bleed;
-  vec3 h = normalize(keyWay + v);
-  float blinn = pow(max(dot(n, h), 0.0), shine) * gloss * (0.35 + 0.65 * step(0.0, k));
-  vec3 h2 = normalize(vec3(0.829, -0.109, 0.549) + v);
-  blinn += 0.25 * gloss * pow(max(dot(n, h2), 0.0), shine);
+             + mix(vec3(0.055, 0.05, 0.055), vec3(0.15, 0.175, 0.21), 0.5 + 0.5 * n.y) + bleed;
+  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), shine) * step(0.0, k);
+  glint += 0.25 * pow(max(dot(n, normalize(fillWay + v)), 0.0), shine);
+  glint *= gloss;
   float behind = max(0.0, dot(n, vec3(0.40, 0.52, -0.755)) + 0.35) * edge2;
   vec3 shade = base * light;
   if (metal > 0.0)
@@ -168,28 +187,202 @@ else
     float room = smoothstep(-0.15, 0.75, up) * 0.85 + 0.18 * smoothstep(0.1, -0.7, up) + 0.10;
     shade = mix(shade, base * (room * 1.05 + 0.25 * lit), 0.8 * metal);
   }
-  shade += blinn * mix(vec3(0.9), base * 1.6, metal) * (1.0 - 0.8 * dimming);
+  shade += glint * mix(vec3(0.9), base * 1.6, metal) * (1.0 - 0.8 * dimming);
   shade += rim * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
   shade += glow * (base * 0.55 + 0.05 + edge2 * (0.35 + 0.9 * base));
-  if (inside) { shade = base * 0.10; }
-  shade = shade / (1.0 + max(vec3(0.0), shade - 0.85) * 0.75);
-  vec3 shown = sqrt(max(shade, vec3(0.0)));
+  if (!gl_FrontFacing) { shade = base * 0.10; }
+  shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
+  vec3 colour = sqrt(max(shade, vec3(0.0)));
 
-  float alpha = solid;
+  float alpha = tone.w;
   if (glassy > 0.0)
   {
     // clear where it is looked through, bright at the silhouette
     alpha *= 0.10 + 0.75 * pow(edge, 2.2);
     vec3 pane = mix(surface, vec3(0.93, 0.96, 1.0), 0.35);
-    shown = pane * (0.78 + 0.22 * edge) + 0.5 * blinn;
-    alpha = clamp(alpha + 0.55 * blinn * solid, 0.0, 1.0);
-    alpha *= 1.0 - 0.5 * dimming;
+    colour = pane * (0.78 + 0.22 * edge) + 0.5 * glint;
+    alpha = clamp(alpha + 0.55 * glint * tone.w, 0.0, 1.0) * (1.0 - 0.5 * dimming);
   }
-  gl_FragData[0] = vec4(min(shown, vec3(1.0)), alpha);
+  shown = vec4(min(colour, vec3(1.0)), alpha);
 }
 """
 
-FLAT_FRAGMENT_BODY = """
-vec3 base = surface;
-gl_FragData[0] = vec4(base, 1.0);
+FACE_VERTEX = """
+#version 330
+in vec3 place;
+uniform mat4 projection;
+uniform mat4 eyeFromLocal;
+uniform vec4 window;     // of the plane: left, bottom, width, height in mm
+out vec2 spot;
+void main()
+{
+  spot = (place.xy - window.xy) / window.zw;
+  gl_Position = projection * eyeFromLocal * vec4(place, 1.0);
+}
+"""
+
+FACE_FRAGMENT = """
+#version 330
+in vec2 spot;
+uniform sampler2D paint;
+uniform float light;
+out vec4 shown;
+void main()
+{
+  shown = vec4(texture(paint, spot).rgb * light, 1.0);
+}
+"""
+
+SCREEN_VERTEX = """
+#version 330
+in vec2 corner;
+void main() { gl_Position = vec4(corner, 0.0, 1.0); }
+"""
+
+DEPTH_FRAGMENT = """
+#version 330
+uniform sampler2D depth;
+uniform vec2 range;      // near and far, mm
+uniform int step;        // drawn pixels for each one of this picture
+out float shown;
+void main()
+{
+  float d = texelFetch(depth, ivec2(gl_FragCoord.xy) * step, 0).r;
+  shown = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
+}
+"""
+
+OCCLUSION_FRAGMENT = """
+#version 330
+// Alchemy obscurance (McGuire et al. 2011, doi:10.1145/2018323.2018327) and a short march towards the key light
+const int SAMPLES = %d;
+const int STEPS = %d;
+uniform sampler2D depth;  // mm along the line of sight
+uniform vec3 lens;        // pixels a unit of slope, x and y of the line of sight
+uniform vec2 reach;       // pixels, mm
+uniform vec3 keyWay;
+uniform vec2 offsets[SAMPLES];
+out float shown;
+
+vec3 at(ivec2 p)
+{
+  p = clamp(p, ivec2(0), textureSize(depth, 0) - 1);
+  float d = texelFetch(depth, p, 0).r;
+  return vec3((vec2(p) + 0.5 - lens.yz) / lens.x * d, -d);
+}
+
+void main()
+{
+  ivec2 p = ivec2(gl_FragCoord.xy);
+  vec3 c = at(p);
+  if (c.z < -1e8) { shown = 1.0; return; }
+  // the smaller of the two steps to either side, so that an edge does not bend the normal
+  vec3 r = at(p + ivec2(1, 0)) - c, l = c - at(p - ivec2(1, 0));
+  vec3 u = at(p + ivec2(0, 1)) - c, d = c - at(p - ivec2(0, 1));
+  vec3 n = normalize(cross(abs(r.z) < abs(l.z) ? r : l, abs(u.z) < abs(d.z) ? u : d));
+  float slack = 0.035 * reach.y, limit = 0.0036 * reach.y * reach.y, far2 = 1.0 / (2.2 * reach.y * reach.y);
+  float total = 0.0;
+  for (int i = 0; i < SAMPLES; ++i)
+  {
+    vec3 w = at(p + ivec2(round(offsets[i] * reach.x))) - c;
+    float w2 = dot(w, w);
+    total += max(0.0, dot(w, n) - slack) / (w2 + limit) * max(0.0, 1.0 - w2 * far2);
+  }
+  float open = max(0.0, 1.0 - total * 1.1 * reach.y / float(SAMPLES));
+  float blocked = 0.0;
+  for (int i = 1; i <= STEPS; ++i)
+  {
+    float share = float(i) / float(STEPS);
+    share *= sqrt(share) * 1.6;
+    vec3 ray = c + n * (0.05 * reach.y) + keyWay * (share * reach.y);
+    vec2 q = ray.xy / -ray.z * lens.x + lens.yz;
+    float gap = -ray.z - texelFetch(depth, clamp(ivec2(q), ivec2(0), textureSize(depth, 0) - 1), 0).r;
+    if (gap > 0.02 * reach.y && gap < 0.9 * reach.y) { blocked = max(blocked, 1.0 - 0.45 * share); }
+  }
+  shown = open * (1.0 - 0.55 * blocked);
+}
+"""
+
+BLUR_FRAGMENT = """
+#version 330
+uniform sampler2D open;
+uniform sampler2D depth;
+uniform float like;      // mm: steps of depth beyond it stop the blur
+out float shown;
+void main()
+{
+  ivec2 p = ivec2(gl_FragCoord.xy), most = textureSize(depth, 0) - 1;
+  float here = texelFetch(depth, p, 0).r, total = 0.0, weights = 0.0;
+  for (int y = -1; y <= 1; ++y)
+  {
+    for (int x = -1; x <= 1; ++x)
+    {
+      ivec2 q = clamp(p + ivec2(x, y), ivec2(0), most);
+      float gap = 1.0 + abs(texelFetch(depth, q, 0).r - here) / like;
+      float weight = (x == 0 ? 1.0 : 0.7) * (y == 0 ? 1.0 : 0.7) / (gap * gap);
+      total += weight * texelFetch(open, q, 0).r;
+      weights += weight;
+    }
+  }
+  shown = total / weights;
+}
+"""
+
+FINISH_FRAGMENT = """
+#version 330
+uniform sampler2D solid;
+uniform sampler2D buffer;
+uniform sampler2D small;
+uniform sampler2D open;
+uniform sampler2D ground;
+uniform sampler2D glass;
+uniform int factor;      // drawn pixels for each one shown, a side
+uniform bool glazed;
+uniform vec2 range;
+uniform float like;
+out vec4 shown;
+
+vec4 mean(sampler2D picture, ivec2 p)
+{
+  if (factor == 1) { return texelFetch(picture, p, 0); }
+  p *= 2;
+  return 0.25 * (texelFetch(picture, p, 0) + texelFetch(picture, p + ivec2(1, 0), 0)
+               + texelFetch(picture, p + ivec2(0, 1), 0) + texelFetch(picture, p + ivec2(1, 1), 0));
+}
+
+void main()
+{
+  ivec2 p = ivec2(gl_FragCoord.xy);
+  vec4 c = mean(solid, p);
+  vec3 back = texelFetch(ground, p, 0).rgb;
+  vec3 colour = back;
+  if (c.a > 0.0)
+  {
+    float d = texelFetch(buffer, p * factor, 0).r;
+    d = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
+    // contact shadows come from the half-size picture, from pixels of like depth only
+    ivec2 q = p / 2, o = ivec2(p.x - 2 * q.x, p.y - 2 * q.y) * 2 - 1, most = textureSize(small, 0) - 1;
+    float total = 0.0, weights = 0.0;
+    for (int i = 0; i < 4; ++i)
+    {
+      ivec2 s = clamp(q + ivec2(i & 1, i >> 1) * o, ivec2(0), most);
+      float gap = 1.0 + abs(texelFetch(small, s, 0).r - d) / like;
+      float weight = ((i & 1) == 0 ? 0.75 : 0.25) * ((i >> 1) == 0 ? 0.75 : 0.25) / (gap * gap);
+      total += weight * texelFetch(open, s, 0).r;
+      weights += weight;
+    }
+    float left = total / weights;
+    // light that bounces between bright walls fills their creases with their own colour (Jimenez et al. 2016)
+    colour = c.rgb * (left + left * (1.0 - left) * 0.55 * c.rgb) + back * (1.0 - c.a);
+  }
+  if (glazed)
+  {
+    vec4 g = mean(glass, p);
+    colour = colour * (1.0 - g.a) + g.rgb;
+  }
+  // an ordered dither of one step, so that the ground shows no bands
+  int x = p.x & 3, y = p.y & 3, z = x ^ y;
+  float dither = float(((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)) / 16.0 - 0.46875;
+  shown = vec4(colour + dither / 255.0, 1.0);
+}
 """

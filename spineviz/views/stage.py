@@ -1,7 +1,7 @@
 """The stage: structures in three dimensions, lit, with contact shadows, glass and cut faces.
 
-A picture is made in two passes of one hidden OpenGL window at twice the size: what is solid, then what is glass, hidden
-where something solid is nearer. Contact shadows are found from the depth picture and darken only what is solid, so they
+A picture is drawn at twice its size in two passes: what is solid, then what is glass, hidden where something solid is
+nearer. Contact shadows are found from the depth picture and darken only what is solid, so they
 do not tear what is seen through glass; the glass is laid over them.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +18,9 @@ from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
-from spineviz.views import occlusion
 from spineviz.views.camera import Camera
-from spineviz.views.offscreen import Drawn, Offscreen
-from spineviz.views.shaders import FINISHES, KEY_LIGHT, Finish
+from spineviz.views.offscreen import Offscreen, Shadows, Surface
+from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
 
@@ -35,6 +34,7 @@ FINE = frozenset({"steel", "wire", "hub", "roots", "cement", "cleft", "artery", 
 """Roles whose parts are thin: meshed twice as fine."""
 
 _KEPT_PICTURES = 4
+_SPACING_PX = 3.6
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
@@ -74,14 +74,6 @@ class StageLook:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Solid:
-    """What the first pass left behind, at the picture's own size."""
-
-    colour: NDArray[np.float32]
-    depth_mm: NDArray[np.float32]
-
-
 class Stage:
     """A stage of `size_px` (width, height) in `theme`.
 
@@ -100,7 +92,7 @@ class Stage:
         self._background = ground(self.size_px, self.theme)
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
         self._camera: Camera | None = None
-        self._depth_mm = np.full((self.size_px[1], self.size_px[0]), np.inf, np.float32)
+        self._depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
 
     def draw(
         self, structures: Mapping[str, Structure], camera: Camera, look: StageLook | None = None
@@ -135,9 +127,9 @@ class Stage:
         points = np.atleast_2d(np.asarray(points_mm, float))
         pixels, depth = self.project(as_points(points))
         width, height = self.size_px
-        inside = np.isfinite(pixels).all(1)
-        inside[inside] &= ((pixels[inside] >= 0) & (pixels[inside] < (width, height))).all(1)
-        column, row = np.where(inside[:, None], pixels, 0).astype(int).T
+        placed = np.nan_to_num(pixels, nan=-1.0)
+        inside: NDArray[np.bool_] = np.all((placed >= 0) & (placed < (width, height)), axis=1)
+        column, row = (np.where(inside[:, None], placed, 0) / 2).astype(int).T
         return inside & (depth <= self._depth_mm[row, column] + slack_mm)
 
     def close(self) -> None:
@@ -155,28 +147,30 @@ class Stage:
         glass = look.glass | {n for n, v in look.glassiness.items() if v >= 1.0}
         glass -= {n for n, v in look.glassiness.items() if v <= 0.0}
         hidden = look.hidden | {n for n, v in look.fade.items() if v <= 0.0}
-        after = self._colours(structures, camera, look, glass | turning.keys(), hidden)
+        after, depth = self._drawn(structures, camera, look, glass | turning.keys(), hidden)
         if turning or coming:
-            before = self._colours(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
-            share = float(np.mean([*turning.values(), *coming.values()]))
-            after = _Solid(before.colour + np.float32(share) * (after.colour - before.colour), after.depth_mm)
-        return encoded(after.colour), after.depth_mm
+            before, _ = self._drawn(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
+            share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
+            mixed = after.astype(np.uint16) * np.uint16(share)
+            mixed += before.astype(np.uint16) * np.uint16(256 - share)
+            after = (mixed >> 8).astype(np.uint8)
+        return after, depth
 
-    def _colours(
+    def _drawn(
         self,
         structures: Mapping[str, Structure],
         camera: Camera,
         look: StageLook,
-        glass: frozenset[str] | set[str],
-        hidden: frozenset[str] | set[str],
-    ) -> _Solid:
+        glass: frozenset[str],
+        hidden: frozenset[str],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         shown = {n: s for n, s in structures.items() if n not in hidden and look.opacity.get(n, 1.0) > 0.0}
-        size = (self.size_px[0] * self.supersample, self.size_px[1] * self.supersample)
         if self._offscreen is None:
-            self._offscreen = Offscreen(size)
-        solid: list[Drawn] = []
-        panes: list[tuple[float, float, list[Drawn]]] = []
+            self._offscreen = Offscreen(self.size_px, self.supersample, self._background)
+        solid: list[tuple[float, list[Surface]]] = []
+        panes: list[tuple[float, float, Surface]] = []
         boxes: list[NDArray[np.float64]] = []
+        eye_from_world = camera.world_from_camera.inverse()
         for name in sorted(shown):
             structure = shown[name]
             spacing = self._spacing_mm(structure, camera)
@@ -186,149 +180,63 @@ class Stage:
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
             boxes.append(np.stack([world.min(0), world.max(0)]))
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
-            numbers = self._numbers(structure, look, name in glass, opacity, camera)
-            cut = None
-            if look.cut is not None and name not in look.whole and _role(structure) not in INSTRUMENTS:
-                cut = look.cut
-            drawn = (name, structure.key, spacing, mesh, structure.world_from_local, numbers, cut)
+            surface = self._surface(structure, spacing, mesh, camera, look, name in glass, opacity)
+            z = eye_from_world.points(world)[:, 2]
             if name in glass or opacity < 1.0:
-                depth = float(camera.world_from_camera.inverse().point(world.mean(0))[2])
-                panes.append((-float(structure.rank), depth, _pane(*drawn)))
-            else:
-                solid += _solid(*drawn, outlined=_role(structure) in INSTRUMENTS, pixel=float(self.supersample))
+                panes.append((-float(structure.rank), float(z.mean()), surface))
+                continue
+            parts = [surface]
+            if _role(structure) in INSTRUMENTS:
+                tone = (*self.theme.colour("outline"), 1.0)
+                parts.append(replace(surface, tone=tone, hull_px=1.3, sides=-1))
+            solid.append((-float(z.max()), parts))
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
         if boxes:
             bounds = np.stack([np.min([b[0] for b in boxes], 0), np.max([b[1] for b in boxes], 0)])
-        near, far = camera.clip_range_mm(bounds)
-        self._offscreen.look(camera, near, far)
-        picture, buffer = self._offscreen.draw_opaque(solid)
-        colour, cover = shrunk(picture, self.supersample)
-        depth_mm = linear_depth(buffer[:: self.supersample, :: self.supersample], near, far)
-        colour *= self._shadow(depth_mm, far, camera, colour)
-        colour += self._background * (1.0 - cover[..., None])
-        if panes:
-            panes.sort(key=lambda pane: pane[:2])
-            pane, veil = shrunk(self._offscreen.draw_glass([d for *_, parts in panes for d in parts]), self.supersample)
-            colour *= 1.0 - veil[..., None]
-            colour += pane
-        depth_mm[depth_mm >= far * 0.9999] = np.inf
-        return _Solid(colour, depth_mm)
+        # nearest first, so that what is hidden is not lit
+        nearest_first = [s for _, parts in sorted(solid, key=lambda item: item[0]) for s in parts]
+        inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
+        reach_px = _OCCLUSION_SHARE * self.size_px[1]
+        shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
+        return self._offscreen.draw(camera, camera.clip_range_mm(bounds), nearest_first, [], inner_first, shadows)
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm
         nearest = np.clip(camera.position_mm, low, high)
         distance = max(float(np.linalg.norm(nearest - camera.position_mm)), 0.25 * camera.distance_mm)
         pixel = camera.pixel_mm(self.size_px[1]) * distance / camera.distance_mm
-        wanted = 2.6 * pixel * (0.5 if _role(structure) in FINE else 1.0)
-        floor = 0.35 if _role(structure) in FINE else 1.0
-        fitting = [s for s in SPACINGS_MM if s <= max(wanted, floor)]
-        return fitting[-1] if fitting else SPACINGS_MM[0]
+        fine = _role(structure) in FINE
+        wanted = max(_SPACING_PX * pixel * (0.5 if fine else 1.0), 0.35 if fine else 0.7)
+        return max(s for s in SPACINGS_MM if s <= wanted or s == SPACINGS_MM[0])
 
-    def _numbers(
-        self, structure: Structure, look: StageLook, glass: bool, opacity: float, camera: Camera
-    ) -> dict[str, float | tuple[float, float, float]]:
+    def _surface(
+        self, structure: Structure, spacing: float, mesh: Mesh, camera: Camera, look: StageLook, glass: bool,
+        opacity: float,
+    ) -> Surface:  # fmt: skip
         role, name = _role(structure), structure.name
         finish = FINISHES.get(role, Finish())
-        key = np.asarray(KEY_LIGHT) / np.linalg.norm(KEY_LIGHT)
-        pixel = camera.pixel_mm(self.size_px[1])
-        return {
-            "surface": self.theme.colour(structure.role),
-            "keyWay": (float(key[0]), float(key[1]), float(key[2])),
-            "gloss": finish.gloss,
-            "shine": finish.shine,
-            "metal": finish.metal,
-            "soft": finish.soft,
-            "grain": finish.grain,
-            "grainShown": float(np.clip(1.6 - 1.1 * pixel / finish.grain_mm, 0.0, 1.0)),
-            "grainMm": finish.grain_mm,
-            "relief": finish.relief,
-            "rim": finish.rim,
-            "dimming": 1.0 if name in look.dim else 0.0,
-            "glow": 1.0 if name in look.highlight else 0.0,
-            "glassy": 1.0 if glass else 0.0,
-            "solid": opacity,
-            "hullPx": 0.0,
-        }
-
-    def _shadow(
-        self, depth_mm: NDArray[np.float32], far_mm: float, camera: Camera, colour: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """What is left of the light in creases and under things, (H, W, 3), 0 to 1."""
-        width, height = self.size_px
-        small = np.ascontiguousarray(depth_mm[::2, ::2])
-        focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-        eye = occlusion.Eye(focal / 2, (width / 4, height / 4))
-        reach_px = _OCCLUSION_SHARE * height / 2
-        reach_mm = reach_px * camera.distance_mm / (focal / 2)
-        small = np.minimum(small, camera.distance_mm * 50)
-        open_share = occlusion.obscurance(small, eye, reach_px, reach_mm)
-        key = occlusion.key_shadow(small, eye, KEY_LIGHT, 1.6 * reach_mm, 1.6 * reach_px)
-        left = occlusion.smoothed(open_share * (0.42 + 0.58 * key), small, 0.05 * reach_mm)
-        left = occlusion.spread(left, small, depth_mm, 0.05 * reach_mm)[..., None]
-        # light that bounces between bright walls fills their creases with their own colour (Jimenez et al. 2016)
-        bounce = np.clip(colour, 0.0, 1.0)
-        return left + left * (1.0 - left) * 0.55 * bounce
+        shown = float(np.clip(1.6 - 1.1 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
+        cut = look.cut if name not in look.whole and role not in INSTRUMENTS else None
+        return Surface(
+            key=(structure.key, spacing),
+            mesh=mesh,
+            world_from_local=structure.world_from_local,
+            tone=(*self.theme.colour(structure.role), opacity),
+            sheen=(finish.gloss, finish.shine, finish.metal, finish.soft),
+            grain=(finish.grain, shown, finish.grain_mm, finish.relief),
+            mood=(finish.rim, float(name in look.dim), float(name in look.highlight), float(glass)),
+            cut=cut,
+        )
 
 
 def _role(structure: Structure) -> str:
     return ALIASES.get(structure.role, structure.role)
 
 
-def _solid(
-    name: str, key: str, spacing: float, mesh: Mesh, pose: Frame, numbers: dict, cut: Frame | None,
-    outlined: bool, pixel: float,
-) -> list[Drawn]:  # fmt: skip
-    parts = [Drawn((name, key, spacing, "solid"), mesh, pose, numbers, cut)]
-    if outlined:
-        outline = {**numbers, "hullPx": 1.3 * pixel, "surface": (0.02, 0.035, 0.06)}
-        parts.append(Drawn((name, key, spacing, "outline"), mesh, pose, outline, cut, one_sided=-1))
-    return parts
-
-
-def _pane(
-    name: str, key: str, spacing: float, mesh: Mesh, pose: Frame, numbers: dict, cut: Frame | None
-) -> list[Drawn]:  # fmt: skip
-    """A first, invisible drawing takes the depth, so that only the nearest wall of a pane is seen."""
-    veil = {**numbers, "solid": 0.0, "gloss": 0.0}
-    return [
-        Drawn((name, key, spacing, "veil"), mesh, pose, veil, cut, one_sided=1),
-        Drawn((name, key, spacing, "pane"), mesh, pose, numbers, cut, one_sided=1),
-    ]
-
-
 def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """(8, 3) the corners of a box (2, 3)."""
     low, high = bounds_mm
     return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-
-
-def linear_depth(buffer: NDArray[np.float32], near_mm: float, far_mm: float) -> NDArray[np.float32]:
-    """An OpenGL depth buffer (0 near, 1 far) as mm along the line of sight."""
-    near, far = np.float32(near_mm), np.float32(far_mm)
-    return (near * far) / (far - buffer * (far - near))
-
-
-def shrunk(picture: NDArray[np.uint8], factor: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colour (H, W, 3) and coverage (H, W), 0 to 1, of a picture drawn `factor` times as large a side."""
-    if factor == 1:
-        out = picture.astype(np.float32)
-    else:
-        pairs = picture[0::2].astype(np.uint16)
-        pairs += picture[1::2]
-        total = pairs[:, 0::2] + pairs[:, 1::2]
-        out = total.astype(np.float32)
-    out *= np.float32(1.0 / (255 * factor * factor))
-    return out[..., :3], out[..., 3]
-
-
-def encoded(colour: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """0 to 1 as bytes, with an ordered dither of half a step so that the ground shows no bands."""
-    height, width = colour.shape[:2]
-    bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
-    tiled = np.tile(bayer, (height // 4 + 1, width // 4 + 1))[:height, :width, None]
-    scaled = colour * np.float32(255)
-    scaled += tiled
-    return np.clip(scaled, 0, 255).astype(np.uint8)
 
 
 def ground(size_px: tuple[int, int], theme: Theme) -> NDArray[np.float32]:
