@@ -42,8 +42,11 @@ _AXES = {
     "ap": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
     "lateral": np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
 }
-_BLOCK = 6
+_BLOCK = 4
 """Voxels a side of the blocks in which the surface is looked for and in which the ground under a structure is taken."""
+_STEEPNESS = 1.3
+"""How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
+only within the body)."""
 _SOFT_STEP_MM = 4.0
 _SOFT_LATTICE_MM = 3.0
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
@@ -184,17 +187,58 @@ def _occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
     return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
 
 
-def _local(structure: Structure, shape: Field) -> Callable[[Points], NDArray[np.float64]]:
-    """`shape`, given in the world, asked in the structure's own frame."""
-    pose = structure.world_from_local
-    return lambda p: shape.distance(p @ pose.rotation.T + pose.origin_mm)
+def _corners(bounds_mm: NDArray[np.float64]) -> Points:
+    low, high = bounds_mm
+    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
 
 
-def _local_bounds(structure: Structure) -> NDArray[np.float64]:
-    low, high = structure.field.bounds_mm
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    carried = structure.world_from_local.inverse().points(corners)
-    return np.array([carried.min(0), carried.max(0)])
+def _cell(count: int, step_mm: float) -> Points:
+    """(count^3, 3) places of `count` equal steps on each axis, centred on 0."""
+    offsets = (np.arange(count) - (count - 1) / 2) * step_mm
+    return np.stack(np.meshgrid(offsets, offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _reach(side_mm: float, exact: bool) -> float:
+    """How far from a cube's middle its surface may read, mm: half its diagonal; more for a field that is not exact."""
+    return float(np.sqrt(3.0) / 2 * side_mm * (1.0 if exact else _STEEPNESS))
+
+
+def _blocks_near(structure: Structure, side_mm: float, margin_mm: float) -> tuple[Points, NDArray[np.float64]]:
+    """The middles (B, 3) in the local frame of the cubes of `side_mm` that `structure` may reach, and its distances
+    there (B,). Cubes four times as wide are asked first, so that a thin thing in a wide box costs little."""
+    pose, exact = structure.world_from_local, structure.field.exact
+    carried = pose.inverse().points(_corners(structure.field.bounds_mm))
+    wide = 4 * side_mm
+    # the lattice is tied to the local origin, so that a structure that grows keeps its cubes
+    first = np.floor((carried.min(0) - margin_mm) / wide).astype(int)
+    count = np.ceil((carried.max(0) + margin_mm) / wide).astype(int) - first
+    axes = [(first[i] + np.arange(count[i]) + 0.5) * wide for i in range(3)]
+    middles = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    distance = structure.field.distance(pose.points(middles))
+    middles = middles[distance < _reach(wide, exact) + margin_mm]
+    middles = (middles[:, None, :] + _cell(4, side_mm)).reshape(-1, 3)
+    if not len(middles):
+        return middles, np.zeros(0)
+    distance = structure.field.distance(pose.points(middles))
+    near = distance < _reach(side_mm, exact) + margin_mm
+    return middles[near], distance[near]
+
+
+def _filled(
+    shape: Field, middles_mm: Points, at_middle_mm: NDArray, cell_mm: Points, spacing_mm: float, reach_mm: float
+) -> NDArray[np.float32]:
+    """How much of each small cube of each block `shape` takes, (B, cells): asked in full only where its surface is.
+
+    `middles_mm` and `cell_mm` are in the world, `at_middle_mm` the distances at the middles.
+    """
+    share = np.zeros((len(middles_mm), len(cell_mm)), np.float32)
+    share[at_middle_mm <= -reach_mm] = 1.0
+    edge = np.flatnonzero(np.abs(at_middle_mm) < reach_mm)
+    for chunk in np.array_split(edge, max(1, len(edge) // 4000 + 1)):
+        if len(chunk):
+            points = (middles_mm[chunk, None, :] + cell_mm).reshape(-1, 3)
+            share[chunk] = _occupancy(shape.distance(points), spacing_mm).reshape(len(chunk), -1)
+    return share
 
 
 def voxels(structure: Structure, spacing_mm: float, absorption: Absorption, mottle: float = 0.0) -> Voxels:
@@ -202,56 +246,33 @@ def voxels(structure: Structure, spacing_mm: float, absorption: Absorption, mott
 
     `mottle` varies the density of the core by that share of itself, as struts and marrow do.
     """
-    shape = _local(structure, structure.field)
-    core = _local(structure, structure.core) if structure.core is not None else None
-    low, high = _local_bounds(structure)
-    side = _BLOCK * spacing_mm
-    # the lattice is tied to the local origin, so that a structure that grows keeps its cubes
-    first = np.floor((low - spacing_mm) / side).astype(int)
-    count = np.ceil((high + spacing_mm) / side).astype(int) - first
-    axes = [(first[i] + np.arange(count[i]) + 0.5) * side for i in range(3)]
-    centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    # half the diagonal of a block, and half as much again for fields that are not exact
-    reach = np.sqrt(3.0) / 2 * side * (1.0 if structure.field.exact else 1.5) + spacing_mm
-    at_centre = shape(centres)
-    centres = centres[at_centre < reach]
-    if not len(centres):
-        empty = np.zeros((0,), np.float32)
-        return Voxels(np.zeros((0, 3), np.float32), empty, empty, np.zeros(0, np.int32), np.zeros((0, 3)))
+    side, pose = _BLOCK * spacing_mm, structure.world_from_local
+    middles, distance = _blocks_near(structure, side, spacing_mm)
+    cell = _cell(_BLOCK, spacing_mm)
+    world, world_cell = pose.points(middles) if len(middles) else middles, cell @ pose.rotation.T
+    reach = _reach(side, structure.field.exact) + spacing_mm
+    share = _filled(structure.field, world, distance, world_cell, spacing_mm, reach)
+    kept = share.any(axis=1)
+    middles, world, share = middles[kept], world[kept], share[kept]
     own = absorption(structure.material)
-    offsets = (np.arange(_BLOCK) - (_BLOCK - 1) / 2) * spacing_mm
-    cell = np.stack(np.meshgrid(offsets, offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 3)
-    share = np.ones((len(centres), len(cell)), np.float32)
-    edge = np.flatnonzero(at_centre[at_centre < reach] > -reach)
-    for chunk in np.array_split(edge, max(1, len(edge) // 1500 + 1)):
-        if len(chunk):
-            p = (centres[chunk, None, :] + cell).reshape(-1, 3)
-            share[chunk] = _occupancy(shape(p), spacing_mm).reshape(len(chunk), -1)
     coefficient = np.full(share.shape, own, np.float32)
-    if core is not None and structure.core_material is not None:
+    if structure.core is not None and structure.core_material is not None and len(world):
         inner = absorption(structure.core_material)
-        core_centre = core(centres)
-        inside = np.zeros(share.shape, np.float32)
-        inside[core_centre <= -reach] = 1.0
-        rim = np.flatnonzero(np.abs(core_centre) < reach)
-        for chunk in np.array_split(rim, max(1, len(rim) // 1500 + 1)):
-            if len(chunk):
-                p = (centres[chunk, None, :] + cell).reshape(-1, 3)
-                inside[chunk] = _occupancy(core(p), spacing_mm).reshape(len(chunk), -1)
-        inside = np.minimum(inside, share)
+        inside = _filled(structure.core, world, structure.core.distance(world), world_cell, spacing_mm, reach)
         marrow: NDArray | float = inner
         if mottle:
-            points = (centres[:, None, :] + cell).astype(np.float32)
-            marrow = inner * (1.0 + mottle * _mottle(points.reshape(-1, 3)).reshape(share.shape))
+            grain = _mottle((middles[:, None, :] + cell).reshape(-1, 3).astype(np.float32))
+            marrow = inner * (1.0 + mottle * grain.reshape(share.shape))
         # the weight is own * shell + marrow * core; kept as a coefficient so that one multiplication remains
+        inside = np.minimum(inside, share)
         coefficient = (own + (marrow - own) * inside / np.maximum(share, 1e-6)).astype(np.float32)
     used = share > 0.0
-    block = np.repeat(np.arange(len(centres), dtype=np.int32), len(cell)).reshape(share.shape)[used]
-    places = (centres[:, None, :] + cell)[used].astype(np.float32)
+    block = np.repeat(np.arange(len(middles), dtype=np.int32), len(cell)).reshape(share.shape)[used]
+    places = (middles[:, None, :] + cell)[used].astype(np.float32)
     volume = share[used] * np.float32(spacing_mm**3)
-    total = np.maximum(np.bincount(block, volume, len(centres)), 1e-12)
-    middle = np.stack([np.bincount(block, volume * places[:, i], len(centres)) / total for i in range(3)], axis=1)
-    return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, middle)
+    total = np.maximum(np.bincount(block, volume, len(middles)), 1e-12)
+    heart = np.stack([np.bincount(block, volume * places[:, i], len(middles)) / total for i in range(3)], axis=1)
+    return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, heart)
 
 
 @lru_cache(maxsize=1)
@@ -399,6 +420,30 @@ _shared_voxels: OrderedDict[tuple, Voxels] = OrderedDict()
 """The cubes of structures by (key, spacing, ...): two views of one patient need them once."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Tone:
+    """How densities are shown: that of the middle, what is evened out (H, W), and those of the bright and dark end."""
+
+    level: float
+    slow: Image
+    bright: float
+    dark: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Anatomy:
+    """The line integral of everything but instruments and cement, (H, W), and how it is shown."""
+
+    total: Image
+    tone: _Tone
+
+
+def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
+    store[key] = value
+    while len(store) > most:
+        store.popitem(last=False)
+
+
 @dataclass(eq=False)
 class Fluoroscope:
     """A C-arm with its monitor: pictures of structures through one projection.
@@ -419,14 +464,14 @@ class Fluoroscope:
     words: bool = True
     absorption: Absorption = absorption_per_mm
     _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
-    _sums: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+    _sums: OrderedDict[tuple, _Anatomy] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
         width, height = self.size_px
         if min(width, height) < 16:
             raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
         self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
-        fine = float(np.clip(self.mm_per_px, 0.5, 0.9))
+        fine = float(np.clip(self.mm_per_px, 0.6, 0.9))
         self._pixels = Lattice(height, width, self.mm_per_px)
         self._bone_spacing_mm = fine
         self._sharp_spacing_mm = float(np.clip(0.6 * self.mm_per_px, 0.25, 0.5))
@@ -455,34 +500,34 @@ class Fluoroscope:
         Without `instruments` cement and steel are left out.
         """
         present = sorted(structures.values(), key=_order)
-        soft = [s for s in present if s.rank <= RANKS["fat"]]
-        hard = [s for s in present if s.rank > RANKS["fat"] and self._in_beam(s)]
-        still = [s for s in hard if s.rank < _NEVER_SETS_BRIGHTNESS]
-        total = self._anatomy(soft, still)
-        if instruments:
-            moving = [s for s in hard if s.rank >= _NEVER_SETS_BRIGHTNESS]
-            if moving:
-                total = total.copy()
-                for structure in moving:
-                    total += self._upsampled(*self._own_image(structure, present))
+        total = self._anatomy(present).total
+        return total + self._instruments(present) if instruments else total.copy()
+
+    def _instruments(self, present: Sequence[Structure]) -> Image:
+        """What cement and steel add, on pixels."""
+        total = np.zeros((self._pixels.rows, self._pixels.columns), np.float32)
+        for structure in present:
+            if structure.rank >= _NEVER_SETS_BRIGHTNESS and self._in_beam(structure):
+                total += self._own_image(structure, present)[0]
         return total
 
-    def _anatomy(self, soft: Sequence[Structure], still: Sequence[Structure]) -> Image:
+    def _anatomy(self, present: Sequence[Structure]) -> _Anatomy:
         """Everything but instruments and cement, on pixels; kept while nothing of it changes."""
-        everything = [*soft, *still]
-        key = tuple(_pose_key(s) for s in everything)
+        soft = [s for s in present if s.rank <= RANKS["fat"]]
+        still = [s for s in present if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS and self._in_beam(s)]
+        key = tuple(_pose_key(s) for s in (*soft, *still))
         if key not in self._sums:
-            total = self._upsampled(self._soft_image(soft), self._soft)
+            background = self._upsampled(self._soft_image(soft), self._soft)
             bones = np.zeros((self._bone.rows, self._bone.columns), np.float32)
             for structure in still:
-                bones += self._own_image(structure, everything)[0]
-            self._keep(self._sums, key, total + self._upsampled(bones, self._bone), 4)
+                bones += self._own_image(structure, [*soft, *still])[0]
+            total = background + self._upsampled(bones, self._bone)
+            _keep(self._sums, key, _Anatomy(total, self._tone(total, background)), 4)
+        self._sums.move_to_end(key)
         return self._sums[key]
 
     def _in_beam(self, structure: Structure) -> bool:
-        low, high = structure.field.bounds_mm
-        corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-        flat, _ = self.projection.flat(corners)
+        flat, _ = self.projection.flat(_corners(structure.field.bounds_mm))
         reach = np.array(self.size_px) / 2 * self.mm_per_px + 3.0
         return bool((flat.min(0) < reach).all() and (flat.max(0) > -reach).all())
 
@@ -502,7 +547,7 @@ class Fluoroscope:
                 ground = absorption_at(under, asked, 1.0, self.absorption).astype(np.float32)
                 weight = weight - body.volume_mm3 * ground[body.block]
             world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
-            self._keep(self._images, key, splat(self.projection, lattice, world, weight), _KEPT)
+            _keep(self._images, key, splat(self.projection, lattice, world, weight), _KEPT)
         self._images.move_to_end(key)
         return self._images[key], lattice
 
@@ -510,7 +555,7 @@ class Fluoroscope:
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
         key = (structure.name, structure.key, round(spacing_mm, 4), structure.material, self.absorption)
         if key not in _shared_voxels:
-            self._keep(_shared_voxels, key, voxels(structure, spacing_mm, self.absorption, mottle), 40)
+            _keep(_shared_voxels, key, voxels(structure, spacing_mm, self.absorption, mottle), 40)
         _shared_voxels.move_to_end(key)
         return _shared_voxels[key]
 
@@ -538,7 +583,7 @@ class Fluoroscope:
                 there = source + (first + (i + 0.5) * step) * rays
                 total += absorption_at(soft, there, step, self.absorption)
             out = (total * step * slant).reshape(u.shape).astype(np.float32)
-        self._keep(self._images, key, out, _KEPT)
+        _keep(self._images, key, out, _KEPT)
         return out
 
     def _upsampled(self, image: Image, lattice: Lattice) -> Image:
@@ -551,12 +596,6 @@ class Fluoroscope:
         down, across = self._up[id(lattice)]
         return np.asarray(down @ image @ across, np.float32)
 
-    @staticmethod
-    def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
-        store[key] = value
-        while len(store) > most:
-            store.popitem(last=False)
-
     # what the monitor shows
 
     def brightness(self, structures: Mapping[str, Structure], time_s: float = 0.0, live: bool = True) -> Grey:
@@ -567,33 +606,36 @@ class Fluoroscope:
         """
         from scipy.ndimage import gaussian_filter
 
-        anatomy = self.attenuation(structures, instruments=False)
-        whole = self.attenuation(structures)
-        px = self.mm_per_px
-        level, low, high = self._window(anatomy)
-        light = np.exp(level - whole)
-        veil = beam("scatter_share")
-        coarse = max(1, round(4.0 / px))
-        scattered = _blurred_wide(light, beam("scatter_spread_mm") / px, coarse)
-        light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + veil * scattered
-        quanta = beam("quanta_per_mm2") * px**2
+        present = sorted(structures.values(), key=_order)
+        anatomy = self._anatomy(present)
+        tone, px = anatomy.tone, self.mm_per_px
+        # blur and scatter act on the evened picture: scatter comes from the tissue, not from the free beam beside it
+        light = np.exp(tone.level + tone.slow - anatomy.total - self._instruments(present))
+        scattered = _blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
+        light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
+        quanta = beam("quanta_per_mm2") * px**2 * np.exp(np.minimum(-tone.slow, 3.0))
         light = light + np.sqrt(light / quanta) * self._noise(self.pulse(time_s) if live else 0)
-        dense = level - np.log(np.maximum(light, 1e-4))
-        slow = _blurred_wide(anatomy, beam("levelling_spread_mm") / px, coarse)
-        dense -= beam("levelling_share") * (slow - level)
+        dense = -np.log(np.maximum(light, 1e-4))
         dense += beam("edge_gain") * (dense - gaussian_filter(dense, beam("edge_spread_mm") / px))
-        return _display_curve((dense - low) / (high - low))
+        return _display_curve((dense - tone.bright) / (tone.dark - tone.bright))
 
-    def _window(self, anatomy: Image) -> tuple[float, float, float]:
-        """The middle density, and those shown at the bright and the dark end of the anatomy."""
-        body = anatomy[self.mask > 0.5]
-        body = body[body > 0.5] if (body > 0.5).mean() > 0.2 else body
+    def _tone(self, total: Image, background: Image) -> _Tone:
+        """How the monitor shows densities: the processor evens out most of the body's own thickness, as wedge filters
+        and harmonisation do, and fits the rest between bright and dark."""
+        seen = self.mask > 0.5
+        inside = seen & (total > 0.5 * float(np.median(total[seen])))
+        body = total[inside] if inside.any() else total[seen]
         level = float(np.median(body))
-        slow_share = 1.0 - beam("levelling_share")
-        low, high = np.percentile(body, [3.0, 99.0])
+        even = _blurred_wide(background, beam("levelling_spread_mm") / self.mm_per_px, self._coarse)
+        slow = beam("levelling_share") * (even - float(np.median(even[inside] if inside.any() else even)))
+        shown = (total - level - slow)[inside] if inside.any() else (total - level - slow)[seen]
         veil = np.log1p(beam("scatter_share"))
-        low, high = level + slow_share * (low - level) - veil, level + 0.9 * (high - level) - veil
-        return level, float(low), float(max(high, low + 0.5))
+        bright, dark = (float(v) - veil for v in np.percentile(shown, [2.0, 99.3]))
+        return _Tone(level, slow, bright, max(dark, bright + 0.4))
+
+    @property
+    def _coarse(self) -> int:
+        return max(1, round(4.0 / self.mm_per_px))
 
     def pulse(self, time_s: float) -> int:
         """The number of the X-ray pulse that is on screen at `time_s`."""
@@ -635,11 +677,6 @@ class Fluoroscope:
             burn_text(grey, seen_from(self.projection.world_from_view), (gap, height - gap), 0.9 * size, (0.0, 1.0))
             note = f"pulse {self.pulse(time_s) % 1000:03d}" if live else "stored"
             burn_text(grey, note, (width - gap, height - gap), 0.9 * size, (1.0, 1.0))
-
-
-def _corners(bounds_mm: NDArray[np.float64]) -> Points:
-    low, high = bounds_mm
-    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
 
 
 def _blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:

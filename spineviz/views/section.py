@@ -28,6 +28,8 @@ Colours = NDArray[np.float32]
 _SOFT = ("skin", "muscle", "fat", "lung")
 _FIELD_STEP_MM = 0.45
 """Smooth shapes are asked on a raster no finer than this, and interpolated; instruments on every pixel."""
+_FAT_MM = 8.0
+"""How far from the sac epidural fat is drawn, within the canal (chosen for legibility)."""
 _KEPT_LAYERS = 48
 _KEPT_GROUNDS = 6
 
@@ -113,14 +115,17 @@ def _bone_colours(spot: _Spot) -> Colours:
 def _disc_colours(spot: _Spot) -> Colours:
     disc = np.asarray(spot.theme.colour("disc"), np.float32)
     deep, pale = 0.62 * disc + 0.38 * np.asarray(spot.theme.colour("panel")), disc + 0.45 * (1.0 - disc)
-    low, high = spot.structure.field.bounds_mm
-    middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1.0)
-    offset = (spot.points_mm - middle) / half
-    # the nucleus lies a little behind the middle and takes about half of the width
-    radial = np.hypot(offset[:, 0], offset[:, 1] + 0.1)
-    rings = 0.5 + 0.5 * np.cos((radial - 0.5) * 2 * np.pi * 11.0)
-    annulus = _mix(disc, deep, 0.75 * rings * np.clip((radial - 0.45) / 0.15, 0.0, 1.0))
-    return _mix(annulus, pale, np.clip((0.56 - radial) / 0.12, 0.0, 1.0))
+    if spot.core_mm is None:  # no nucleus given: it takes the inner half
+        low, high = spot.structure.field.bounds_mm
+        offset = (spot.points_mm - (low + high) / 2) / np.maximum((high - low) / 2, 1.0)
+        ring, within = np.hypot(offset[:, 0], offset[:, 1]) * 8.0, 0.55 * 8.0
+        ring = ring - within
+    else:
+        ring = spot.core_mm
+    # about a dozen fibre rings can be told apart; they are drawn a millimetre apart (chosen for legibility)
+    lamella = 0.5 + 0.5 * np.cos(ring * 2 * np.pi / max(1.0, 4.0 * spot.px_mm))
+    annulus = _mix(disc, deep, 0.7 * lamella * np.clip(ring / 0.8, 0.0, 1.0))
+    return _mix(annulus, pale, _cover(ring, max(0.5, spot.px_mm)))
 
 
 def _tumour_colours(spot: _Spot) -> Colours:
@@ -227,7 +232,8 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
         return None
     rooms = union(*(moved(vertebra(s.name).canal, s.world_from_local) for s in bones))
     # the prisms of neighbours run past each other; fat stays near the sac
-    near = Field(lambda p: np.maximum(rooms.distance(p), dura.field.distance(p) - 7.0), dura.field.bounds_mm, False)
+    grown = dura.field.bounds_mm + np.array([[-_FAT_MM], [_FAT_MM]])
+    near = Field(lambda p: np.maximum(rooms.distance(p), dura.field.distance(p) - _FAT_MM), grown, False)
     key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
     return replace(dura, name="epidural fat", role="fat", material="fat", field=near, key=key, rank=RANKS["fat"])
 

@@ -25,9 +25,9 @@ STRUT_MM = 0.42
 COMPACTED_MM = 2.2
 """How deep under shell and end-plate the network is denser (chosen for legibility)."""
 
-_SPACINGS = 9
+_SPACINGS = 11
 """The pattern repeats after so many spacings, each way."""
-_PER_SPACING = 7
+_PER_SPACING = 6
 """Samples of the pattern in one spacing."""
 _STRETCH_Z = 1.7
 """How much longer than wide the marrow spaces stand (chosen; struts along z dominate in life)."""
@@ -70,7 +70,7 @@ def _network(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     chance = ((mixed ^ (mixed >> 13)) & 0xFFFF) / 65535.0
     level = (normal[:, 2] * squeeze / true) ** 2
     thick = np.clip(1.55 * chance + 0.25, 0.0, 1.45) * (1.0 - 0.35 * level)
-    thick[chance < 0.16 + 0.22 * level] = 0.0
+    thick[chance < 0.10 + 0.22 * level] = 0.0
     shape = (n, n, n)
     out = distance.reshape(shape).astype(np.float32), thick.reshape(shape).astype(np.float32)
     for array in out:
@@ -132,8 +132,9 @@ def trabecular_share(
         softness_mm: width over which an edge is softened, about the size of a pixel.
     """
     p = as_points(points_mm).astype(np.float32)
-    # a slow swing of the pattern hides that it repeats and that it began as a lattice
-    cells = p * np.float32(_PER_SPACING / spacing_mm)
+    # a lean and a slow swing hide that the pattern repeats and that it began as a lattice
+    lean = np.array([[1.0, 0.0, 0.07], [0.0, 1.0, 0.05], [0.11, 0.17, 1.0]], np.float32)
+    cells = (p @ lean.T) * np.float32(_PER_SPACING / spacing_mm)
     slow = _clouds(seed + 1)
     swing = np.float32(0.45 * _PER_SPACING)
     cells = cells + swing * np.stack(
