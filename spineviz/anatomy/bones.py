@@ -1,0 +1,197 @@
+"""The bones as they stand together: each vertebra and the sacrum with their joints carved, so that neighbours meet with
+a cartilage gap and never share a point, standing or lying.
+
+Two neighbours are parted along the surface that is as deep in one as in the other: with signed distances a and b, the
+first keeps the points where a < b - gap, the second those where b < a - gap. Both distances are 1-Lipschitz, so nowhere
+are the two nearer than the gap. It is done for several postures at once, in each bone's own frame, so that the carved
+surface belongs to the level alone and not to a posture.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM, Column, below_from_above, level_above, level_below
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.data.assets import asset
+from spineviz.data.errors import RequestError
+from spineviz.data.tables import sourced_table
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.grids import Grid, sample
+from spineviz.geometry.meshes import Mesh, mesh_grid
+from spineviz.geometry.operators import moved
+
+if TYPE_CHECKING:
+    from spineviz.anatomy.vertebra import Vertebra
+
+POSTURES = (0.0, 0.5, 1.0)
+"""Shares of lying in which neighbours must not touch."""
+FIELD_SPACING_MM = 0.8
+"""Raster of the sampled fields that sections and rays read."""
+_CARVE_SPACING_MM = 1.2
+_FAR_MM = 4.0
+
+
+def _vertebra(level: str) -> Vertebra:
+    from spineviz.anatomy.vertebra import vertebra
+
+    return vertebra(level)
+
+
+@cache
+def _gap_mm() -> float:
+    return sourced_table(asset("anatomy", "joints.csv"))["facet_gap_mm"].value
+
+
+def uncarved(level: str) -> Field:
+    """The bone as it is built alone, in its own frame; RequestError for an unknown level."""
+    if level not in COLUMN_LEVELS:
+        raise RequestError(f"level: {level!r} is no level; give T1 to L5 or sacrum")
+    if level == SACRUM:
+        from spineviz.anatomy.sacrum import uncarved as sacrum
+
+        return sacrum()
+    return _vertebra(level).field
+
+
+def _right_half(field: Field, spacing_mm: float) -> Grid:
+    """`field` sampled on the right only; x = 0 is its first row of nodes."""
+    low, high = field.bounds_mm
+    margin = 2.0 * spacing_mm
+    # `sample` takes the margin off again, so that x starts at 0
+    return sample(field, spacing_mm, margin, box_bounds([margin, low[1], low[2]], high))
+
+
+def _mirrored(half: Grid) -> Grid:
+    """A right half together with its mirror image."""
+    values = np.concatenate([half.values[:0:-1], half.values], axis=0)
+    origin = half.origin_mm - np.array([(half.values.shape[0] - 1) * half.spacing_mm, 0.0, 0.0])
+    return Grid(origin, half.spacing_mm, np.ascontiguousarray(values))
+
+
+@cache
+def _raw_half(level: str, spacing_mm: float) -> Grid:
+    """The right half of the bone alone, sampled in its own frame: every bone is the same on both sides."""
+    return _right_half(uncarved(level), spacing_mm)
+
+
+@cache
+def _neighbours(level: str) -> tuple[tuple[Field, tuple[Frame, ...]], ...]:
+    """For each neighbour: its sampled field and, for every posture, the frame neighbour_from_this."""
+    out = []
+    above, below = level_above(level), level_below(level)
+    if above is not None:
+        frames = tuple(below_from_above(above, lying) for lying in POSTURES)
+        out.append((_mirrored(_raw_half(above, _CARVE_SPACING_MM)).field(), frames))
+    if below is not None:
+        frames = tuple(below_from_above(level, lying).inverse() for lying in POSTURES)
+        out.append((_mirrored(_raw_half(below, _CARVE_SPACING_MM)).field(), frames))
+    return tuple(out)
+
+
+def _carve(level: str, points: Points, own: Distances) -> Distances:
+    """`own` distances (N,) of the uncarved bone at `points` (N, 3), with the joints carved."""
+    gap = _gap_mm()
+    out = np.array(own, float)
+    for field, frames in _neighbours(level):
+        for neighbour_from_this in frames:
+            low, high = field.bounds_mm[0] - gap, field.bounds_mm[1] + gap
+            near = np.flatnonzero(own < _FAR_MM)
+            there = neighbour_from_this.points(points[near])
+            inside = ((there > low) & (there < high)).all(axis=1)
+            near, there = near[inside], there[inside]
+            if len(near):
+                out[near] = np.maximum(out[near], (own[near] - field.distance(there) + gap) / 2)
+    return out
+
+
+def carved_slow(level: str) -> Field:
+    """The carved bone in its own frame, evaluated from its description. Inexact; see `carved_field` for queries."""
+    whole = uncarved(level)
+    return Field(lambda p: _carve(level, p, whole.distance(p)), whole.bounds_mm, exact=False)
+
+
+@cache
+def carved_grid(level: str, spacing_mm: float = FIELD_SPACING_MM) -> Grid:
+    """The carved bone in its own frame, sampled."""
+    raw = _raw_half(level, spacing_mm)
+    own = raw.values.ravel()
+    near = np.flatnonzero(own < _FAR_MM)
+    values = own.astype(np.float32)
+    index = np.stack(np.unravel_index(near, raw.values.shape), axis=-1)
+    values[near] = _carve(level, raw.origin_mm + spacing_mm * index, own[near])
+    return _mirrored(Grid(raw.origin_mm, raw.spacing_mm, values.reshape(raw.values.shape)))
+
+
+def carved_field(level: str) -> Field:
+    """The carved bone in its own frame, read off a raster that is made at the first query. Fast; inexact."""
+
+    def distance(p: Points) -> Distances:
+        return carved_grid(level).field().distance(p)
+
+    return Field(distance, uncarved(level).bounds_mm, exact=False)
+
+
+def quick_field(level: str) -> Field:
+    """The carved bone on the raster that its mesh is made from (1.2 mm): for laying what passes beside it. Inexact."""
+
+    def distance(p: Points) -> Distances:
+        return carved_grid(level, _CARVE_SPACING_MM).field().distance(p)
+
+    return Field(distance, uncarved(level).bounds_mm, exact=False)
+
+
+@cache
+def _shell_mm() -> float:
+    return sourced_table(asset("anatomy", "joints.csv"))["joint_shell_mm"].value
+
+
+@cache
+def _core_grid(level: str) -> Grid:
+    grid = carved_grid(level)
+    if level == SACRUM:
+        return Grid(grid.origin_mm, grid.spacing_mm, grid.values + _shell_mm())
+    return _mirrored(_right_half(_vertebra(level).core, grid.spacing_mm))
+
+
+def carved_core(level: str) -> Field:
+    """The inside of the carved bone's cortex, in its own frame: cortex covers the carved facets too. Inexact."""
+
+    def distance(p: Points) -> Distances:
+        # the shell is never thinner at a carved joint than its subchondral plate
+        return np.maximum(_core_grid(level).field().distance(p), carved_field(level).distance(p) + _shell_mm())
+
+    return Field(distance, uncarved(level).bounds_mm, exact=False)
+
+
+@cache
+def carved_mesh(level: str, spacing_mm: float) -> Mesh:
+    """The carved bone's closed surface in its own frame, vertices about `spacing_mm` apart."""
+    grid = carved_grid(level, spacing_mm)
+    values = grid.values.copy()
+    values[np.abs(values) < 1e-4 * spacing_mm] = 1e-4 * spacing_mm  # keep nodes off the surface
+    return mesh_grid(Grid(grid.origin_mm, grid.spacing_mm, values))
+
+
+def bone(column: Column, level: str) -> Structure:
+    """`level` (T1 to L5, or "sacrum") standing in `column`, healthy: role "bone", cortical, core trabecular.
+
+    Its key is the level alone: the carved surface is the same in every posture.
+    """
+    frame = column.world_from_vertebra(level)
+    return Structure(
+        name=level,
+        role="bone",
+        material="cortical",
+        field=moved(carved_field(level), frame),
+        mesh=lambda spacing_mm: carved_mesh(level, spacing_mm),
+        key=f"bone-{level}",
+        rank=RANKS["bone"],
+        world_from_local=frame,
+        core=moved(carved_core(level), frame),
+        core_material="trabecular",
+    )

@@ -1,0 +1,230 @@
+"""Ribs of the thoracic levels: head, neck, tubercle, angle and the sweep round the thorax, clear of the vertebrae.
+
+A rib is rigid with the vertebra of its number and is laid once in that vertebra's frame: its head over the upper
+corner of its own body (ribs 2 to 10 reach the disc above, 1, 11 and 12 their own body alone), its tubercle before the
+tip of the transverse process (not in 11 and 12), then round an ellipse, falling forward, until its published length is
+used up.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.column import COLUMN_LEVELS, Column, below_from_above, endplates, level_above, level_below
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
+from spineviz.data.assets import asset
+from spineviz.data.errors import RequestError
+from spineviz.data.tables import sourced_table
+from spineviz.geometry.curves import Curve, curve_through
+from spineviz.geometry.fields import Field, Points, Vector
+from spineviz.geometry.meshes import Mesh, joined
+from spineviz.geometry.operators import moved, offset, union
+
+_STEP_MM = 2.0
+_SIDES = 16
+_MIRROR = np.array([-1.0, 1.0, 1.0])
+
+
+@cache
+def rib_table() -> dict[str, dict[str, float]]:
+    """Level -> length, thorax and cross-section of its rib, mm, from ribs.csv."""
+    with asset("anatomy", "ribs.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["level"]: {name: float(text) for name, text in row.items() if name.endswith("_mm")}
+            for row in csv.DictReader(file)
+        }
+
+
+@cache
+def _shape(name: str) -> float:
+    return sourced_table(asset("anatomy", "ribs-shape.csv"))[name].value
+
+
+@cache
+def _gap_mm() -> float:
+    return sourced_table(asset("anatomy", "joints.csv"))["rib_joint_gap_mm"].value
+
+
+@cache
+def _bones_round(level: str) -> Field:
+    """The carved bones that the rib of `level` meets, in its vertebra's frame, standing and lying."""
+    from spineviz.anatomy.bones import quick_field
+
+    parts = [quick_field(level)]
+    above, below = level_above(level), level_below(level)
+    for lying in (0.0, 1.0):
+        if above is not None:
+            parts.append(moved(quick_field(above), below_from_above(above, lying).inverse()))
+        if below is not None:
+            parts.append(moved(quick_field(below), below_from_above(level, lying)))
+    return union(*parts)
+
+
+def _meets(start: Vector, towards: Vector, field: Field, distance_mm: float) -> Vector:
+    """The first point from `start` along `towards` that is no more than `distance_mm` from `field`."""
+    steps = np.arange(0.0, 45.0, 0.25)
+    line = start + steps[:, None] * towards
+    near = np.flatnonzero(field.distance(line) <= distance_mm)
+    return line[near[0]] if len(near) else line[-1]
+
+
+def _head(level: str) -> Vector:
+    """(3,) the middle of the right rib's head."""
+    from spineviz.anatomy.vertebra import vertebra
+
+    made = vertebra(level)
+    plate = endplates(level)[0]
+    half = made.row["EPWu_mm"].value / 2
+    back = made.landmarks["upper-back-rim"]
+    low = level in ("T1", "T11", "T12")
+    height = plate.origin_mm[2] - (6.0 if low else 0.5)
+    start = np.array([half + 22.0, back[1] - 2.0, height])
+    aim = np.array([half * 0.55, back[1] + (5.5 if low else 6.5), height])
+    run = (aim - start) / np.linalg.norm(aim - start)
+    return _meets(start, run, _bones_round(level), _shape("head_thickness_mm") / 2 + _gap_mm())
+
+
+def _knots(level: str) -> tuple[Points, int]:
+    """(K, 3) points of the right rib's line, longer than it will be, and the index of the tubercle."""
+    from spineviz.anatomy.vertebra import vertebra
+
+    row = rib_table()[level]
+    made = vertebra(level)
+    tip = made.landmarks["transverse-tip-right"]
+    head = _head(level)
+    if level in ("T11", "T12"):
+        # no joint with the transverse process: the rib passes before it
+        tubercle = np.array([tip[0] + 3.0, tip[1] + 12.0, head[2] - 5.0])
+    else:
+        front = np.array([tip[0] - 1.5, tip[1] + 22.0, tip[2] + 2.0])
+        tubercle = _meets(
+            front, np.array([0.05, -1.0, 0.0]), _bones_round(level), row["shaft_thickness_mm"] / 2 + _gap_mm() + 0.8
+        )
+    neck = (head + tubercle) / 2 + np.array([0.0, -0.5, 0.0])
+    back = tubercle[1] - _shape("angle_behind_mm")
+    half_x, half_y = row["half_width_mm"], (row["front_mm"] - back) / 2
+    middle = back + half_y
+    start = np.arcsin(min(0.9, (tubercle[0] + _shape("angle_beyond_mm")) / half_x))
+    angle = np.linspace(start, np.deg2rad(172.0), 9)
+    # flatter behind than an ellipse, as a thorax is
+    sweep = np.column_stack(
+        [half_x * np.sin(angle), middle - half_y * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.85, 0 * angle]
+    )
+    sweep[:, 2] = tubercle[2]
+    return np.concatenate([[head, neck, tubercle], sweep]), 2
+
+
+@cache
+def rib_sweep(level: str) -> Sweep:
+    """The right rib of `level` (T1 to T12) in its vertebra's frame; RequestError for another level."""
+    if level not in rib_table():
+        raise RequestError(f"level: {level!r} has no rib; give T1 to T12")
+    row = rib_table()[level]
+    knots, index = _knots(level)
+    whole = curve_through(knots, 0.5)
+    tubercle_mm = float(whole.arc_mm[np.argmin(np.linalg.norm(whole.points_mm - knots[index], axis=1))])
+    points = whole.points_mm.copy()
+    # the fall is spread over what will be left of the rib; it lengthens the way a little, so cut afterwards
+    fall = np.clip((whole.arc_mm - tubercle_mm) / (row["length_mm"] - tubercle_mm), 0.0, 1.5)
+    points[:, 2] -= row["drop_mm"] * (0.35 * fall + 0.65 * fall**1.6)
+    cut = Curve(points).part(0.0, row["length_mm"])
+    count = int(np.ceil(cut.length_mm / _STEP_MM)) + 1
+    line = cut.at(np.linspace(0.0, cut.length_mm, count))
+    arc = Curve(line).arc_mm
+    return _clear(line, *_section(level, arc, tubercle_mm), level, tubercle_mm)
+
+
+def _section(level: str, arc: NDArray[np.float64], tubercle_mm: float) -> tuple[NDArray, NDArray]:
+    """(M,) half height and half thickness along the rib."""
+    row = rib_table()[level]
+    share = smooth_step((arc - 0.5 * tubercle_mm) / (0.9 * tubercle_mm + 8.0))
+    off_head = smooth_step(arc / max(0.6 * tubercle_mm, 6.0))
+    height = _shape("neck_height_mm") + (row["shaft_height_mm"] - _shape("neck_height_mm")) * share
+    thick = _shape("neck_thickness_mm") + (row["shaft_thickness_mm"] - _shape("neck_thickness_mm")) * share
+    height = height + (_shape("head_height_mm") - height) * (1 - off_head)
+    thick = thick + (_shape("head_thickness_mm") - thick) * (1 - off_head)
+    if level not in ("T11", "T12"):
+        thick = thick + _shape("tubercle_swell_mm") * np.exp(-(((arc - tubercle_mm) / 5.0) ** 2))
+    left = arc[-1] - arc
+    pointed = 40.0 if level in ("T11", "T12") else 10.0
+    height = height * (0.45 + 0.55 * smooth_step(left / pointed)) if pointed > 20 else height
+    ends = np.sqrt(np.clip(1 - (1 - np.clip(left / 4.0, 0, 1)) ** 2, 0.01, 1)) * np.sqrt(
+        np.clip(1 - (1 - np.clip(arc / 4.5, 0, 1)) ** 2, 0.02, 1)
+    )
+    return height / 2 * ends, thick / 2 * ends
+
+
+def _clear(line: Points, half_height: NDArray, half_thick: NDArray, level: str, tubercle_mm: float) -> Sweep:
+    """The sweep, its line moved off the bones until the whole section keeps the joint's gap."""
+    field = _bones_round(level)
+    points = line.copy()
+    near = Curve(line).arc_mm < tubercle_mm + 25.0
+    for turn in range(12):
+        sweep = sweep_along(Curve(points), half_height, half_thick, (0.0, 0.0, 1.0))
+        slope = gradient(field, points[near])
+        reach = np.hypot(
+            (slope * sweep.side[near]).sum(1) * half_height[near], (slope * sweep.front[near]).sum(1) * half_thick[near]
+        )
+        lack = reach + _gap_mm() - field.distance(points[near])
+        if turn >= 6 and not (lack > 0.05).any():
+            break
+        moved_by = np.maximum(lack, 0.0)[:, None] * slope
+        points[near] += (
+            np.minimum(1.0, 2.0 / np.maximum(np.linalg.norm(moved_by, axis=1, keepdims=True), 1e-9)) * moved_by
+        )
+        if turn < 8:
+            points[1:-1] = 0.5 * points[1:-1] + 0.25 * (points[:-2] + points[2:])
+    return sweep_along(Curve(points), half_height, half_thick, (0.0, 0.0, 1.0))
+
+
+def mirrored_sweep(sweep: Sweep) -> Sweep:
+    """The same on the other side; its axes stay right-handed about its line."""
+    return Sweep(sweep.points_mm * _MIRROR, sweep.side * _MIRROR, -sweep.front * _MIRROR, sweep.side_mm, sweep.front_mm)
+
+
+def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
+    """ "ribs-right" and "ribs-left": the ribs of the thoracic `levels`; none where there is no such level."""
+    view = [level for level in COLUMN_LEVELS if level in set(levels) and level in rib_table()]
+    if not view:
+        return {}
+    first = view[0]
+    frame = column.world_from_vertebra(first)
+    tag = "|".join(column.relative_key(level, first) for level in view)
+    out = {}
+    for side in ("right", "left"):
+        name = f"ribs-{side}"
+        sweeps = []
+        for level in view:
+            own = rib_sweep(level) if side == "right" else mirrored_sweep(rib_sweep(level))
+            sweeps.append(own.moved(column.relative(level, first)))
+        field = moved(sweep_field(sweeps), frame)
+        out[name] = Structure(
+            name=name,
+            role="bone",
+            material="cortical",
+            field=field,
+            mesh=_joined_mesh(sweeps),
+            key=f"{name}|{tag}",
+            rank=RANKS["bone"],
+            world_from_local=frame,
+            core=offset(field, -_shape("cortex_mm")),
+            core_material="trabecular",
+        )
+    return out
+
+
+def _joined_mesh(sweeps: Sequence[Sweep]):
+    made: list[Mesh] = []
+
+    def mesh(spacing_mm: float) -> Mesh:
+        if not made:
+            made.append(joined(*[sweep.mesh(_SIDES) for sweep in sweeps]))
+        return made[0]
+
+    return mesh

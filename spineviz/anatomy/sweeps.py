@@ -1,0 +1,187 @@
+"""Long parts with an elliptical cross-section that changes along a curve: ribs, cord, dura, roots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.geometry.curves import Curve
+from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.meshes import Mesh
+
+_LEAST_RADIUS_MM = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """An ellipse carried along a curve.
+
+    Attributes:
+        points_mm: (M, 3) centres, M of at least 3, about evenly spaced.
+        side, front: (M, 3) unit axes of the ellipse, normal to the curve and to each other.
+        side_mm, front_mm: (M,) half axes along them.
+    """
+
+    points_mm: Points
+    side: Points
+    front: Points
+    side_mm: NDArray[np.float64]
+    front_mm: NDArray[np.float64]
+
+    @property
+    def curve(self) -> Curve:
+        """The centre line."""
+        return Curve(self.points_mm)
+
+    @cached_property
+    def tangents(self) -> Points:
+        """(M, 3) unit tangents."""
+        return np.cross(self.side, self.front)
+
+    def moved(self, outer_from_inner: Frame) -> Sweep:
+        """The sweep carried outward by a rigid frame."""
+        turn = outer_from_inner.rotation.T
+        return Sweep(
+            outer_from_inner.points(self.points_mm), self.side @ turn, self.front @ turn, self.side_mm, self.front_mm
+        )
+
+    def mesh(self, sides: int = 12) -> Mesh:
+        """The closed surface: rings of `sides` vertices, each end closed over its middle."""
+        angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
+        around = (
+            np.cos(angle)[None, :, None] * (self.side_mm[:, None] * self.side)[:, None, :]
+            + np.sin(angle)[None, :, None] * (self.front_mm[:, None] * self.front)[:, None, :]
+        )
+        rings = len(self.points_mm)
+        points = np.concatenate(
+            [(self.points_mm[:, None, :] + around).reshape(-1, 3), self.points_mm[:1], self.points_mm[-1:]]
+        )
+        here = np.arange(sides)
+        after = (here + 1) % sides
+        first = (np.arange(rings - 1) * sides)[:, None]
+        a, b = (first + here).ravel(), (first + after).ravel()
+        c, d = a + sides, b + sides
+        start, end = rings * sides, rings * sides + 1
+        last = (rings - 1) * sides
+        triangles = np.concatenate(
+            [
+                np.stack([a, b, d], 1),
+                np.stack([a, d, c], 1),
+                np.stack([np.full(sides, start), after, here], 1),
+                np.stack([np.full(sides, end), last + here, last + after], 1),
+            ]
+        )
+        return Mesh(points, triangles.astype(np.int64))
+
+    @property
+    def bounds_mm(self) -> NDArray[np.float64]:
+        """(2, 3) a box that holds the sweep."""
+        reach = np.maximum(self.side_mm, self.front_mm)[:, None]
+        return box_bounds((self.points_mm - reach).min(0), (self.points_mm + reach).max(0))
+
+
+def sweep_along(curve: Curve, side_mm: ArrayLike, front_mm: ArrayLike, side_hint: ArrayLike = (1.0, 0.0, 0.0)) -> Sweep:
+    """An ellipse along `curve` whose side axis stays as near as it can to `side_hint` ((3,) or (M, 3)).
+
+    The hint must not run along the curve. `side_mm`, `front_mm`: one number or (M,).
+    """
+    count = len(curve.points_mm)
+    tangent = curve.tangents()
+    hint = np.broadcast_to(np.asarray(side_hint, float), (count, 3))
+    side = hint - (hint * tangent).sum(1)[:, None] * tangent
+    side = side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
+    return Sweep(
+        curve.points_mm,
+        side,
+        np.cross(tangent, side),
+        np.maximum(np.broadcast_to(np.asarray(side_mm, float), count), _LEAST_RADIUS_MM),
+        np.maximum(np.broadcast_to(np.asarray(front_mm, float), count), _LEAST_RADIUS_MM),
+    )
+
+
+def sweep_field(sweeps: Sequence[Sweep]) -> Field:
+    """All of `sweeps` as one field. Inexact: the sign is right and the size is first order near the surface.
+
+    The nearest centre is looked up in one tree, so the cost hardly grows with the number of sweeps.
+    """
+    centres = np.concatenate([s.points_mm for s in sweeps])
+    side = np.concatenate([s.side for s in sweeps])
+    front = np.concatenate([s.front for s in sweeps])
+    tangents = np.concatenate([s.tangents for s in sweeps])
+    half_side = np.concatenate([s.side_mm for s in sweeps])
+    half_front = np.concatenate([s.front_mm for s in sweeps])
+    slope_side = np.concatenate([_slope(s, s.side_mm) for s in sweeps])
+    slope_front = np.concatenate([_slope(s, s.front_mm) for s in sweeps])
+    at_start = np.zeros(len(centres), bool)
+    at_end = np.zeros(len(centres), bool)
+    at_start[np.cumsum([0, *[len(s.points_mm) for s in sweeps[:-1]]])] = True
+    at_end[np.cumsum([len(s.points_mm) for s in sweeps]) - 1] = True
+    boxes = np.array([s.bounds_mm for s in sweeps])
+    tree: list = []
+
+    def distance(p: Points) -> Distances:
+        if not tree:
+            from scipy.spatial import cKDTree
+
+            tree.append(cKDTree(centres))
+        if not len(p):
+            return np.zeros(0)
+        _, i = tree[0].query(p)
+        offset = p - centres[i]
+        along = np.einsum("ij,ij->i", offset, tangents[i])
+        u = np.einsum("ij,ij->i", offset, side[i])
+        v = np.einsum("ij,ij->i", offset, front[i])
+        a = np.maximum(half_side[i] + along * slope_side[i], _LEAST_RADIUS_MM)
+        b = np.maximum(half_front[i] + along * slope_front[i], _LEAST_RADIUS_MM)
+        value = np.hypot(u / a, v / b)
+        gradient = np.hypot(u / a**2, v / b**2)
+        least = np.minimum(a, b)
+        out = np.where(gradient > 1e-9, value * (value - 1.0) / np.maximum(gradient, 1e-9), -least)
+        out = np.maximum(out, -least)
+        beyond = np.where(at_end[i], along, np.where(at_start[i], -along, -np.inf))
+        return np.where(beyond > 0, np.hypot(np.maximum(out, 0.0), beyond), np.maximum(out, beyond))
+
+    return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
+
+
+def _slope(sweep: Sweep, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(np.gradient(radius_mm, sweep.curve.arc_mm), -1.0, 1.0)
+
+
+def smooth_step(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 to 1 with flat ends, for shares (N,) held to 0..1."""
+    held = np.clip(share, 0.0, 1.0)
+    return held * held * (3.0 - 2.0 * held)
+
+
+def pushed_out(
+    points_mm: Points, field: Field, clearance_mm: ArrayLike, rounds: int = 6, toward: Vector | None = None
+) -> Points:
+    """`points_mm` (N, 3) moved along the slope of `field` until each is `clearance_mm` outside it."""
+    points = np.array(points_mm)
+    wanted = np.broadcast_to(np.asarray(clearance_mm, float), len(points))
+    for _ in range(rounds):
+        lack = wanted - field.distance(points)
+        short = lack > 1e-3
+        if not short.any():
+            break
+        step = gradient(field, points[short])
+        if toward is not None:
+            step = step + 0.3 * toward
+            step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
+        points[short] += np.minimum(lack[short], 2.0)[:, None] * step
+    return points
+
+
+def gradient(field: Field, points_mm: Points, step_mm: float = 0.4) -> Points:
+    """(N, 3) unit directions in which `field` grows."""
+    shifts = np.eye(3) * step_mm
+    both = np.concatenate([points_mm + s for s in shifts] + [points_mm - s for s in shifts])
+    values = field.distance(both).reshape(6, -1)
+    slope = (values[:3] - values[3:]).T
+    return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-9)
