@@ -61,14 +61,14 @@ class Fracture(_Table):
         "wedge", "which part of the body has lost its height", "wedge (front), biconcave (middle) or crush (whole)"
     )
     height_loss: float = _key(
-        0.35, "share of that height, standing; lying down gives a part back", "0.1 to 0.6", ge=0.1, le=0.6
+        0.35, "share of that height, standing; lying down gives a part back", "0.05 to 0.6", ge=0.05, le=0.6
     )
 
 
 class Tumour(_Table):
     """[tumour]"""
 
-    diameter_mm: float = _key(14.0, "across its widest part", "6 to 24 mm", ge=6.0, le=24.0)
+    diameter_mm: float = _key(14.0, "across its widest part", "4 mm and up to what the body can hold", ge=4.0)
     side: Side = _key("left", "the patient's side", "left or right")
     extent: Literal["auto", "body", "epidural"] = _key(
         "auto", "auto: body in the augmentation films, epidural in chemoembolization", "auto, body or epidural"
@@ -136,7 +136,7 @@ class Case(_Table):
     """
 
     schema_: Literal[1] = Field(
-        1, alias="schema", description="the form of this file", json_schema_extra={"accepted": "1"}
+        default=1, alias="schema", description="the form of this file", json_schema_extra={"accepted": "1"}
     )
     seed: int = _key(7, "of everything that varies by chance", "0 to 2147483647", ge=0, le=2**31 - 1)
     spine: Spine = Spine()
@@ -184,7 +184,7 @@ def _entry(name: str, info: FieldInfo) -> KeyEntry:
 
 
 def case_keys() -> Iterator[KeyEntry]:
-    """Every key of the case file in its order, dotted ("needle.gauge"), with its default, its meaning and what it accepts."""
+    """Every key of the case file in its order, dotted ("needle.gauge"), with default, meaning and what it accepts."""
     for name, info in Case.model_fields.items():
         if isinstance(info.default, _Table):
             for inner, inner_info in type(info.default).model_fields.items():

@@ -1,0 +1,215 @@
+"""The bone needle: shaft, diamond point, hub with T-handle, and the stylet that comes out when cement goes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.data.assets import asset
+from spineviz.data.sourced import sourced_table
+from spineviz.devices.catalogue import needle_size
+from spineviz.geometry.fields import Field, capped_cone, capsule, cylinder, half_space
+from spineviz.geometry.frames import Frame, looking_along
+from spineviz.geometry.meshes import Mesh, joined
+from spineviz.geometry.operators import difference, intersection, moved, union
+
+_SIDES = 36
+
+
+@cache
+def _parts() -> dict[str, float]:
+    return {name: row.value for name, row in sourced_table(asset("devices", "needle_parts.csv")).items()}
+
+
+def least_outside_mm() -> float:
+    """How much of the shaft stays outside the skin, mm (chosen)."""
+    return _parts()["outside_mm"]
+
+
+@dataclass(frozen=True)
+class NeedleShape:
+    """A needle of the catalogue in its own frame: the point at the origin, z forward, the T-handle along x.
+
+    Attributes:
+        gauge, length_mm: its row and length.
+        stylet: whether the stylet is in. Without it the tube is open and ends where the point began.
+    """
+
+    gauge: int
+    length_mm: float
+    stylet: bool = True
+
+    @property
+    def tip_mm(self) -> float:
+        """Length of the diamond point, which belongs to the stylet."""
+        return _parts()["tip_length_over_outer"] * needle_size(self.gauge).outer_mm
+
+    @property
+    def key(self) -> str:
+        """Names the shape."""
+        return f"needle-{self.gauge}-{self.length_mm:g}-{'in' if self.stylet else 'out'}"
+
+    def shaft_field(self) -> Field:
+        """The steel: a tube filled by the stylet with its point, or an open tube."""
+        size = needle_size(self.gauge)
+        back, front = [0.0, 0.0, -self.length_mm], [0.0, 0.0, -self.tip_mm]
+        if self.stylet:
+            flats = [half_space(np.zeros(3), [x, y, size.radius_mm / self.tip_mm]) for x, y in _facets()]
+            return intersection(cylinder(back, [0.0, 0.0, 0.0], size.radius_mm), *flats)
+        over = np.array([0.0, 0.0, 1.0])
+        tube = cylinder(back, front, size.radius_mm)
+        return difference(tube, cylinder(np.array(back) - over, np.array(front) + over, size.inner_mm / 2))
+
+    def handle_field(self) -> Field:
+        """Hub and T-handle behind the shaft, with the stylet's cap while it is in."""
+        part = _parts()
+        z = -self.length_mm
+        half = part["handle_span_mm"] / 2 - part["handle_radius_mm"]
+        middle = z - part["hub_length_mm"]
+        pieces = [
+            capped_cone([0, 0, middle], [0, 0, z], part["hub_radius_mm"], needle_size(self.gauge).radius_mm + 0.9),
+            capsule([-half, 0, middle], [half, 0, middle], part["handle_radius_mm"]),
+        ]
+        if self.stylet:
+            pieces.append(cylinder([0, 0, middle - part["cap_length_mm"]], [0, 0, middle], part["cap_radius_mm"]))
+        return union(*pieces)
+
+    def shaft_mesh(self) -> Mesh:
+        """The surface of the steel, closed."""
+        return _shaft_mesh(self)
+
+    def handle_mesh(self) -> Mesh:
+        """The surfaces of hub, handle and cap, each closed."""
+        return _handle_mesh(self)
+
+
+def lathe(profile: NDArray[np.float64], sides: int = _SIDES) -> Mesh:
+    """The closed surface that `profile` (K, 2), radius and z in mm, sweeps round the z axis.
+
+    It runs from the axis to the axis, or round a ring when its first and last points are equal and off the axis;
+    outward lies on its right as z grows.
+    """
+    ring = bool(np.allclose(profile[0], profile[-1]))
+    rows = profile[:-1] if ring else profile
+    angle = 2 * np.pi * np.arange(sides) / sides
+    points: list[NDArray[np.float64]] = []
+    index: list[NDArray[np.int64]] = []
+    for radius, z in rows:
+        start = sum(len(p) for p in points)
+        if radius == 0.0:
+            points.append(np.array([[0.0, 0.0, z]]))
+            index.append(np.full(sides, start))
+        else:
+            points.append(np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.full(sides, z)]))
+            index.append(start + np.arange(sides))
+    triangles: list[NDArray[np.int64]] = []
+    pairs = list(zip(index, index[1:] + (index[:1] if ring else []), strict=ring))
+    for low, high in pairs:
+        a, b, c, d = low, np.roll(low, -1), high, np.roll(high, -1)
+        if low[0] != low[1]:
+            triangles.append(np.stack([a, b, d], 1))
+        if high[0] != high[1]:
+            triangles.append(np.stack([a, d, c], 1))
+    return Mesh(np.concatenate(points), np.concatenate(triangles).astype(np.int64))
+
+
+@cache
+def _shaft_mesh(shape: NeedleShape) -> Mesh:
+    size = needle_size(shape.gauge)
+    outer, inner = size.radius_mm, size.inner_mm / 2
+    stations = np.linspace(-shape.length_mm, -shape.tip_mm, 12)  # rings on the way keep the triangles short
+    if not shape.stylet:
+        out = [[outer, z] for z in stations]
+        back = [[inner, z] for z in stations[::-1]]
+        return lathe(np.array([*out, *back, out[0]]))
+    body = lathe(np.array([[0.0, stations[0]], *[[outer, z] for z in stations]]))
+    return _joined_rings(body, _ground_point(outer, shape.tip_mm))
+
+
+def _facets() -> NDArray[np.float64]:
+    """(F, 2) directions across the shaft in which the point's flat facets face."""
+    count = int(_parts()["tip_facets"])
+    angle = 2 * np.pi * np.arange(count) / count
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _ground_point(radius_mm: float, length_mm: float) -> NDArray[np.float64]:
+    """(R, sides, 3) rings from the shaft's end to just before the apex of a point ground flat on each facet."""
+    angle = 2 * np.pi * np.arange(_SIDES) / _SIDES
+    ring = np.column_stack([np.cos(angle), np.sin(angle)])
+    towards = (ring @ _facets().T).max(axis=1)  # cosine of the angle to the nearest facet
+    rings = []
+    for share in (0.2, 0.4, 0.6, 0.8, 0.94):
+        around = np.minimum(radius_mm, radius_mm * (1.0 - share) / towards)
+        rings.append(np.column_stack([ring * around[:, None], np.full(_SIDES, -length_mm * (1.0 - share))]))
+    return np.array(rings)
+
+
+def _joined_rings(body: Mesh, rings: NDArray[np.float64]) -> Mesh:
+    """`body`, an open lathe whose last ring is its last vertices, closed by `rings` and an apex at the origin."""
+    points = np.concatenate([body.points_mm, rings.reshape(-1, 3), np.zeros((1, 3))])
+    first = len(body.points_mm) - _SIDES
+    here = np.arange(_SIDES)
+    sheets = [body.triangles]
+    for i in range(len(rings)):
+        a, b = first + i * _SIDES + here, first + i * _SIDES + np.roll(here, -1)
+        sheets += [np.stack([a, b, b + _SIDES], 1), np.stack([a, b + _SIDES, a + _SIDES], 1)]
+    last = first + len(rings) * _SIDES
+    sheets.append(np.stack([last + here, last + np.roll(here, -1), np.full(_SIDES, len(points) - 1)], 1))
+    return Mesh(points, np.concatenate(sheets).astype(np.int64))
+
+
+@cache
+def _handle_mesh(shape: NeedleShape) -> Mesh:
+    part = _parts()
+    z = -shape.length_mm
+    middle = z - part["hub_length_mm"]
+    neck = needle_size(shape.gauge).radius_mm + 0.9
+    hub = lathe(np.array([[0, middle], [part["hub_radius_mm"], middle], [part["hub_radius_mm"], middle + 6.0],
+                          [neck, z - 0.8], [neck - 0.4, z], [0, z]], float))  # fmt: skip
+    radius, half = part["handle_radius_mm"], part["handle_span_mm"] / 2
+    bulge = np.linspace(-half, half, 15)
+    ends = np.sqrt(np.clip(1.0 - (np.abs(bulge) / half) ** 6, 0.0, 1.0))
+    width = radius * ends * (0.82 + 0.18 * np.cos(bulge / half * np.pi) ** 2)
+    width[[0, -1]] = 0.0
+    bar = lathe(np.column_stack([width, bulge]))
+    # the bar lies along x: z of the lathe becomes x
+    x, y, along = bar.points_mm.T
+    bar = Mesh(np.column_stack([along, x, y + middle]), bar.triangles)
+    pieces = [hub, bar]
+    if shape.stylet:
+        top, wide = middle - part["cap_length_mm"], part["cap_radius_mm"]
+        pieces.append(lathe(np.array([[0, top], [wide - 1.2, top], [wide, top + 1.2], [wide, middle], [0, middle]])))
+    return joined(*pieces)
+
+
+def needle_structures(
+    name: str, shape: NeedleShape, tip_mm: NDArray[np.float64], forward: NDArray[np.float64], turn_deg: float = 0.0
+) -> dict[str, Structure]:
+    """The needle `name` ("needle-right") with its point at `tip_mm`, pushed along `forward`: shaft and handle.
+
+    Args:
+        tip_mm: (3,) world.
+        forward: (3,) unit, from skin to target.
+        turn_deg: how far it is turned about its own axis.
+    """
+    across = np.array([0.0, 0.0, 1.0])
+    stand = looking_along(tip_mm, forward, across)
+    angle = np.deg2rad(turn_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+    world_from_needle = stand @ Frame(turn)
+    handle = name.replace("needle", "handle")
+    return {
+        name: Structure(
+            name, "steel", "steel", moved(shape.shaft_field(), world_from_needle), lambda _: shape.shaft_mesh(),
+            f"{shape.key}-shaft", RANKS["steel"], world_from_needle,
+        ),
+        handle: Structure(
+            handle, "hub", "pmma", moved(shape.handle_field(), world_from_needle), lambda _: shape.handle_mesh(),
+            f"{shape.key}-handle", RANKS["steel"], world_from_needle,
+        ),
+    }  # fmt: skip

@@ -1,0 +1,238 @@
+"""How cement spreads from the needles' tips: an order of arrival, with the injected volume as its clock.
+
+Trabecular bone is taken as a porous room whose permeability varies from place to place. The front moves with a speed
+that follows the permeability, so the time at which it reaches a place is a shortest path (Dijkstra 1959) through the
+slowness of the bone. Only the order counts: what is filled at a given volume are the earliest places up to that
+volume. That trabeculae take a few percent of the room is not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.grids import Grid
+from spineviz.geometry.meshes import Mesh, mesh_grid
+
+_HALF_NEIGHBOURS = tuple((i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1) if (i, j, k) > (0, 0, 0))
+"""One of each pair of opposite directions to the 26 neighbours."""
+
+_FAR_MM = 1e3
+"""Arrival where the cement never comes."""
+
+
+def permeability_noise(room: Grid, seed: int, lobe_mm: float, finger_mm: float, log_sd: float) -> NDArray[np.float64]:
+    """A speed for each node of `room`, of mean about 1, that varies by chance in lobes and in fingers.
+
+    The logarithm is normal with spread `log_sd`; half of its variance varies over `lobe_mm`, half over `finger_mm`
+    (twice as long up and down, as the struts of a vertebra stand). The same seed gives the same speeds.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    random = np.random.default_rng(seed)
+    total = np.zeros(room.values.shape)
+    for length_mm, stretch in ((lobe_mm, 1.0), (finger_mm, 2.0)):
+        white = random.standard_normal(room.values.shape)
+        sigma = length_mm / room.spacing_mm / 2.0
+        smooth = gaussian_filter(white, (sigma, sigma, sigma * stretch), mode="nearest")
+        total += smooth / smooth.std() * np.sqrt(0.5)
+    return np.exp(log_sd * total - 0.5 * log_sd**2)
+
+
+def arrival(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float) -> NDArray[np.float64]:
+    """When the front reaches each node of `room`, in mm of way at speed 1; `_FAR_MM` where it never does.
+
+    Args:
+        room: signed distance to the walls of the room that can be filled, mm, negative inside.
+        speed: of the front at each node, more than 0.
+        tips_mm: (K, 3) where the cement comes from; nodes within `tip_radius_mm` start filled, at least the nearest.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import dijkstra
+
+    inside = room.values < 0
+    count = int(inside.sum())
+    number = np.full(inside.shape, -1, np.int32)
+    number[inside] = np.arange(count, dtype=np.int32)
+    slowness = 1.0 / speed
+    rows, columns, weights = [], [], []
+    for step in _HALF_NEIGHBOURS:
+        here = tuple(slice(max(0, -d), n - max(0, d)) for d, n in zip(step, inside.shape, strict=True))
+        there = tuple(slice(max(0, d), n - max(0, -d)) for d, n in zip(step, inside.shape, strict=True))
+        a, b = number[here], number[there]
+        both = (a >= 0) & (b >= 0)
+        way = room.spacing_mm * float(np.linalg.norm(step))
+        rows.append(a[both])
+        columns.append(b[both])
+        weights.append(0.5 * way * (slowness[here][both] + slowness[there][both]))
+    graph = coo_matrix(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(count, count)
+    ).tocsr()
+    nodes = room.origin_mm + room.spacing_mm * np.argwhere(inside)
+    sources: list[int] = []
+    for tip in tips_mm:
+        gap = np.linalg.norm(nodes - tip, axis=1)
+        sources += [int(gap.argmin()), *np.flatnonzero(gap <= tip_radius_mm).tolist()]
+    times = dijkstra(graph, directed=False, indices=np.unique(sources), min_only=True)
+    out = np.full(inside.shape, _FAR_MM)
+    out[inside] = np.where(np.isfinite(times), times, _FAR_MM)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """The whole course of one filling.
+
+    Attributes:
+        room: signed distance to the walls of what can be filled, mm, negative inside.
+        order: the smoothed arrival on the same lattice, mm of way at speed 1.
+        sources: (K, 3) whole-numbered nodes of the lattice from which the cement comes.
+        levels_mm, volumes_ml: (L,) what the surface at each level of `order` holds, both growing.
+    """
+
+    room: Grid
+    order: Grid
+    sources: NDArray[np.int64]
+    levels_mm: NDArray[np.float64]
+    volumes_ml: NDArray[np.float64]
+
+    def level_at(self, volume_ml: float) -> float:
+        """The level of `order` whose surface holds `volume_ml`; grows with the volume, so that regions are nested."""
+        return float(np.interp(volume_ml, self.volumes_ml, self.levels_mm))
+
+    def volume_at(self, level_mm: float) -> float:
+        """What the surface at `level_mm` holds, mL."""
+        return float(np.interp(level_mm, self.levels_mm, self.volumes_ml))
+
+    def grid_at(self, volume_ml: float) -> Grid:
+        """The region at `volume_ml` as signed values in mm, negative inside, on the lattice of `room`."""
+        return Grid(self.room.origin_mm, self.room.spacing_mm, self._region(self.level_at(volume_ml)))
+
+    def field_at(self, volume_ml: float) -> Field:
+        """The region at `volume_ml` as a field. Inexact."""
+        grid = self.grid_at(volume_ml)
+        inside = np.argwhere(grid.values < 0)
+        if not len(inside):
+            return Field(lambda p: np.full(len(p), _FAR_MM), box_bounds(np.zeros(3), np.zeros(3)), exact=False)
+        low = grid.origin_mm + grid.spacing_mm * (inside.min(0) - 1)
+        high = grid.origin_mm + grid.spacing_mm * (inside.max(0) + 1)
+        sampled = grid.field()
+
+        def distance(points: Points) -> Distances:
+            return sampled.distance(points)
+
+        return Field(distance, box_bounds(low, high), exact=False)
+
+    def mesh_at(self, volume_ml: float, spacing_mm: float) -> Mesh:
+        """The surface that holds `volume_ml` within 1 %.
+
+        A `spacing_mm` under two thirds of the lattice's refines it twofold by cubic splines; the level is then
+        settled anew, so that the volume holds there too.
+        """
+        if volume_ml <= 0:
+            return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
+        level = self.level_at(volume_ml)
+        coarse = mesh_grid(Grid(self.room.origin_mm, self.room.spacing_mm, self._region(level)))
+        if spacing_mm > 0.67 * self.room.spacing_mm:
+            return coarse
+        room, order, sources = self._refined(level)
+        low, high = 0.8 * level, 1.2 * level + 0.5
+        mesh = coarse
+        for _ in range(12):
+            mesh = mesh_grid(Grid(room.origin_mm, room.spacing_mm, _region(room.values, order, level, sources)))
+            if abs(mesh.volume_ml - volume_ml) <= 0.002 * volume_ml:
+                break
+            low, high = (level, high) if mesh.volume_ml < volume_ml else (low, level)
+            slope = (self.volume_at(level + 0.2) - self.volume_at(level - 0.2)) / 0.4
+            guess = level + (volume_ml - mesh.volume_ml) / slope if slope > 0 else (low + high) / 2
+            level = guess if low < guess < high else (low + high) / 2
+        return mesh
+
+    def _region(self, level_mm: float) -> NDArray[np.float64]:
+        return _region(self.room.values, self.order.values, level_mm, self.sources)
+
+    def _refined(self, level_mm: float) -> tuple[Grid, NDArray[np.float64], NDArray[np.int64]]:
+        """Room, order and sources on a lattice twice as fine round the region at `level_mm`."""
+        from scipy.ndimage import zoom
+
+        inside = np.argwhere(self._region(level_mm) < 0)
+        low = np.maximum(inside.min(0) - 3, 0)
+        high = np.minimum(inside.max(0) + 4, self.room.values.shape)
+        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        shape = [2 * (b - a) - 1 for a, b in zip(low, high, strict=True)]
+        factors = [n / (b - a) for n, a, b in zip(shape, low, high, strict=True)]
+        room = zoom(self.room.values[part].astype(float), factors, order=1, grid_mode=False)
+        order = zoom(self.order.values[part], factors, order=3, grid_mode=False)
+        grid = Grid(self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2, room)
+        return grid, order, 2 * (self.sources - low)
+
+
+def _region(
+    room: NDArray, order: NDArray[np.float64], level_mm: float, sources: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What is filled at `level_mm`: earlier than it, inside the room, and joined to a source."""
+    from scipy.ndimage import label
+
+    values = np.maximum(order - level_mm, room).astype(float)
+    values[np.abs(values) < 1e-6] = 1e-6
+    pieces, count = label(values < 0)
+    if count > 1:
+        joined = np.unique(pieces[tuple(sources.T)])
+        stray = (pieces > 0) & ~np.isin(pieces, joined)
+        values[stray] = np.abs(values[stray])
+    return values
+
+
+def fill(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float, largest_ml: float) -> Fill:
+    """The course of a filling of `room` from `tips_mm` (K, 3), worked out up to `largest_ml` or until it is full.
+
+    Args:
+        room: signed distance to the walls, mm, negative inside; its outermost layer must lie outside.
+        speed: of the front at each node, more than 0.
+        tip_radius_mm: the needle's bore, filled at once.
+    """
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    raw = arrival(room, speed, tips_mm, tip_radius_mm)
+    never = raw >= _FAR_MM
+    # beyond the walls the order goes on as it arrives at them, so that the walls alone end the region there
+    nearest = distance_transform_edt(never, return_distances=False, return_indices=True)
+    order = gaussian_filter(raw[tuple(nearest)], 0.6)
+    sealed = never & (room.values < 0)
+    walls = np.where(sealed, room.spacing_mm, room.values)  # a pocket that nothing reaches
+    sources = np.argwhere(raw == 0.0)
+    start = float(order[tuple(sources.T)].min())
+    order -= start
+    draft = Fill(Grid(room.origin_mm, room.spacing_mm, walls), Grid(room.origin_mm, room.spacing_mm, order), sources,
+                 np.zeros(1), np.zeros(1))  # fmt: skip
+    levels, volumes = [0.0], [0.0]
+    last = float(order[~never].max())
+    step = 0.15
+    while volumes[-1] < largest_ml and levels[-1] < last:
+        level = min(levels[-1] + step, last)
+        held = mesh_grid(Grid(room.origin_mm, room.spacing_mm, draft._region(level))).volume_ml
+        # where the growth of one step is large against what is held, the table would be too coarse for 1 %
+        step = 0.15 if held < 1.0 else 0.3
+        levels.append(level)
+        volumes.append(max(held, volumes[-1]))
+    return Fill(draft.room, draft.order, sources, np.array(levels), np.array(volumes))
+
+
+def level_reaching(filling: Fill, forbidden: NDArray[np.bool_]) -> float:
+    """The level of `filling` at which its surface would first touch a node of `forbidden`, infinite if never."""
+    inside = forbidden & (filling.room.values < 0)
+    return float(filling.order.values[inside].min()) if inside.any() else float("inf")
+
+
+def in_pulses(share: float, pulses: int) -> float:
+    """How much of a volume is in when `share` of the time is over and it is given in `pulses` equal steps.
+
+    Each step flows for two thirds of its time and rests for one third, as it is given with a small syringe.
+    """
+    share = min(1.0, max(0.0, share))
+    whole, part = divmod(share * pulses, 1.0)
+    flow = min(1.0, part / 0.667)
+    return min(1.0, (whole + flow * flow * (3 - 2 * flow)) / pulses)

@@ -1,0 +1,82 @@
+"""Plans kept on disk between runs: numbers in JSON, arrays in .npz (never pickle), named by a digest of all that
+they depend on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.data.assets import asset
+from spineviz.data.cache import cache_folder
+
+Arrays = dict[str, NDArray]
+
+
+@cache
+def _sources_digest() -> str:
+    """Of the sources of the packages up to procedures, of the tables, and of the versions of numpy and scipy."""
+    import scipy
+
+    digest = hashlib.sha256(f"numpy {np.__version__} scipy {scipy.__version__}".encode())
+    package = Path(__file__).resolve().parent.parent
+    folders = [package / name for name in ("data", "geometry", "anatomy", "devices", "physics", "procedures")]
+    for folder in [*folders, asset("anatomy"), asset("devices")]:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".py", ".csv"):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def plan_digest(procedure: str, case: str) -> str:
+    """The name under which the plan of `procedure` for `case` (canonical JSON) is kept: 64 hexadecimal signs."""
+    return hashlib.sha256(f"{procedure}\n{case}\n{_sources_digest()}".encode()).hexdigest()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write `path` so that it is either as before or complete."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def keep_plan(digest: str, numbers: dict[str, Any], arrays: Arrays) -> None:
+    """Keep `numbers` and `arrays` under `digest`; a cache that cannot be written is no reason to fail."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    packed = stream.getvalue()
+    text = json.dumps({"arrays_sha256": hashlib.sha256(packed).hexdigest(), "numbers": numbers}, sort_keys=True)
+    with contextlib.suppress(OSError):
+        folder = cache_folder() / "plans"
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(folder / f"{digest}.npz", packed)
+        _write_whole(folder / f"{digest}.json", text.encode())
+
+
+def kept_plan(digest: str) -> tuple[dict[str, Any], Arrays] | None:
+    """What is kept under `digest`, or None where there is nothing, or it is damaged."""
+    folder = cache_folder() / "plans"
+    try:
+        record = json.loads((folder / f"{digest}.json").read_bytes())
+        packed = (folder / f"{digest}.npz").read_bytes()
+        if hashlib.sha256(packed).hexdigest() != record["arrays_sha256"]:
+            return None
+        with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+            return record["numbers"], {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
