@@ -13,10 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.vertebra_parts import Part, cut, cylinder_patch, loft, plate, smooth_minimum
+from spineviz.anatomy.vertebra_parts import Part, cut, loft, plate, smooth_maximum
 from spineviz.anatomy.vertebra_shape import Shape
 from spineviz.geometry.fields import Distances, Points, Vector, unit
 from spineviz.geometry.frames import Frame
+
+
+_CANAL_EDGE_MM = 1.2
+"""How far the canal's edges above and below are rounded."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Facet:
     half_height_mm: float
     half_width_mm: float
 
+    @property
+    def along(self) -> Vector:
+        """(3,) across the joint, outward and backward."""
+        return np.cross(self.upward, self.normal)
+
     def seen_from(self, outer_from_inner: Frame) -> Facet:
         """The same surface in another frame."""
         return Facet(
@@ -67,25 +76,37 @@ class Facet:
         )
 
 
-def superior_facet(m: Measures, shape: Shape, upper_rim_back: Vector) -> Facet:
-    """The right superior facet: placed over the upper rim's back edge, turned by the region."""
-    yaw, pitch = np.radians(shape["facet_yaw_deg"]), np.radians(shape["facet_pitch_deg"])
-    # yaw 0: facing straight back (coronal joint); 90: facing the midline (sagittal joint)
+def superior_facet(m: Measures, shape: Shape, yaw_deg: float, pitch_deg: float, upper_rim_back: Vector) -> Facet:
+    """The right superior facet: placed over the upper rim's back edge.
+
+    `yaw_deg` 0 faces straight back (a coronal joint), 90 faces the midline (a sagittal one), less than 0 outward;
+    `pitch_deg` is how far it looks up.
+    """
+    yaw, pitch = np.radians(yaw_deg), np.radians(pitch_deg)
     flat = np.array([-np.sin(yaw), -np.cos(yaw), 0.0])
-    normal = np.cos(pitch) * flat + np.sin(pitch) * np.array([0.0, 0.0, 1.0])
-    upward = np.cos(pitch) * np.array([0.0, 0.0, 1.0]) - np.sin(pitch) * flat
+    top = np.array([0.0, 0.0, 1.0])
+    normal = np.cos(pitch) * flat + np.sin(pitch) * top
+    upward = np.cos(pitch) * top - np.sin(pitch) * flat
     centre = upper_rim_back + np.array(
         [
-            shape["facet_x_canal"] * m.canal_width / 2 + shape["facet_x_pedicle"] * m.pedicle_width,
+            shape["facet_x"] * _arch_half_width(m, shape),
             -shape["facet_back"] * m.canal_depth,
             shape["facet_up"] * m.body_height,
         ]
     )
-    scale = m.body_height
     return Facet(
-        centre, normal, upward, shape["facet_radius"] * m.canal_width,
-        shape["facet_half_height"] * scale, shape["facet_half_width"] * scale,
-    )  # fmt: skip
+        centre,
+        normal,
+        upward,
+        shape["facet_radius"] * m.canal_width,
+        shape["facet_half_height"] * m.body_height,
+        shape["facet_half_width"] * m.body_height,
+    )
+
+
+def _arch_half_width(m: Measures, shape: Shape) -> float:
+    """From the midline to the pillar behind the pedicle, mm: what shares across are of."""
+    return m.canal_width / 2 + shape["arch_pedicle_share"] * m.pedicle_width + shape["arch_wall"] * m.body_height
 
 
 def canal_outline(width_mm: float, depth_mm: float, shape: Shape) -> Callable[[NDArray[np.float64]], Distances]:
@@ -158,14 +179,14 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     `superior` and `inferior` are the right joint surfaces, the lower one as the vertebra below asks for it.
     """
     frame = pedicle_frame(m, shape, wall_y_mm)
-    px, _, pz = frame.origin_mm
     depth, height = m.canal_depth, m.body_height
+    across = _arch_half_width(m, shape)
 
     def at(name: str) -> Vector:
         """The point `name`, of which the table gives shares."""
         return np.array(
             [
-                shape[f"{name}_x"] * px,
+                shape[f"{name}_x"] * across,
                 wall_y_mm - shape[f"{name}_y"] * depth,
                 shape[f"{name}_z"] * height,
             ]
@@ -185,47 +206,46 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     axis = frame.rotation[:, 1]
     ends = np.array([-shape["pedicle_reach_back"] * depth, 0.0, shape["pedicle_reach_front"] * m.body_depth])
     flare = np.array([shape["pedicle_flare_back"], 1.0, shape["pedicle_flare_front"]])
+    # a very wide pedicle (L5) narrows again where it has entered the body, or it would show at its side
+    half_width = np.minimum(m.pedicle_width / 2 * flare, [np.inf, np.inf, 0.2 * m.body_depth])
     pedicle = loft(
         frame.origin_mm + ends[:, None] * axis,
-        np.column_stack([m.pedicle_width / 2 * flare, m.pedicle_height / 2 * flare]),
+        np.column_stack([half_width, m.pedicle_height / 2 * flare]),
         frame.rotation[:, 0],
     )
 
     # the pillar behind it carries both articular processes and the transverse process
     root = at("root")
-    pillar = loft([root + [0, 0, half("root")[1] * 0.4], root - [0, 0, half("root")[1] * 0.4]],
-                  [half("root"), half("root")], [1.0, 0.0, 0.0])  # fmt: skip
+    stand = np.array([0.0, 0.0, half("root")[1] * 0.4])
+    pillar = loft([root + stand, root - stand], [half("root"), half("root")], [1.0, 0.0, 0.0])
 
-    # superior articular process: a plate along its facet
-    facet_along = np.cross(superior.upward, superior.normal)
-    behind = -superior.normal * shape["sap_thick"] * height
-    up_half, side_half = superior.half_height_mm, superior.half_width_mm
-    sap_top = (
-        superior.centre_mm + behind + superior.upward * up_half * 0.75 + facet_along * shape["sap_top_side"] * height
-    )
-    sap_mid = superior.centre_mm + behind + facet_along * shape["sap_mid_side"] * height
-    sap_foot = at("sap_foot")
+    # superior articular process: a neck, and a lens whose hollow face is the joint
     thick = shape["sap_thick"] * height
-    sap = loft(
-        [sap_foot, sap_mid, sap_top],
-        [half("sap_foot"), [side_half, thick * 1.15], [side_half * shape["sap_top_width"], thick]],
-        facet_along,
+    over = superior.centre_mm - superior.normal * thick * 0.5
+    sap_neck = loft(
+        [at("sap_foot"), over + superior.along * shape["sap_side"] * height],
+        [half("sap_foot"), half("sap_neck")],
+        superior.along,
     )
-    mamillary = loft([at("mamillary"), at("mamillary") + [0.5, -0.5, height * 0.16]],
-                     [half("mamillary"), half("mamillary") * 0.9], [1.0, 0.0, 0.0])  # fmt: skip
+    sap = facet_lens(superior, -1.0, thick)
+    knob = (
+        over
+        + superior.along * shape["mamillary_side"] * height
+        - superior.normal * shape["mamillary_out"] * height
+        + superior.upward * shape["mamillary_up"] * height
+    )
+    rise = superior.upward * shape["mamillary_a"] * height
+    mamillary = loft([knob - rise, knob + rise], [half("mamillary"), half("mamillary")], superior.along)
 
     # inferior articular process, from the pars down
-    ahead = inferior.normal * shape["iap_thick"] * height
-    iap_along = np.cross(inferior.upward, inferior.normal)
-    iap_mid = inferior.centre_mm + ahead + iap_along * shape["iap_mid_side"] * height
-    iap_low = iap_mid - inferior.upward * inferior.half_height_mm * 0.8 + iap_along * shape["iap_low_side"] * height
-    iap_thick = shape["iap_thick"] * height
-    iap = loft(
-        [root + [0.0, 0.0, -0.02 * height], at("pars"), iap_mid, iap_low],
-        [half("root") * 0.8, half("pars"), [inferior.half_width_mm, iap_thick * 1.2],
-         [inferior.half_width_mm * shape["iap_low_width"], iap_thick]],
-        iap_along,
-    )  # fmt: skip
+    thick = shape["iap_thick"] * height
+    over = inferior.centre_mm + inferior.normal * thick * 0.5
+    iap_neck = loft(
+        [at("iap_root"), at("pars"), over + inferior.along * shape["iap_side"] * height],
+        [half("iap_root"), half("pars"), half("iap_neck")],
+        inferior.along,
+    )
+    iap = facet_lens(inferior, 1.0, thick)
 
     # lamina: a sloping plate from the pars to the midline
     lamina_out, lamina_in = at("lamina_out"), at("lamina_in")
@@ -234,15 +254,18 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     lamina = loft([lamina_out, lamina_in], [half("lamina_out"), half("lamina_in")], lamina_up)
 
     # transverse process
-    tip_half = half("transverse_tip")
+    # a wide pedicle carries a thick process (L5)
+    stout = 1.0 + shape["transverse_stout"] * (m.pedicle_width / (0.385 * height) - 1.0)
+    thickness = np.array([half("transverse_foot"), half("transverse_mid"), half("transverse_tip")]) * [1.0, stout]
+    tip_half = thickness[2]
     tip_x = m.tip_to_tip / 2
     tip = np.array([tip_x, wall_y_mm - shape["transverse_tip_y"] * depth, shape["transverse_tip_z"] * height])
     foot = at("transverse_foot")
     middle = (foot + tip) / 2 + [0.0, -shape["transverse_bow_y"] * depth, shape["transverse_bow_z"] * height]
     along = unit(tip - foot)
-    cap_mm = float(tip_half.min())
+    cap_mm = float(np.sqrt(tip_half.prod()))
     end = tip - np.array([cap_mm, 0, 0]) * min(1.0, 1.0 / abs(along[0]))
-    transverse = loft([foot, middle, end], [half("transverse_foot"), half("transverse_mid"), tip_half], [0.0, 0.0, 1.0])
+    transverse = loft([foot, middle, end], thickness, [0.0, 0.0, 1.0])
 
     # spinous process, in the mid-sagittal plane
     dip = np.radians(m.spinous_slope_deg)
@@ -252,16 +275,11 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     spinous_tip = base + backward * m.spinous_length
     spinous = _spinous(m, shape, base, backward, square)
 
-    blend_canal = 1.2
-    carved = [cut(part, canal, blend_canal) for part in (pillar, sap, mamillary, iap, lamina, spinous)]
-    pillar, sap, mamillary, iap, lamina, spinous = carved
-    room_above = cylinder_patch(
-        superior.centre_mm, superior.normal, superior.upward, superior.radius_mm, -up_half, 40.0)  # fmt: skip
-    room_below = cylinder_patch(
-        inferior.centre_mm, inferior.normal, inferior.upward, inferior.radius_mm, -40.0, inferior.half_height_mm)  # fmt: skip
-    sap = cut(sap, room_above, 1.0)
-    mamillary = cut(mamillary, room_above, 1.0)
-    iap = cut(iap, lambda p: -np.minimum(room_below(p), 1e3) if False else _outside(inferior)(p), 1.0)
+    open_side = beyond_joint(superior, 1.0, -superior.half_height_mm)
+    sap_neck, mamillary = cut(sap_neck, open_side, 1.0), cut(mamillary, open_side, 1.0)
+    iap_neck = cut(iap_neck, beyond_joint(inferior, -1.0, inferior.half_height_mm), 1.0)
+    arch = (pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous)
+    pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous = (cut(p, canal, _CANAL_EDGE_MM) for p in arch)
     points = {
         "root": root,
         "spinous-base": base,
@@ -270,26 +288,52 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         "transverse-foot": foot,
         "lamina": lamina_in,
     }
-    parts = (pedicle, pillar, sap, mamillary, iap, lamina, transverse, spinous)
-    blends = tuple(
-        shape[f"blend_{name}"] * height
-        for name in ("pedicle", "pillar", "sap", "mamillary", "iap", "lamina", "transverse", "spinous")
-    )
+    parts = (pedicle, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, transverse, spinous)
+    names = ("pedicle", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "transverse", "spinous")
+    blends = tuple(shape[f"blend_{name}"] * height for name in names)
     return Arch(parts, blends, canal, frame, superior, inferior, points)
 
 
-def _outside(facet: Facet) -> Callable[[Points], Distances]:
-    """The room beyond the joint surface, where the process above may not reach, below the facet's upper end."""
+def beyond_joint(facet: Facet, side: float, end_mm: float) -> Callable[[Points], Distances]:
+    """The room that the process on one side of a joint leaves to the other: (N, 3) mm -> (N,) mm.
+
+    `side` 1.0 is the room of the upper vertebra, from `end_mm` (along the joint, from its middle) upward; -1.0 that of
+    the lower vertebra, from `end_mm` downward.
+    """
     axis_point = facet.centre_mm + facet.radius_mm * facet.normal
-    sideways = np.cross(facet.upward, facet.normal)
 
     def distance(p: Points) -> Distances:
         r = p - axis_point
-        wall = facet.radius_mm - np.hypot(r @ facet.normal, r @ sideways)
-        height = r @ facet.upward
-        return np.maximum(wall, height - facet.half_height_mm)
+        wall = np.hypot(r @ facet.normal, r @ facet.along) - facet.radius_mm
+        return np.maximum(side * wall, side * (end_mm - r @ facet.upward))
 
     return distance
+
+
+def facet_lens(facet: Facet, side: float, thick_mm: float) -> Part:
+    """The plate of bone under a joint surface: an ellipse on the joint's cylinder, `thick_mm` deep in its middle.
+
+    `side` -1.0 is the lower vertebra's (outside the cylinder), 1.0 the upper one's (inside it).
+    """
+    axis_point = facet.centre_mm + facet.radius_mm * facet.normal
+    axes = np.array([facet.half_width_mm, facet.half_height_mm])
+
+    def distance(p: Points) -> Distances:
+        r = p - axis_point
+        across, ahead = r @ facet.along, -(r @ facet.normal)
+        reach = np.hypot(ahead, across)
+        depth = side * (facet.radius_mm - reach)  # into the bone
+        arc = facet.radius_mm * np.arctan2(across, ahead)
+        q = np.column_stack([arc, r @ facet.upward]) / axes
+        k0 = np.sqrt(np.einsum("ij,ij->i", q, q))
+        q /= axes
+        k1 = np.sqrt(np.einsum("ij,ij->i", q, q))
+        rim = np.maximum(k0 * (k0 - 1.0) / np.maximum(k1, 1e-9), -axes.min())
+        # round behind, with a crisp edge round the joint surface
+        return smooth_maximum(smooth_maximum(rim, depth - thick_mm, 1.6 * thick_mm), -depth, 1.0)
+
+    reach = np.full(3, float(axes.max()))
+    return Part(distance, facet.centre_mm - reach, facet.centre_mm + reach)
 
 
 def _spinous(m: Measures, shape: Shape, base: Vector, backward: Vector, square: Vector) -> Part:
@@ -315,7 +359,3 @@ def _spinous(m: Measures, shape: Shape, base: Vector, backward: Vector, square: 
         return out * (1.0 - shape["spinous_ridge"] * w)
 
     return plate(outline, half_thickness, max(thin, thick, foot) * 1.6, shape["spinous_rounding"] * height)
-
-
-__all__ = ["Arch", "Facet", "Measures", "canal_outline", "make_arch", "pedicle_frame", "smooth_minimum",
-           "superior_facet"]  # fmt: skip

@@ -12,8 +12,9 @@ import numpy as np
 
 from spineviz.anatomy.arch import Facet, Measures, superior_facet
 from spineviz.anatomy.body import Plate, rim_planes
-from spineviz.anatomy.vertebra_shape import blended, calibration, lumbar_share, row_values
-from spineviz.data.tables import level_below
+from spineviz.anatomy.vertebra_shape import blended, calibration, joint_angles, lumbar_share, row_values
+from spineviz.data.tables import LEVELS, level_below
+from spineviz.geometry.fields import Vector
 from spineviz.geometry.frames import Frame, rotation_about, translation
 
 
@@ -82,18 +83,26 @@ def plate_below(level: str) -> Frame:
     return lower @ half @ translation([0.0, 0.0, -row["disc_below_height_mm"]]) @ half
 
 
+def _joint_over(row_level: str, joint: str, upper_rim_back: Vector) -> Facet:
+    """The right joint named after the vertebra above it, over a rim whose arch is that of `row_level`."""
+    shape = blended(lumbar_share(row_level, "upper_joint"))
+    turn = joint_angles()[joint]
+    return superior_facet(measures(row_level), shape, turn.yaw_deg, turn.pitch_deg, upper_rim_back)
+
+
 @cache
 def superior_joint(level: str) -> Facet:
     """The right superior facet of `level` in its frame."""
-    shape = blended(lumbar_share(level, "upper_joint"))
-    return superior_facet(measures(level), shape, plates(level)[0].on_rim(-1.0))
+    place = LEVELS.index(level)
+    joint = LEVELS[place - 1] if place else "C7"
+    return _joint_over(level, joint, plates(level)[0].on_rim(-1.0))
 
 
 @cache
 def sacral_joint() -> Facet:
-    """The right superior facet of the sacrum, in the frame of S1's upper end-plate; as L5's own, as wide as its arch."""
-    plate = plates("L5")[0]
-    return superior_joint("L5").seen_from(plate.vertebra_from_plate.inverse())
+    """The right superior facet of the sacrum in the frame of S1's upper end-plate: over an arch as wide as L5's."""
+    rim_back = np.array([0.0, -row_values("L5")["EPDl_mm"] / 2, 0.0])
+    return _joint_over("L5", "L5", rim_back)
 
 
 @cache

@@ -72,7 +72,7 @@ def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: f
             first to the last, and the cross-sections stand square to that chord.
         half_axes_mm: (K, 2) half axes there, the first along `across`.
         across: (3,) direction of the first half axis, made square to the chord.
-        cap: length of the rounded ends as a share of the smaller half axis there.
+        cap: length of the rounded ends as a share of the half axes' geometric mean there.
     """
     nodes = np.asarray(nodes_mm, float)
     axes = np.asarray(half_axes_mm, float)
@@ -88,7 +88,7 @@ def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: f
     bend_v = _polynomial(places, rest @ second)
     swell_a = _polynomial(places, axes[:, 0])
     swell_b = _polynomial(places, axes[:, 1])
-    caps = np.maximum(np.minimum(axes[:, 0], axes[:, 1]) * cap, 0.5)
+    caps = np.maximum(np.sqrt(axes[:, 0] * axes[:, 1]) * cap, 0.5)
     least = 0.3
 
     def distance(p: Points) -> Distances:
@@ -131,47 +131,77 @@ def outline_distance(outline: NDArray[np.float64], q: NDArray[np.float64]) -> Di
     return np.where(inside, -1.0, 1.0) * np.sqrt(squared)
 
 
-def plate(outline_yz: ArrayLike, half_thickness: Callable[[Distances, Distances], Distances], most_mm: float,
-          rounding_mm: float) -> Part:  # fmt: skip
+@dataclass(frozen=True)
+class _Raster:
+    """Values on a square raster in a plane, read back bilinearly and carried on outside by the way to its edge."""
+
+    low: NDArray[np.float64]
+    step_mm: float
+    values: NDArray[np.float64]
+
+    def read(self, x: Distances, y: Distances) -> Distances:
+        u, v = (x - self.low[0]) / self.step_mm, (y - self.low[1]) / self.step_mm
+        cu = np.clip(u, 0.0, self.values.shape[0] - 1.001)
+        cv = np.clip(v, 0.0, self.values.shape[1] - 1.001)
+        i, j = cu.astype(np.intp), cv.astype(np.intp)
+        fu, fv = cu - i, cv - j
+        flat = self.values.ravel()
+        place = i * self.values.shape[1] + j
+        below = flat[place] + fv * (flat[place + 1] - flat[place])
+        place = place + self.values.shape[1]
+        above = flat[place] + fv * (flat[place + 1] - flat[place])
+        return below + fu * (above - below) + self.step_mm * np.hypot(u - cu, v - cv)
+
+
+def smooth_outline(corners: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """(count, 2) points on the closed smooth curve through `corners` (K, 2) (centripetal Catmull-Rom)."""
+    ring = np.vstack([corners[-1], corners, corners[:2]])
+    knots = np.concatenate([[0.0], np.cumsum(np.sqrt(np.linalg.norm(np.diff(ring, axis=0), axis=1)))])
+    places = np.linspace(knots[1], knots[-2], count, endpoint=False)
+    i = np.clip(np.searchsorted(knots, places, side="right") - 1, 1, len(knots) - 3)
+    t = places[:, None]
+    k0, k1, k2, k3 = (knots[i + d][:, None] for d in (-1, 0, 1, 2))
+    p0, p1, p2, p3 = (ring[i + d] for d in (-1, 0, 1, 2))
+    a1 = ((k1 - t) * p0 + (t - k0) * p1) / (k1 - k0)
+    a2 = ((k2 - t) * p1 + (t - k1) * p2) / (k2 - k1)
+    a3 = ((k3 - t) * p2 + (t - k2) * p3) / (k3 - k2)
+    b1 = ((k2 - t) * a1 + (t - k0) * a2) / (k2 - k0)
+    b2 = ((k3 - t) * a2 + (t - k1) * a3) / (k3 - k1)
+    return ((k2 - t) * b1 + (t - k1) * b2) / (k2 - k1)
+
+
+def plate(
+    corners_yz: ArrayLike,
+    half_thickness: Callable[[Distances, Distances], Distances],
+    most_mm: float,
+    rounding_mm: float,
+) -> Part:
     """A plate in the mid-sagittal plane.
 
     Args:
-        outline_yz: (K, 2) its outline in y and z, mm.
+        corners_yz: (K, 2) points in y and z, mm, through which its smooth outline runs.
         half_thickness: (N,) y, (N,) z mm -> (N,) half thickness along x, mm.
         most_mm: the largest half thickness.
         rounding_mm: how far its edges are rounded.
     """
-    outline = np.asarray(outline_yz, float)
+    outline = smooth_outline(np.asarray(corners_yz, float), 48)
+    low, high = outline.min(0), outline.max(0)
+    step, margin = 0.6, 6.0
+    axes = [np.arange(a - margin, b + margin, step) for a, b in zip(low, high, strict=True)]
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    flat = outline_distance(outline, lattice.reshape(-1, 2)).reshape(lattice.shape[:2])
+    raster = _Raster(low - margin, step, flat)
 
     def distance(p: Points) -> Distances:
-        flat = outline_distance(outline, p[:, 1:])
-        return smooth_maximum(flat, np.abs(p[:, 0]) - half_thickness(p[:, 1], p[:, 2]), rounding_mm)
+        edge = raster.read(p[:, 1], p[:, 2])
+        return smooth_maximum(edge, np.abs(p[:, 0]) - half_thickness(p[:, 1], p[:, 2]), rounding_mm)
 
-    low, high = outline.min(0), outline.max(0)
     return Part(distance, np.array([-most_mm, *low]), np.array([most_mm, *high]))
 
 
 def cut(part: Part, cutter: Callable[[Points], Distances], blend_mm: float) -> Part:
     """`part` without the inside of `cutter`, the new edges rounded over `blend_mm`."""
     return Part(lambda p: smooth_maximum(part.distance(p), -cutter(p), blend_mm), part.low_mm, part.high_mm)
-
-
-def cylinder_patch(centre_mm: Vector, normal: Vector, upward: Vector, radius_mm: float, low_mm: float, high_mm: float):
-    """The room on the open side of a joint surface: a cylinder's inside between two heights.
-
-    The cylinder of `radius_mm` runs along `upward` and touches `centre_mm` from the side to which `normal` points;
-    `low_mm` and `high_mm` bound it along `upward`, counted from `centre_mm`. Returns (N, 3) mm -> (N,) mm.
-    """
-    axis_point = centre_mm + radius_mm * normal
-    sideways = np.cross(upward, normal)
-
-    def distance(p: Points) -> Distances:
-        r = p - axis_point
-        wall = np.hypot(r @ normal, r @ sideways) - radius_mm
-        height = r @ upward
-        return smooth_maximum(wall, np.maximum(low_mm - height, height - high_mm), 1.5)
-
-    return distance
 
 
 def join(parts: Sequence[Part], blends_mm: Sequence[float], points_mm: Points) -> Distances:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from spineviz.data.assets import asset
-from spineviz.data.tables import LEVELS, Sourced, known_level, morphometry, sourced_table
+from spineviz.data.tables import Sourced, known_level, morphometry, sourced_table
 
 Shape = Mapping[str, float]
 """Shape parameters by name; assets/anatomy/shape.csv says what each is a share of."""
@@ -66,10 +67,28 @@ def calibration(level: str) -> dict[str, float]:
     return {}
 
 
+@dataclass(frozen=True)
+class JointAngles:
+    """How the superior facets of the vertebra below a joint are turned, deg.
+
+    Attributes:
+        yaw_deg: 0 faces back, 90 the midline, less than 0 outward.
+        pitch_deg: how far they look up.
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+
+
+@cache
+def joint_angles() -> dict[str, JointAngles]:
+    """The facet joints by the vertebra above ("C7" to "L5"), from assets/anatomy/shape-facets.csv."""
+    lines = asset("anatomy", "shape-facets.csv").read_text("utf-8").splitlines()
+    rows = csv.DictReader(line for line in lines if line.strip() and not line.startswith("#"))
+    return {row["joint_below"]: JointAngles(float(row["yaw_deg"]), float(row["pitch_deg"])) for row in rows}
+
+
 @cache
 def shell() -> dict[str, Sourced]:
     """Thickness of cortex and end-plates, from assets/anatomy/shape-shell.csv."""
     return sourced_table(asset("anatomy", "shape-shell.csv"))
-
-
-__all__ = ["LEVELS", "Shape", "blended", "calibration", "lumbar_share", "regions", "row_values", "shell"]
