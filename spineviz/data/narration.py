@@ -135,7 +135,9 @@ def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en")
     for key, values in _phrases(film_name, language).items():
         chosen = str(words.get(key, ""))
         if chosen not in values:
-            raise RequestError(f"{film_name}.toml: phrases.{key} has no words for {chosen!r}; it has {', '.join(values)}")
+            raise RequestError(
+                f"{film_name}.toml: phrases.{key} has no words for {chosen!r}; it has {', '.join(values)}"
+            )
         out.update(values[chosen])
     return out
 

@@ -15,12 +15,12 @@ A film is one short module in scenes/, a subclass that says what is on screen wh
             self.ap = projection("ap", ...)
 
         def shot_at(self, time_s: float) -> Shot:    # pure: no drawing, no state kept
-            step, share = self.clock.at(time_s)
-            return getattr(self, f"shot_{step.name}")(Moment(step, share))
+            step, _ = self.clock.at(time_s)
+            return getattr(self, f"shot_{step.name}")(self.moment(time_s))
 
         def shot_cement(self, now: Moment) -> Shot:
-            state = now.state                        # self.plan.state_at(step, share), kept for the moment
-            return self.told(                        # Shot(...) with title, seen_from and caption of the narration filled in
+            state = now.state                        # self.plan.state_at(step, share)
+            return self.told(                        # a Shot with title, seen_from and caption of the narration
                 now,
                 layout="stage+insets",
                 stage=StageShot(self.behind, StageLook(glass=frozenset({"L1"}))),
@@ -31,6 +31,368 @@ A film is one short module in scenes/, a subclass that says what is on screen wh
                 gauges=("cement", "back_wall", "wedge"),
             )
 
-`Moment` offers: `.step`, `.share`, `.time_s` (seconds since the step began), `.state`, `.beat(name)` (0..1, eased), `.during(name)`,
-`.after(name)`, `.shown(name, fade_s=0.4, until=None)` (fades in with the beat, out with the beat `until`).
+It renders with `spineviz render` and with plain manim alike; there the case comes from the variable SPINEVIZ_CASE (a
+file) and SPINEVIZ_SET (KEY=VALUE, one a line), or is the default.
 """
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from manim import Animation, Scene, config, linear, tempconfig
+from numpy.typing import NDArray
+
+from spineviz import __version__
+from spineviz.data.assets import asset
+from spineviz.data.films import Film, Step, film
+from spineviz.data.narration import filled, narration, with_phrases
+from spineviz.data.tables import sourced_table
+from spineviz.film.pieces import Piece, Quality, pieces
+from spineviz.film.screen import Instant, Paints, Screen, shot_key
+from spineviz.film.shot import TRANSITION_S, CardColumn, CardRow, CardShot, Shot, appear, smooth
+from spineviz.views.gauges import GAUGES, Reading
+from spineviz.views.theme import theme as named_theme
+from spineviz.views.viewport import FilmCamera, Viewport
+
+if TYPE_CHECKING:
+    from spineviz.anatomy.structure import Structure
+    from spineviz.geometry.frames import Frame
+    from spineviz.procedures.case import Case
+
+_TICK_S = 1.0 / 30.0
+"""The grid on which a change of layout is looked for, seconds: that of the finest rate."""
+
+_CAPTION_FADE_S = 0.25
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of one step, as a scene's `shot_...` methods get it.
+
+    Attributes:
+        step: the step's clock.
+        share: 0 to 1, how much of it is over.
+        find_state: what `state` asks.
+    """
+
+    step: Step
+    share: float
+    find_state: Callable[[str, float], Any]
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the step began."""
+        return self.share * self.step.seconds
+
+    @property
+    def state(self) -> Any:
+        """The plan's State now."""
+        return self.find_state(self.step.name, self.share)
+
+    def beat(self, name: str) -> float:
+        """How much of the beat `name` is over, 0 to 1, eased; KeyError for one that the step has not."""
+        return smooth(self.step.beat_share(name, self.share))
+
+    def during(self, name: str) -> bool:
+        """Whether the beat `name` is on."""
+        start, end = self.step.beats[name]
+        return start <= self.time_s < end
+
+    def after(self, name: str) -> bool:
+        """Whether the beat `name` has begun."""
+        return self.time_s >= self.step.beats[name][0] - 1e-9
+
+    def over(self, name: str) -> bool:
+        """Whether the beat `name` is over."""
+        return self.time_s >= self.step.beats[name][1] - 1e-9
+
+    def shown(self, name: str, fade_s: float = 0.4, until: str | None = None) -> float:
+        """0 to 1: fades in as the beat `name` begins and, if given, is gone as the beat `until` begins."""
+        end = None if until is None else self.step.beats[until][0]
+        return appear(self.time_s, self.step.beats[name][0], fade_s, end)
+
+
+class PlayPiece(Animation):
+    """One piece of a film as a manim animation: alpha is the piece's own clock."""
+
+    def __init__(self, scene: ProcedureScene, piece: Piece) -> None:
+        super().__init__(scene.viewport, run_time=piece.end_s - piece.start_s, rate_func=linear)
+        self.scene, self.piece = scene, piece
+
+    def interpolate_mobject(self, alpha: float) -> None:
+        """Show the film at the share `alpha` of the piece."""
+        seconds = self.piece.start_s + alpha * (self.piece.end_s - self.piece.start_s)
+        self.scene.show(min(seconds, self.scene.clock.seconds))
+
+
+class ProcedureScene(Scene):
+    """A film of one procedure and one case.
+
+    Args:
+        case: the patient; None takes SPINEVIZ_CASE and SPINEVIZ_SET of the environment, or the default.
+        painter: what draws views; None is the project's own.
+
+    A subclass gives `film_name` and `shot_at`, and may give `setup_film`. See the module's docstring.
+    """
+
+    film_name: ClassVar[str] = ""
+    language: ClassVar[str] = "en"
+    theme_name: ClassVar[str] = "dark"
+
+    def __init__(self, *args: Any, case: Case | None = None, painter: Paints | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("camera_class", FilmCamera)
+        # pieces are functions of time already; hashing them would only cost
+        config.disable_caching = True
+        super().__init__(*args, **kwargs)
+        self.clock: Film = self.find_clock()
+        self.theme = named_theme(self.theme_name)
+        self.plan: Any = self.make_plan(case)
+        self._painter = painter
+        self._screen: Screen | None = None
+        self._shots: OrderedDict[int, Shot] = OrderedDict()
+        self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
+        self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
+        self.viewport = Viewport()
+        self.add(self.viewport)
+        self.setup_film()
+
+    # what a film says
+
+    def setup_film(self) -> None:
+        """Called once, when `plan` is there: cameras, projections, landmarks."""
+
+    def shot_at(self, time_s: float) -> Shot:
+        """What is on screen at `time_s` of the film: a pure function."""
+        raise NotImplementedError
+
+    def make_plan(self, case: Case | None) -> Any:
+        """The plan that the film shows."""
+        from spineviz.procedures.vertebroplasty import plan_vertebroplasty
+
+        return plan_vertebroplasty(case if case is not None else case_of_environment())
+
+    def find_clock(self) -> Film:
+        """The film's steps and beats."""
+        return film(self.film_name)
+
+    def make_painter(self) -> Paints:
+        """What draws views."""
+        from spineviz.film.painter import Painter
+
+        return Painter(self.theme, seed=int(getattr(self.plan.case, "seed", 0)))
+
+    # what a scene may use
+
+    def moment(self, time_s: float) -> Moment:
+        """The step that is on, as `shot_...` methods take it."""
+        step, share = self.clock.at(time_s)
+        return Moment(step, share, self.state)
+
+    def state(self, step: str, share: float) -> Any:
+        """The plan's State at a share of a step; the latest are kept."""
+        key = (step, round(share, 9))
+        return _kept(self._states, key, lambda: self.plan.state_at(step, share), 64)
+
+    def told(self, now: Moment, **parts: Any) -> Shot:
+        """A Shot of `parts` with title, seen_from and caption of the step's narration, unless `parts` has them."""
+        words = narration(self.clock, self.language)[now.step.name]
+        parts.setdefault("title", self.fill(words.title, now.step.name))
+        parts.setdefault("seen_from", words.seen_from)
+        caption = words.caption_at(now.time_s)
+        if caption is not None and "caption" not in parts:
+            parts["caption"] = self.fill(caption.text, now.step.name)
+            parts.setdefault("caption_shown", appear(now.time_s, caption.start_s, _CAPTION_FADE_S))
+        return Shot(**parts)
+
+    def words(self, step: str, name: str) -> str:
+        """Other words of the step, by name (`[step.NAME.words]` of the narration), filled."""
+        return self.fill(narration(self.clock, self.language)[step].words[name], step)
+
+    def fill(self, text: str, step: str) -> str:
+        """`text` with its placeholders filled from the plan."""
+        return filled(text, self.vocabulary, step) if "{" in text else text
+
+    @cached_property
+    def vocabulary(self) -> Mapping[str, Any]:
+        """What placeholders may name: the plan's words, published outcomes, the version, and phrases for the case."""
+        outcomes = {name: row.value for name, row in sourced_table(asset("films", "outcomes.csv")).items()}
+        return with_phrases({"version": __version__, **outcomes, **self.plan.words()}, self.clock.name, self.language)
+
+    def card(self, now: Moment, kind: Literal["title", "case", "outcome"], **parts: Any) -> Shot:
+        """The step's card with the words of its narration; a column appears with its beat.
+
+        `parts` go to the CardShot ("picture", "backdrop").
+        """
+        step = now.step.name
+        words = narration(self.clock, self.language)[step].card
+        if words is None:
+            raise KeyError(f"step {step}: the narration has no card")
+        columns = tuple(
+            CardColumn(
+                self.fill(column.title, step),
+                tuple(CardRow(*(self.fill(text, step) for text in row)) for row in column.rows),
+                now.shown(column.beat) if column.beat else 1.0,
+            )
+            for column in words.columns
+        )
+        card = CardShot(
+            kind,
+            self.fill(words.heading, step),
+            tuple(self.fill(line, step) for line in words.lines),
+            columns,
+            tuple(self.fill(note, step) for note in words.notes),
+            **parts,
+        )
+        return self.told(now, layout="card", card=card)
+
+    # what a screen asks (spineviz.film.screen.Source)
+
+    def structures(self, time_s: float, moment: tuple[str, float] | None) -> Mapping[str, Structure]:
+        """All that exists at `moment`, or at `time_s` of the film."""
+        key = self.state_key(time_s, moment)
+        return _kept(self._structures, key, lambda: self.plan.structures_at(self._state(time_s, moment)), 4)
+
+    def state_key(self, time_s: float, moment: tuple[str, float] | None) -> Hashable:
+        """The same for moments whose structures are the same."""
+        state = self._state(time_s, moment)
+        key = getattr(state, "key", None)
+        return key if key is not None else repr(state)
+
+    def plane(self, name: str) -> Frame:
+        """world_from_plane of a section; KeyError, listing the planes, for one that the plan has not."""
+        if name not in self.plan.planes:
+            raise KeyError(f"no plane {name!r}; there is {', '.join(self.plan.planes)}")
+        found: Frame = self.plan.planes[name]
+        return found
+
+    def reading(self, name: str, time_s: float) -> Reading | None:
+        """What the gauge `name` says; KeyError, listing the gauges, for another."""
+        if name not in GAUGES:
+            raise KeyError(f"no gauge {name!r}; there is {', '.join(GAUGES)}")
+        return GAUGES[name](self._state(time_s, None), self.plan)
+
+    def _state(self, time_s: float, moment: tuple[str, float] | None) -> Any:
+        if moment is not None:
+            return self.state(*moment)
+        step, share = self.clock.at(time_s)
+        return self.state(step.name, share)
+
+    # frames
+
+    @property
+    def screen(self) -> Screen:
+        """What turns shots into layers, at the camera's size."""
+        if self._screen is None:
+            size = (int(self.camera.pixel_width), int(self.camera.pixel_height))
+            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme)
+        return self._screen
+
+    def instant(self, time_s: float) -> Instant:
+        """The shot at `time_s` in its place in the film."""
+        step, share = self.clock.at(time_s)
+        shot = self._shot(time_s)
+        previous, changed_s, eased = self._change(time_s, shot)
+        return Instant(
+            time_s=time_s,
+            shot=shot,
+            previous=previous,
+            changed_s=changed_s,
+            share=eased,
+            step=self.clock.steps.index(step),
+            steps=len(self.clock.steps),
+            age_s=share * step.seconds,
+            subtitle=self.subtitle,
+        )
+
+    @property
+    def subtitle(self) -> str:
+        """The beginning of the muted line under each title: procedure and level."""
+        level = getattr(getattr(self.plan.case, "spine", None), "level", "")
+        return f"{self.film_name} · {level}" if level else self.film_name
+
+    def fingerprint(self, time_s: float) -> Hashable:
+        """The same for moments whose frames are the same, found without drawing."""
+        return self.screen.fingerprint(self.instant(time_s))
+
+    def show(self, time_s: float) -> None:
+        """Put the film's frame at `time_s` into the viewport, for manim to display."""
+        self.viewport.layers = tuple(self.screen.layers(self.instant(time_s)))
+
+    def frame_at(self, time_s: float) -> NDArray[np.uint8]:
+        """The frame at `time_s`, (H, W, 3) sRGB."""
+        self.show(time_s)
+        self.camera.capture_mobjects([self.viewport])
+        return np.array(self.camera.pixel_array[:, :, :3])
+
+    def construct(self) -> None:
+        """Play the film piece by piece; manim calls this."""
+        for piece in pieces(self.clock):
+            self.play(PlayPiece(self, piece))
+
+    def _shot(self, time_s: float) -> Shot:
+        return _kept(self._shots, round(time_s * 3000), lambda: self.shot_at(time_s), 64)
+
+    def _change(self, time_s: float, shot: Shot) -> tuple[Shot | None, float, float]:
+        """The shot before the last change of layout, when it was, and the eased share of the change that is done."""
+        key, tick = shot_key(shot), int(time_s / _TICK_S + 1e-6)
+        low = max(0, tick - int(TRANSITION_S / _TICK_S + 0.5))
+        if tick == 0 or shot_key(self._shot(low * _TICK_S)) == key:
+            return None, time_s, 1.0
+        high = tick
+        if shot_key(self._shot(tick * _TICK_S)) != key:  # changed between the tick and now
+            low = tick
+            high = tick + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if shot_key(self._shot(middle * _TICK_S)) == key:
+                high = middle
+            else:
+                low = middle
+        share = smooth((time_s - low * _TICK_S) / TRANSITION_S)
+        if share >= 1.0:
+            return None, time_s, 1.0
+        return self._shot(low * _TICK_S), low * _TICK_S, share
+
+
+def case_of_environment() -> Case:
+    """The case that SPINEVIZ_CASE (a file) and SPINEVIZ_SET (KEY=VALUE, one a line) name, or the default."""
+    from spineviz.procedures.case import load_case
+
+    path = os.environ.get("SPINEVIZ_CASE")
+    settings = [line for line in os.environ.get("SPINEVIZ_SET", "").splitlines() if line.strip()]
+    return load_case(Path(path) if path else None, settings)
+
+
+@contextmanager
+def quiet_manim(quality: Quality) -> Iterator[None]:
+    """manim set to a quality, writing no file and no progress."""
+    with tempconfig(
+        {
+            "pixel_width": quality.width_px,
+            "pixel_height": quality.height_px,
+            "frame_rate": quality.frames_per_s,
+            "dry_run": True,
+            "disable_caching": True,
+            "progress_bar": "none",
+            "verbosity": "ERROR",
+        }
+    ):
+        yield
+
+
+def _kept(store: OrderedDict[Any, Any], key: Hashable, make: Callable[[], Any], most: int) -> Any:
+    """The value under `key`, made if missing; the one used longest ago is dropped when there are more than `most`."""
+    if key not in store:
+        store[key] = make()
+        while len(store) > most:
+            store.popitem(last=False)
+    store.move_to_end(key)
+    return store[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film
@@ -72,10 +73,7 @@ def pieces(film: Film, steps: Sequence[int] | None = None) -> tuple[Piece, ...]:
         count = math.ceil(step.seconds / LONGEST_S - 1e-9)
         ticks = round(step.seconds / _TICK_S)
         edges = [round(step.start_s + _TICK_S * ((ticks * i) // count), 6) for i in range(count)] + [step.end_s]
-        out += [
-            Piece(len(out) + i, step.name, start, end)
-            for i, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
-        ]
+        out += [Piece(len(out) + i, step.name, start, end) for i, (start, end) in enumerate(pairwise(edges))]
     return tuple(out)
 
 

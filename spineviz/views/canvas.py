@@ -57,8 +57,9 @@ def blit(frame: Pixels, layer: Layer) -> None:
         return
     cover = source[:, :, 3:].astype(np.uint16)
     if alpha < 255:
-        colour, cover = _over_255(colour * np.uint16(alpha)).astype(np.uint16), _over_255(cover * np.uint16(alpha))
-    target[:] = np.minimum(colour + _over_255(target * (255 - cover.astype(np.uint16))), 255)
+        colour = _over_255(colour * np.uint16(alpha)).astype(np.uint16)
+        cover = _over_255(cover * np.uint16(alpha)).astype(np.uint16)
+    target[:] = np.minimum(colour + _over_255(target * (255 - cover)), 255)
 
 
 def _over_255(product: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -171,11 +172,11 @@ class Canvas:
         padded = np.zeros((mask.shape[0], stride), np.uint8)
         padded[:, : mask.shape[1]] = mask
         surface = cairo.ImageSurface.create_for_data(
-            memoryview(padded),
+            padded.data,
             cairo.FORMAT_A8,
             mask.shape[1],
             mask.shape[0],
-            stride,  # type: ignore[arg-type]
+            stride,
         )
         c = self.context
         c.save()

@@ -1,10 +1,10 @@
-"""Words with a colour chip and a line to what they name: placed so that nothing overlaps and no line crosses another.
+"""Words with a colour chip and a line to what they name: nothing overlaps and no line crosses another.
 
-Labels stand in two columns, at the left and at the right of the area, their inner edges on one vertical line each. From a
-column's top downward each place takes the point whose line leaves all remaining points below it: such straight lines
+Labels stand in two columns, at the left and at the right of the area, their inner edges on one vertical line each. From
+a column's top downward each place takes the point whose line leaves all remaining points below it: such straight lines
 cannot cross (M. A. Bekos, M. Kaufmann, A. Symvonis, A. Wolff, Boundary labeling: models and efficient algorithms for
-rectangular maps, Computational Geometry 36 (2007) 215-236, doi:10.1016/j.comgeo.2006.05.003). What still collides, because
-there is no room, is left out, the least important first.
+rectangular maps, Computational Geometry 36 (2007) 215-236, doi:10.1016/j.comgeo.2006.05.003). What still collides,
+because there is no room, is left out, the least important first.
 """
 
 from __future__ import annotations

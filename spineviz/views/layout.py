@@ -72,7 +72,7 @@ class Rect:
         )
 
     def pixels(self, scale: float) -> tuple[int, int, int, int]:
-        """Left, top, width and height in whole pixels of a screen `scale` times the design; edges that touch still do."""
+        """Left, top, width and height in whole pixels of a screen `scale` times the design; touching edges still do."""
         x, y = round(self.x * scale), round(self.y * scale)
         return x, y, max(1, round(self.right * scale) - x), max(1, round(self.bottom * scale) - y)
 
@@ -106,8 +106,8 @@ class Panel:
 def arrangement(layout: str, views: Sequence[str], focus: str = "") -> dict[str, Panel]:
     """The place of each of `views` in `layout`, in the order of drawing.
 
-    `views` are "stage", "after", "fluoro-0", "fluoro-1", "section"; `focus` is one of them, or "". Raises ValueError for a
-    layout that does not exist, a view that the layout has no room for and a focus that is not among the views.
+    `views` are "stage", "after", "fluoro-0", "fluoro-1", "section"; `focus` is one of them, or "". Raises ValueError for
+    a layout that does not exist, a view that the layout has no room for and a focus that is not among the views.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -240,7 +240,8 @@ def _table(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
 def _before_after(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
     names = [name for name in ("stage", "after") if name in views]
     room = WIDTH - 2 * MARGIN - GAP * (len(names) - 1)
-    panels, x = {}, MARGIN
+    panels: dict[str, Panel] = {}
+    x = MARGIN
     for name, share in zip(names, [1.0 / len(names)] * len(names), strict=True):
         panels[name] = _framed(Rect(x, TITLE_BOTTOM - 6.0, share * room, BAR_TOP - MARGIN - TITLE_BOTTOM + 6.0))
         x += share * room + GAP

@@ -1,8 +1,8 @@
 """Words as pixels: one family, the same on every machine, rasterised once and kept.
 
-Sizes are design pixels, those of a screen of 1080 lines; `scale` carries them to the screen that is drawn. The family is
-Source Sans Pro (SIL Open Font License 1.1), which comes with the package font-source-sans-pro; its figures are tabular, so
-a number that counts does not tremble.
+Sizes are design pixels, those of a screen of 1080 lines; `scale` carries them to the screen that is drawn. The family
+is Source Sans Pro (SIL Open Font License 1.1), which comes with the package font-source-sans-pro; its figures are
+tabular, so a number that counts does not tremble.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ GAUGE_VALUE = TextStyle(38, "bold")
 
 def font_file(weight: str) -> Path:
     """The TTF file of a weight, from the package font-source-sans-pro."""
-    import font_source_sans_pro
+    import font_source_sans_pro  # type: ignore[import-untyped]
 
     return Path(font_source_sans_pro.__file__).parent / "files" / f"{WEIGHTS[weight]}.ttf"
 

@@ -36,11 +36,10 @@ class FilmCamera(Camera):
 
     def type_or_raise(self, mobject: Mobject) -> type[Mobject]:
         """The type that decides how `mobject` is displayed; TypeError for one that cannot be."""
-        if isinstance(mobject, Viewport):
-            self.display_funcs[Viewport] = self.display_viewports
-            return Viewport
         found: type[Mobject] = super().type_or_raise(mobject)
-        return found
+        # manim has just built the table anew, also when it only looks one mobject ahead
+        self.display_funcs[Viewport] = self.display_viewports
+        return Viewport if isinstance(mobject, Viewport) else found
 
     def display_viewports(self, viewports: list[Viewport], pixels: np.ndarray) -> None:
         """Lay the layers of `viewports` over `pixels` (H, W, 4), in place."""

@@ -1,0 +1,548 @@
+"""A shot becomes a stack of layers: views in their panels, chrome, labels, signs, words."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, SectionShot, Shot, StageShot, smooth
+from spineviz.views import layout as places
+from spineviz.views.canvas import Canvas, Layer, Pixels
+from spineviz.views.cards import draw_card, picture_place
+from spineviz.views.gauges import Reading, draw_gauge
+from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
+from spineviz.views.layout import Panel, Rect
+from spineviz.views.signs import draw_mark
+from spineviz.views.text import CAPTION, HEADER, NOTE, SUBTITLE, TITLE, wrap
+from spineviz.views.theme import Theme
+from spineviz.views.theme import theme as named_theme
+
+if TYPE_CHECKING:
+    from spineviz.anatomy.structure import Structure
+    from spineviz.geometry.frames import Frame
+
+View = StageShot | FluoroShot | SectionShot
+Moment = tuple[str, float]
+
+TYPE_PX = 28.0
+"""Size of the type that views burn in, design pixels."""
+
+TITLE_FADE_S = 0.4
+PICTURE_RADIUS = 10.0
+
+
+class Source(Protocol):
+    """Where a screen finds what a shot only names."""
+
+    def structures(self, time_s: float, moment: Moment | None) -> Mapping[str, Structure]:
+        """All that exists at `moment`, or at `time_s` of the film where that is None."""
+
+    def state_key(self, time_s: float, moment: Moment | None) -> Hashable:
+        """The same for moments whose structures are the same."""
+
+    def plane(self, name: str) -> Frame:
+        """world_from_plane of a section."""
+
+    def reading(self, name: str, time_s: float) -> Reading | None:
+        """What a gauge says."""
+
+
+class Paints(Protocol):
+    """What draws views; see spineviz.film.painter.Painter."""
+
+    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot) -> Pixels: ...
+    def fluoroscopy(
+        self, size_px: tuple[int, int], structures: Any, shot: FluoroShot, time_s: float, type_px: float
+    ) -> Pixels: ...
+    def section(
+        self, size_px: tuple[int, int], structures: Any, plane: Any, shot: SectionShot, type_px: float
+    ) -> Pixels: ...
+    def project_stage(self, size_px: tuple[int, int], shot: StageShot, points_mm: Any) -> NDArray[np.float64]: ...
+    def project_fluoroscopy(
+        self, size_px: tuple[int, int], shot: FluoroShot, points_mm: Any
+    ) -> NDArray[np.float64]: ...
+    def project_section(
+        self, size_px: tuple[int, int], plane: Any, shot: SectionShot, points_mm: Any
+    ) -> NDArray[np.float64]: ...
+    def pulse(self, shot: FluoroShot, time_s: float) -> int: ...
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A shot in its place in the film.
+
+    Attributes:
+        time_s: seconds of film.
+        shot: what is on screen.
+        previous: the shot before the last change of layout or focus, while that is still being eased; else None.
+        changed_s: when it changed.
+        share: 0 to 1, how much of the change is done (eased).
+        step, steps: the step's index and how many there are.
+        age_s: seconds since the step began.
+        subtitle: the muted line's beginning, "vertebroplasty · L1".
+    """
+
+    time_s: float
+    shot: Shot
+    previous: Shot | None
+    changed_s: float
+    share: float
+    step: int
+    steps: int
+    age_s: float
+    subtitle: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view on its way to the screen: drawn at `size_px` for the moment `time_s`, laid into `panel`."""
+
+    name: str
+    view: View
+    size_px: tuple[int, int]
+    panel: Panel
+    opacity: float
+    shot: Shot
+    time_s: float
+
+
+def frozen(value: Any) -> Hashable:
+    """`value` as something hashable that is equal where the contents are, for dataclasses, arrays and containers."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    if isinstance(value, Mapping):
+        return tuple((key, frozen(value[key])) for key in sorted(value))
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(item) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value).__name__, *(frozen(getattr(value, f.name)) for f in fields(value) if f.init)
+    return value
+
+
+def view_names(shot: Shot) -> dict[str, str]:
+    """The layout's slot of each view of `shot` -> the view's own name ("stage", "after", "section", a projection's)."""
+    if shot.layout == "card":
+        return {}
+    names = {"stage": "stage"} if shot.stage is not None else {}
+    if shot.after is not None:
+        names["after"] = "after"
+    for i, fluoroscopy in enumerate(shot.fluoroscopy):
+        names[f"fluoro-{i}"] = fluoroscopy.projection.name
+    if shot.section is not None:
+        names["section"] = "section"
+    return names
+
+
+def shot_key(shot: Shot) -> Hashable:
+    """What decides the layout; where it changes, the film eases."""
+    card = None if shot.card is None else (shot.card.kind, shot.card.heading)
+    return shot.layout, tuple(view_names(shot).values()), shot.focus, card
+
+
+def panels_of(shot: Shot) -> dict[str, Panel]:
+    """The settled place of each view of `shot`, by the view's own name.
+
+    Raises ValueError for a shot that its layout cannot show.
+    """
+    names = view_names(shot)
+    return {names[slot]: panel for slot, panel in places.arrangement(shot.layout, tuple(names), _focus(shot)).items()}
+
+
+def label_area(shot: Shot) -> tuple[Rect, ...]:
+    """Where the shot's labels may stand, then what must stay clear; empty where the stage takes none."""
+    return places.stage_area(shot.layout, tuple(view_names(shot)), _focus(shot))
+
+
+class Screen:
+    """Draws instants as layers for a screen of `size_px` (width, height; 16:9)."""
+
+    def __init__(self, size_px: tuple[int, int], source: Source, painter: Paints, theme: Theme) -> None:
+        self.size_px, self.source, self.painter, self.theme = size_px, source, painter, theme
+        self.scale = size_px[1] / places.HEIGHT
+        self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
+
+    def fingerprint(self, now: Instant) -> Hashable:
+        """The same for instants whose frames are the same, found without drawing."""
+        shots = [(now.shot, now.time_s)]
+        if now.previous is not None:
+            shots.append((now.previous, now.changed_s))
+        seen: list[Any] = [now.share if now.previous is not None else 1.0, now.step, min(now.age_s, TITLE_FADE_S)]
+        for shot, time_s in shots:
+            seen.append(shot)
+            views = [shot.stage, shot.after, *shot.fluoroscopy, shot.section]
+            if shot.card is not None:
+                views += [shot.card.picture, shot.card.backdrop]
+            for view in views:
+                if view is not None:
+                    seen.append(self.source.state_key(time_s, view.moment))
+                if isinstance(view, FluoroShot):
+                    seen.append(self.painter.pulse(view, time_s))
+            seen += [self.source.reading(name, time_s) for name in shot.gauges]
+        return frozen(seen)
+
+    def layers(self, now: Instant) -> list[Layer]:
+        """The frame, lowest layer first; together they cover it."""
+        out = [_ground(self.size_px, self.theme.name)]
+        for shown in self._shown(now):
+            out += self._view_layers(shown)
+        for shot, opacity in self._cards(now):
+            out += self._card_layers(shot, opacity, now)
+        if now.previous is not None and now.share < 0.5:
+            out += self._label_layers(now.previous, 1.0 - 2.0 * now.share)
+            out += self._title_layers(now.previous, now, 1.0 - 2.0 * now.share)
+            words = 2.0 * now.share
+        else:
+            words = 1.0
+        arriving = 1.0 if now.previous is None else max(0.0, 2.0 * now.share - 1.0)
+        out += self._label_layers(now.shot, arriving)
+        out += self._title_layers(now.shot, now, arriving)
+        out += self._bar_layers(now, words)
+        return [layer for layer in out if layer.opacity > 0]
+
+    def labels_of(self, shot: Shot) -> tuple[tuple[Label, Placed, tuple[float, float]], ...]:
+        """The labels of `shot` that are drawn: each with its place and the end of its line, design pixels."""
+        area, *keep = label_area(shot) or (None,)
+        if area is None or shot.stage is None or not shot.labels:
+            return ()
+        at_rest = replace(shot.stage, camera=shot.stage.place_camera or shot.stage.camera)
+        rest = self._on_stage(at_rest, tuple(label.place_mm or label.anchor_mm for label in shot.labels), shot)
+        now = self._on_stage(shot.stage, tuple(label.anchor_mm for label in shot.labels), shot)
+        sizes = [label_size(label.text) for label in shot.labels]
+        sides, weights = [label.side for label in shot.labels], [label.importance for label in shot.labels]
+        key = (tuple(sizes), tuple(sides), tuple(weights), np.round(rest, 1).tobytes(), area, tuple(keep))
+        if key not in self._places:
+            self._places[key] = place_labels(rest, sizes, area, sides, weights, keep)
+            while len(self._places) > 64:
+                self._places.popitem(last=False)
+        visible = [
+            place if label.shown > 0 else None for place, label in zip(self._places[key], shot.labels, strict=True)
+        ]
+        clear = settled(visible, now, area, weights, keep)
+        return tuple(
+            (label, place, (float(now[i, 0]), float(now[i, 1])))
+            for i, (label, place) in enumerate(zip(shot.labels, clear, strict=True))
+            if place is not None
+        )
+
+    # views
+
+    def _shown(self, now: Instant) -> list[Shown]:
+        """Every view on screen, lowest first, at the size at which it is drawn."""
+        new = panels_of(now.shot)
+        if now.previous is None:
+            return _ordered([self._settled(now.shot, name, panel, 1.0, now.time_s) for name, panel in new.items()])
+        old, out = panels_of(now.previous), []
+        for name, panel in old.items():
+            if name not in new:
+                out.append(self._settled(now.previous, name, panel, 1.0 - now.share, now.changed_s))
+        for name, panel in new.items():
+            if name not in old:
+                out.append(self._settled(now.shot, name, panel, now.share, now.time_s))
+                continue
+            shown = self._settled(now.shot, name, panel, 1.0, now.time_s)
+            before = old[name].picture.pixels(self.scale)[2:]
+            if name == "stage" and before[0] * before[1] > shown.size_px[0] * shown.size_px[1]:
+                shown = replace(shown, size_px=before)
+            out.append(replace(shown, panel=old[name].mixed(panel, now.share)))
+        return _ordered(out)
+
+    def _settled(self, shot: Shot, name: str, panel: Panel, opacity: float, time_s: float) -> Shown:
+        return Shown(name, _view(shot, name), panel.picture.pixels(self.scale)[2:], panel, opacity, shot, time_s)
+
+    def _picture(self, view: View, size_px: tuple[int, int], time_s: float) -> Pixels:
+        """A view's picture; the latest few are kept."""
+        pulse = self.painter.pulse(view, time_s) if isinstance(view, FluoroShot) else 0
+        key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment), pulse)
+        if key not in self._pictures:
+            structures = self.source.structures(time_s, view.moment)
+            if isinstance(view, StageShot):
+                picture = self.painter.stage(size_px, structures, view)
+            elif isinstance(view, FluoroShot):
+                picture = self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
+            else:
+                plane = self.source.plane(view.plane)
+                picture = self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
+            self._pictures[key] = picture
+            while len(self._pictures) > 6:
+                self._pictures.popitem(last=False)
+        self._pictures.move_to_end(key)
+        return self._pictures[key]
+
+    def _view_layers(self, shown: Shown) -> list[Layer]:
+        picture = self._picture(shown.view, shown.size_px, shown.time_s)
+        x, y, width, height = shown.panel.picture.pixels(self.scale)
+        out = []
+        if shown.panel.framed:
+            lit = shown.shot.focus != "" and shown.panel.light >= 1.0 and _focus(shown.shot) != ""
+            title, header = _header(shown.view)
+            out.append(_frame(shown.panel.rect, self.theme.name, self.scale, title, header, lit).faded(shown.opacity))
+        fitted = cover(picture, (width, height))
+        if shown.panel.light < 1.0:
+            fitted = _dimmed(fitted, shown.panel.light)
+        if shown.panel.framed:
+            fitted = _rounded(fitted, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
+        out.append(Layer(fitted, x, y, shown.opacity))
+        for mark in shown.shot.marks:
+            if mark.view == shown.name and mark.shown > 0:
+                out += self._mark_layers(mark, shown)
+        return out
+
+    def _mark_layers(self, mark: Mark, shown: Shown) -> list[Layer]:
+        spots = self._projected(shown.view, shown.size_px, mark.points_mm)
+        radius = 0.0
+        if mark.radius_mm > 0:
+            radius = self._radius_px(mark, shown)
+        rect = shown.panel.picture
+        factor, left, top = _cover_map(shown.size_px, (rect.w * self.scale, rect.h * self.scale))
+        points = [
+            ((px * factor + left) / self.scale + rect.x, (py * factor + top) / self.scale + rect.y) for px, py in spots
+        ]
+        layer = draw_mark(mark, points, radius * factor / self.scale, rect, self.theme, self.scale)
+        return [] if layer is None else [layer.faded(shown.opacity * shown.panel.light)]
+
+    def _radius_px(self, mark: Mark, shown: Shown) -> float:
+        """A ring's radius in pixels of the picture: that of a sphere round its first point, seen from the eye."""
+        if isinstance(shown.view, SectionShot):
+            return mark.radius_mm * min(shown.size_px) / (2 * shown.view.half_width_mm)
+        centre = np.array(mark.points_mm[0], float)
+        around = [tuple(centre + mark.radius_mm * axis) for axis in (*np.eye(3), *-np.eye(3))]
+        spots = self._projected(shown.view, shown.size_px, (tuple(centre), *around))
+        return float(np.hypot(*(spots[1:] - spots[0]).T).max())
+
+    def _projected(self, view: View, size_px: tuple[int, int], points_mm: Any) -> NDArray[np.float64]:
+        if isinstance(view, StageShot):
+            return self.painter.project_stage(size_px, view, points_mm)
+        if isinstance(view, FluoroShot):
+            return self.painter.project_fluoroscopy(size_px, view, points_mm)
+        return self.painter.project_section(size_px, self.source.plane(view.plane), view, points_mm)
+
+    # words
+
+    def _on_stage(self, stage: StageShot, points_mm: Any, shot: Shot) -> NDArray[np.float64]:
+        """Points of the world on the settled stage, design pixels (N, 2)."""
+        rect = panels_of(shot)["stage"].picture
+        size = rect.pixels(self.scale)[2:]
+        pixels = self.painter.project_stage(size, stage, points_mm)
+        return np.column_stack([rect.x + pixels[:, 0] / self.scale, rect.y + pixels[:, 1] / self.scale])
+
+    def _label_layers(self, shot: Shot, opacity: float) -> list[Layer]:
+        if opacity <= 0 or not any(label.shown > 0 for label in shot.labels):
+            return []
+        lines, boxes = [], []
+        for label, place, at in self.labels_of(shot):
+            lines.append(draw_leader(place.port, at, self.theme, self.scale).faded(opacity * label.shown))
+            boxes.append(
+                draw_label(label.text, label.role, place.box, self.theme, self.scale).faded(opacity * label.shown)
+            )
+        return lines + boxes
+
+    def _title_layers(self, shot: Shot, now: Instant, opacity: float) -> list[Layer]:
+        if shot.layout == "card" or not shot.title:
+            return []
+        subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
+        fade = smooth(now.age_s / TITLE_FADE_S)
+        return [_title(shot.title, subtitle, self.theme.name, self.scale).faded(opacity * fade)]
+
+    def _bar_layers(self, now: Instant, words: float) -> list[Layer]:
+        opacity = _bar_opacity(now.shot)
+        if now.previous is not None:
+            opacity = (1 - now.share) * _bar_opacity(now.previous) + now.share * opacity
+        if opacity <= 0:
+            return []
+        out = [_bar(now.step, now.steps, self.theme.name, self.scale).faded(opacity)]
+        if now.shot.caption:
+            out.append(_caption(now.shot.caption, self.theme.name, self.scale).faded(opacity * now.shot.caption_shown))
+        readings = [(name, self.source.reading(name, now.time_s)) for name in now.shot.gauges]
+        for (_, reading), place in zip(readings, places.gauge_places(len(readings)), strict=True):
+            if reading is not None:
+                out.append(draw_gauge(reading, place, self.theme, self.scale).faded(opacity * words))
+        return out
+
+    # cards
+
+    def _cards(self, now: Instant) -> list[tuple[Shot, float]]:
+        out = []
+        if now.previous is not None and now.previous.card is not None and now.previous.layout == "card":
+            out.append((now.previous, max(0.0, 1.0 - 2.0 * now.share)))
+        if now.shot.card is not None and now.shot.layout == "card":
+            out.append((now.shot, 1.0 if now.previous is None else max(0.0, 2.0 * now.share - 1.0)))
+        return [(shot, opacity) for shot, opacity in out if opacity > 0]
+
+    def _card_layers(self, shot: Shot, opacity: float, now: Instant) -> list[Layer]:
+        card = shot.card
+        assert card is not None
+        time_s = now.time_s if shot is now.shot else now.changed_s
+        out = []
+        if card.backdrop is not None:
+            picture = self._picture(card.backdrop, self.size_px, time_s)
+            out.append(Layer(picture, 0, 0, opacity))
+            out.append(_veil(self.size_px, self.theme.name).faded(opacity))
+        if card.picture is not None:
+            panel = Panel(picture_place(), picture_place().inset(14, 50, 14, 14), True)
+            title = _header(card.picture)[0]
+            x, y, width, height = panel.picture.pixels(self.scale)
+            out.append(_frame(panel.rect, self.theme.name, self.scale, title, "simulated", False).faded(opacity))
+            picture = self._picture(card.picture, (width, height), time_s)
+            picture = _rounded(picture, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
+            out.append(Layer(picture, x, y, opacity))
+        out.append(draw_card(card, self.theme, self.scale).faded(opacity))
+        return out
+
+
+def cover(picture: Pixels, size_px: tuple[int, int]) -> Pixels:
+    """`picture` scaled to cover `size_px` (width, height), its middle kept, what is over cut off."""
+    height, width = picture.shape[:2]
+    if (width, height) == size_px:
+        return picture
+    factor, left, top = _cover_map((width, height), size_px)
+    if factor != 1.0:
+        from PIL import Image
+
+        box = (-left / factor, -top / factor, (size_px[0] - left) / factor, (size_px[1] - top) / factor)
+        box = (max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3]))
+        return np.asarray(Image.fromarray(picture).resize(size_px, Image.Resampling.BILINEAR, box=box))
+    x, y = round(-left), round(-top)
+    return picture[y : y + size_px[1], x : x + size_px[0]]
+
+
+def _cover_map(size_px: tuple[float, float], into_px: tuple[float, float]) -> tuple[float, float, float]:
+    """The factor and the offset (x, y) that carry a picture's pixels into the rectangle that it covers."""
+    factor = max(into_px[0] / size_px[0], into_px[1] / size_px[1])
+    # a large stage whose height stays keeps its scale to the pixel
+    if abs(factor - 1.0) < 2e-3:
+        factor = 1.0
+    return factor, (into_px[0] - factor * size_px[0]) / 2, (into_px[1] - factor * size_px[1]) / 2
+
+
+def _focus(shot: Shot) -> str:
+    """The slot that the shot's focus names, or "" where it is not shown."""
+    names = view_names(shot)
+    if shot.focus in names:
+        return shot.focus
+    if shot.focus == "fluoroscopy" and "fluoro-0" in names:
+        return "fluoro-0"
+    return next((slot for slot, name in names.items() if name == shot.focus), "")
+
+
+def _view(shot: Shot, name: str) -> View:
+    found: View | None = {"stage": shot.stage, "after": shot.after, "section": shot.section}.get(name)
+    if found is None:
+        found = next(f for f in shot.fluoroscopy if f.projection.name == name)
+    return found
+
+
+def _ordered(shown: list[Shown]) -> list[Shown]:
+    """Bare stages below framed panels, what leaves below what stays."""
+    return sorted(shown, key=lambda s: (s.panel.framed, s.opacity >= 1.0))
+
+
+def _header(view: View) -> tuple[str, str]:
+    if isinstance(view, StageShot):
+        return (view.header, "") if view.header else ("", "")
+    return view.title, view.header
+
+
+def _bar_opacity(shot: Shot) -> float:
+    return 0.0 if shot.card is not None and shot.card.kind == "title" else 1.0
+
+
+@lru_cache(maxsize=4)
+def _ground(size_px: tuple[int, int], theme_name: str) -> Layer:
+    pixels = np.empty((size_px[1], size_px[0], 3), np.uint8)
+    pixels[:] = named_theme(theme_name).rgb8("ground")
+    return Layer(pixels, 0, 0)
+
+
+@lru_cache(maxsize=4)
+def _veil(size_px: tuple[int, int], theme_name: str) -> Layer:
+    """Darkness over a card's backdrop, deepest on the left where the words stand."""
+    share = np.interp(np.linspace(0, 1, size_px[0]), [0.0, 0.45, 0.8, 1.0], [0.96, 0.86, 0.25, 0.15])
+    alpha = np.broadcast_to((255 * share)[None, :, None], (size_px[1], size_px[0], 1))
+    colour = alpha * np.array(named_theme(theme_name).colour("ground"))
+    return Layer(np.concatenate([colour, alpha], axis=2).astype(np.uint8), 0, 0)
+
+
+@lru_cache(maxsize=64)
+def _frame(rect: Rect, theme_name: str, scale: float, title: str, header: str, lit: bool) -> Layer:
+    """A panel with its header line."""
+    theme = named_theme(theme_name)
+    canvas = Canvas(rect.w, rect.h, scale, rect.x, rect.y)
+    edge = theme.colour("muted") if lit else theme.colour("edge")
+    canvas.panel(rect.x + 1, rect.y + 1, rect.w - 2, rect.h - 2, places.RADIUS, theme.colour("panel"), edge, 2.0)
+    canvas.text(title, rect.x + places.PAD + 6, rect.y + 35, HEADER, theme.colour("text"))
+    canvas.text(header, rect.right - places.PAD - 6, rect.y + 35, NOTE, theme.colour("muted"), "rs")
+    return canvas.layer()
+
+
+@lru_cache(maxsize=16)
+def _title(title: str, subtitle: str, theme_name: str, scale: float) -> Layer:
+    theme = named_theme(theme_name)
+    canvas = Canvas(1240, 126, scale, 0, 0)
+    canvas.text(title, 40, 64, TITLE, theme.colour("text"))
+    canvas.text(subtitle, 40, 104, SUBTITLE, theme.colour("muted"))
+    return canvas.layer()
+
+
+@lru_cache(maxsize=32)
+def _bar(step: int, steps: int, theme_name: str, scale: float) -> Layer:
+    """The bar with its step dots: those done and the present one filled, the present one ringed."""
+    theme = named_theme(theme_name)
+    top = places.BAR_TOP
+    canvas = Canvas(places.WIDTH, places.HEIGHT - top, scale, 0, top)
+    canvas.panel(0, top, places.WIDTH, places.HEIGHT - top + 40, 18, theme.colour("panel"))
+    x, y, pitch = places.dots_place()
+    for i in range(steps):
+        colour = theme.colour("cement") if i <= step else theme.colour("edge")
+        if i == step:
+            canvas.disc(x + i * pitch, y, 11.0, fill=theme.colour("text"))
+            canvas.disc(x + i * pitch, y, 8.5, fill=theme.colour("panel"))
+        canvas.disc(x + i * pitch, y, 7.5, fill=colour)
+    return canvas.layer()
+
+
+@lru_cache(maxsize=32)
+def _caption(text: str, theme_name: str, scale: float) -> Layer:
+    theme = named_theme(theme_name)
+    x, lines = places.caption_place()
+    canvas = Canvas(1000, places.HEIGHT - places.BAR_TOP, scale, x - 4, places.BAR_TOP)
+    for line, y in zip(wrap(text), lines, strict=False):
+        canvas.text(line, x, y, CAPTION, theme.colour("text"))
+    return canvas.layer()
+
+
+def _dimmed(picture: Pixels, light: float) -> Pixels:
+    """`picture` with `light` of its brightness."""
+    table = np.round(np.arange(256) * light).astype(np.uint8)
+    return table[picture]
+
+
+@lru_cache(maxsize=8)
+def _corner(radius: int) -> NDArray[np.float32]:
+    """Coverage (r, r, 1) of a rounded upper left corner."""
+    fine = (np.arange(4 * radius) + 0.5) / 4
+    inside = np.hypot(fine[:, None] - radius, fine[None, :] - radius) <= radius
+    return inside.reshape(radius, 4, radius, 4).mean((1, 3)).astype(np.float32)[:, :, None]
+
+
+def _rounded(picture: Pixels, radius: int, panel: tuple[int, int, int]) -> Pixels:
+    """`picture` with its four corners rounded off onto the panel's colour."""
+    out = np.array(picture)
+    mask, ground = _corner(radius), np.array(panel, np.float32)
+    for rows, columns, turned in (
+        (slice(0, radius), slice(0, radius), mask),
+        (slice(0, radius), slice(-radius, None), mask[:, ::-1]),
+        (slice(-radius, None), slice(0, radius), mask[::-1]),
+        (slice(-radius, None), slice(-radius, None), mask[::-1, ::-1]),
+    ):
+        out[rows, columns] = np.round(turned * out[rows, columns] + (1 - turned) * ground)
+    return out
+
+
+__all__ = ["CardShot", "Instant", "Screen", "label_area", "panels_of", "shot_key", "view_names"]

@@ -1,0 +1,128 @@
+"""A film of two steps with painted squares for views, so that the machinery is tried without a plan."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from spineviz.data.films import Film, Step
+from spineviz.film.base import ProcedureScene
+from spineviz.film.shot import FluoroShot, Label, Mark, SectionShot, Shot, StageShot
+from spineviz.geometry.frames import Frame
+from spineviz.views.camera import Camera
+from spineviz.views.fluoroscopy import projection
+
+CLOCK = Film(
+    "standin",
+    "Standin",
+    ("stage", "fluoroscopy", "section"),
+    (
+        Step("first", 0.0, 2.0, 1.0, {"fill": (0.4, 1.4)}),
+        Step("second", 2.0, 2.4, 2.0, {"rest": (0.2, 1.0)}),
+    ),
+)
+
+
+class FlatPainter:
+    """Views as plain grounds with a square at each point of the structures."""
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+
+    def _flat(self, name: str, size_px: tuple[int, int], value: int) -> np.ndarray:
+        self.drawn.append(name)
+        picture = np.empty((size_px[1], size_px[0], 3), np.uint8)
+        picture[:] = (30, 40, 60)
+        picture[: size_px[1] // 2, : size_px[0] // 2] = value
+        return picture
+
+    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot) -> np.ndarray:
+        return self._flat("stage", size_px, 40 + structures["value"])
+
+    def fluoroscopy(self, size_px: Any, structures: Any, shot: Any, time_s: float, type_px: float) -> np.ndarray:
+        return self._flat("fluoroscopy", size_px, 200)
+
+    def section(self, size_px: Any, structures: Any, plane: Any, shot: Any, type_px: float) -> np.ndarray:
+        return self._flat("section", size_px, 120)
+
+    def project_stage(self, size_px: tuple[int, int], shot: StageShot, points_mm: Any) -> np.ndarray:
+        return shot.camera.project(np.array(points_mm, float).reshape(-1, 3), size_px)[0]
+
+    def project_fluoroscopy(self, size_px: tuple[int, int], shot: Any, points_mm: Any) -> np.ndarray:
+        return np.array(points_mm, float).reshape(-1, 3)[:, [0, 2]] + np.array(size_px) / 2
+
+    def project_section(self, size_px: tuple[int, int], plane: Any, shot: Any, points_mm: Any) -> np.ndarray:
+        return np.array(points_mm, float).reshape(-1, 3)[:, :2] + np.array(size_px) / 2
+
+    def pulse(self, shot: FluoroShot, time_s: float) -> int:
+        return 0
+
+
+class StandinPlan:
+    """Numbers that rise with the step."""
+
+    def __init__(self) -> None:
+        self.case = SimpleNamespace(seed=1, spine=SimpleNamespace(level="L1"))
+        self.planes = {"axial": Frame()}
+
+    def state_at(self, step: str, share: float) -> Any:
+        fill = CLOCK.step("first").beat_share("fill", share) if step == "first" else 1.0
+        return SimpleNamespace(
+            cement_ml=3.0 * fill,
+            wedge_deg=12.6,
+            anterior_height_mm=20.0,
+            back_wall_mm=20 - 8 * fill,
+            key=round(fill, 6),
+        )
+
+    def structures_at(self, state: Any) -> Any:
+        return {"value": int(100 * state.cement_ml / 3.0)}
+
+    def words(self) -> dict[str, Any]:
+        return {"cement_ml": 3.0, "stop_mm": 7.0}
+
+
+class Standin(ProcedureScene):
+    """You should see: a square that brightens, then a pause."""
+
+    film_name = "standin"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("painter", FlatPainter())
+        super().__init__(*args, **kwargs)
+
+    def make_plan(self, case: Any) -> Any:
+        if os.environ.get("STANDIN_FAULT") == "crash":
+            os._exit(7)
+        return StandinPlan()
+
+    def find_clock(self) -> Film:
+        return CLOCK
+
+    def shot_at(self, time_s: float) -> Shot:
+        now = self.moment(time_s)
+        camera = Camera((0, -400, 0), (0, 0, 0), (0, 0, 1), 26.0)
+        first = now.step.name == "first"
+        return Shot(
+            layout="stage+insets" if first else "two-plane",
+            title="Cement fills the spaces in the bone" if first else "It rests",
+            seen_from="seen from behind",
+            stage=StageShot(camera, None),  # type: ignore[arg-type]
+            fluoroscopy=(FluoroShot(projection("lateral"), "lateral, seen from the left"),)
+            if first
+            else (FluoroShot(projection("ap"), "AP, seen from behind"), FluoroShot(projection("lateral"), "lateral")),
+            section=SectionShot("axial", 45.0, "axial, through the needles"),
+            focus="fluoroscopy" if first and now.after("fill") else "",
+            labels=(
+                Label("cement", "cement", (10.0, 0.0, 5.0), shown=now.shown("fill")),
+                Label("disc", "disc", (-12.0, 0.0, 20.0), side="left"),
+            )
+            if first
+            else (),
+            marks=(Mark("tick", "lateral", ((0.0, 0.0, 0.0),), "safe", "safe"),),
+            gauges=("cement", "back_wall", "wedge"),
+            caption="The cement spreads between the trabeculae. It stops before the back quarter of it.",
+        )
