@@ -51,14 +51,14 @@ class Painter:
     ) -> Pixels:
         """The radiograph at `time_s`, (H, W, 3), with burnt-in sides in type of `type_px`."""
         fluoroscope = self._fluoroscope(size_px, shot, type_px)
-        grey = fluoroscope.image(structures, time_s, shot.live)
+        grey = fluoroscope.image(_of_patient(structures), time_s, shot.live)
         return np.repeat(grey[:, :, None], 3, axis=2)
 
     def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
         """The drawn plane, (H, W, 3)."""
         from spineviz.views.section import draw_section
 
-        return draw_section(structures, plane, shot.half_width_mm, size_px, self.theme)
+        return draw_section(_of_patient(structures), plane, shot.half_width_mm, size_px, self.theme)
 
     def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:
         """Where points of the world appear in the stage's picture, (N, 2) px."""
@@ -102,6 +102,13 @@ class Painter:
             lambda: Fluoroscope(size_px, shot.projection, self.seed, type_px, words=False),
             MOST_FLUOROSCOPES,
         )
+
+
+def _of_patient(structures: Structures) -> Structures:
+    """What radiographs and sections show: the patient and the instruments, not the furniture of the room."""
+    if not any(s.material == "theatre" for s in structures.values()):
+        return structures
+    return {name: s for name, s in structures.items() if s.material != "theatre"}
 
 
 def _close(stage: Any) -> None:

@@ -15,7 +15,7 @@ from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, SectionShot, S
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels
 from spineviz.views.cards import draw_card, picture_place
-from spineviz.views.gauges import Reading, draw_gauge
+from spineviz.views.gauges import Reading, draw_gauge, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
 from spineviz.views.signs import draw_mark
@@ -359,10 +359,12 @@ class Screen:
         out = [_bar(now.step, now.steps, self.theme.name, self.scale).faded(opacity)]
         if now.shot.caption:
             out.append(_caption(now.shot.caption, self.theme.name, self.scale).faded(opacity * now.shot.caption_shown))
-        readings = [(name, self.source.reading(name, now.time_s)) for name in now.shot.gauges]
-        for (_, reading), place in zip(readings, places.gauge_places(len(readings)), strict=True):
+        read = [self.source.reading(name, now.time_s) for name in now.shot.gauges]
+        rects = places.gauge_places(len(read))
+        stacked = any(r is not None and not fits_one_line(r, rect) for r, rect in zip(read, rects, strict=True))
+        for reading, rect in zip(read, rects, strict=True):
             if reading is not None:
-                out.append(draw_gauge(reading, place, self.theme, self.scale).faded(opacity * words))
+                out.append(draw_gauge(reading, rect, self.theme, self.scale, stacked).faded(opacity * words))
         return out
 
     # cards
@@ -445,7 +447,7 @@ def _ordered(shown: list[Shown]) -> list[Shown]:
 
 def _header(view: View) -> tuple[str, str]:
     if isinstance(view, StageShot):
-        return (view.header, "") if view.header else ("", "")
+        return "3-D view", view.header
     return view.title, view.header
 
 

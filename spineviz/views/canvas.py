@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cairo
 import numpy as np
@@ -25,22 +25,35 @@ class Layer:
         pixels: (h, w, 3) opaque uint8, or (h, w, 4) uint8 with colours premultiplied by alpha.
         x_px, y_px: the corner, pixels from the frame's top left; it may lie outside.
         opacity: 0 to 1, over what the pixels say.
+        solid: left, top, right, bottom within the picture of a part that hides what is below; None where there is none.
     """
 
     pixels: Pixels
     x_px: int
     y_px: int
     opacity: float = 1.0
+    solid: tuple[int, int, int, int] | None = None
 
     def faded(self, opacity: float) -> Layer:
         """The same layer at `opacity` of what it had."""
-        return Layer(self.pixels, self.x_px, self.y_px, self.opacity * opacity)
+        return replace(self, opacity=self.opacity * opacity)
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Layer:
+        """A rectangle of the layer, in its own pixels, at the same place of the frame."""
+        return Layer(self.pixels[top:bottom, left:right], self.x_px + left, self.y_px + top, self.opacity)
 
 
 def blit(frame: Pixels, layer: Layer) -> None:
     """Lay `layer` over `frame` (H, W, 3 or 4), in place; what lies outside the frame is left out."""
     height, width = frame.shape[:2]
     h, w = layer.pixels.shape[:2]
+    if layer.solid is not None and layer.opacity >= 1.0:  # most of a panel is copied, only its rim is blended
+        a, b, c, d = layer.solid
+        blit(frame, Layer(layer.pixels[b:d, a:c, :3], layer.x_px + a, layer.y_px + b))
+        for part in ((0, 0, w, b), (0, d, w, h), (0, b, a, d), (c, b, w, d)):
+            if part[0] < part[2] and part[1] < part[3]:
+                blit(frame, layer.part(*part))
+        return
     left, top = max(0, layer.x_px), max(0, layer.y_px)
     right, bottom = min(width, layer.x_px + w), min(height, layer.y_px + h)
     alpha = round(255 * min(1.0, max(0.0, layer.opacity)))
@@ -190,7 +203,7 @@ class Canvas:
         return width
 
     def layer(self) -> Layer:
-        """What has been drawn."""
+        """What has been drawn, cut to where there is something."""
         self.surface.flush()
         raw = np.ndarray(
             (self.height_px, self.width_px, 4),
@@ -198,7 +211,14 @@ class Canvas:
             self.surface.get_data(),
             strides=(self.surface.get_stride(), 4, 1),
         )
-        return Layer(np.ascontiguousarray(raw[:, :, [2, 1, 0, 3]]), self.x_px, self.y_px)
+        drawn = raw[:, :, 3] > 0
+        rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+        if not len(rows):
+            return Layer(np.zeros((1, 1, 4), np.uint8), self.x_px, self.y_px)
+        top, left = int(rows[0]), int(columns[0])
+        cut = raw[top : rows[-1] + 1, left : columns[-1] + 1]
+        pixels = np.ascontiguousarray(cut[:, :, [2, 1, 0, 3]])
+        return Layer(pixels, self.x_px + left, self.y_px + top, solid=_solid(pixels[:, :, 3]))
 
     def _paint(self, fill: RGB | None, stroke: RGB | None, stroke_px: float, alpha: float) -> None:
         c = self.context
@@ -213,3 +233,20 @@ class Canvas:
             c.set_line_width(stroke_px)
             c.stroke()
         c.new_path()
+
+
+def _solid(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+    """A large opaque rectangle (left, top, right, bottom) round the middle of `alpha` (h, w), or None."""
+    full = alpha == 255
+    row, column = alpha.shape[0] // 2, alpha.shape[1] // 2
+    if not full[row, column]:
+        return None
+    left, right = _run(full[row], column)
+    top, bottom = _run(full[:, left:right].all(1), row)
+    return (left, top, right, bottom) if (right - left) * (bottom - top) > 2000 else None
+
+
+def _run(full: NDArray[np.bool_], at: int) -> tuple[int, int]:
+    """The stretch of True values that holds the index `at`."""
+    before, after = np.flatnonzero(~full[:at]), np.flatnonzero(~full[at:])
+    return (int(before[-1]) + 1 if len(before) else 0), (at + int(after[0]) if len(after) else len(full))

@@ -76,7 +76,7 @@ def back_wall(state: Any, plan: Any) -> Reading | None:
     stop = plan.words().get("stop_mm")
     limit = None if stop is None else float(stop)
     return Reading(
-        "to back wall",
+        "back wall",
         distance,
         "mm",
         1,
@@ -117,22 +117,25 @@ def standing_value(plan: Any, key: str) -> float | None:
     return None if value is None else float(value)
 
 
-def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float) -> Layer:
-    """One gauge as a layer; kept between frames."""
-    return _gauge_layer(reading, place, theme.name, scale)
+def fits_one_line(reading: Reading, place: Rect) -> bool:
+    """Whether name and figure stand side by side in `place`."""
+    return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 16 <= place.w
+
+
+def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float, stacked: bool = False) -> Layer:
+    """One gauge as a layer, the figure beside its name or, `stacked`, below it; kept between frames."""
+    return _gauge_layer(reading, place, theme.name, scale, stacked)
 
 
 @lru_cache(maxsize=512)
-def _gauge_layer(reading: Reading, place: Rect, theme_name: str, scale: float) -> Layer:
+def _gauge_layer(reading: Reading, place: Rect, theme_name: str, scale: float, stacked: bool) -> Layer:
     from spineviz.views.theme import theme as named
 
     theme = named(theme_name)
     canvas = Canvas(place.w + 40, place.h + 8, scale, place.x - 20, place.y)
     text, muted = theme.colour("text"), theme.colour("muted")
-    name_width, value_width = text_size(reading.name, GAUGE_NAME)[0], text_size(reading.figure, GAUGE_VALUE)[0]
-    one_line = name_width + value_width + 16 <= place.w
-    base = place.y + (40.0 if one_line else 68.0)
-    canvas.text(reading.name, place.x, place.y + (38.0 if one_line else 26.0), GAUGE_NAME, muted)
+    base = place.y + (40.0 if not stacked else 66.0)
+    canvas.text(reading.name, place.x, place.y + (38.0 if not stacked else 26.0), GAUGE_NAME, muted)
     canvas.text(reading.figure, place.right, base, GAUGE_VALUE, text, "rs")
     if reading.full is not None:
         _bar(canvas, reading, Rect(place.x, base + 18.0, place.w, TRACK), theme)
