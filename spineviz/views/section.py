@@ -232,8 +232,14 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
         return None
     rooms = union(*(moved(vertebra(s.name).canal, s.world_from_local) for s in bones))
     # the prisms of neighbours run past each other; fat stays near the sac
-    grown = dura.field.bounds_mm + np.array([[-_FAT_MM], [_FAT_MM]])
-    near = Field(lambda p: np.maximum(rooms.distance(p), dura.field.distance(p) - _FAT_MM), grown, False)
+    grown = dura.field.bounds_mm + _FAT_MM * np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]])
+    low_z, high_z = dura.field.bounds_mm[:, 2]
+
+    def distance(p: Points) -> NDArray[np.float64]:
+        ends = np.maximum(low_z - p[:, 2], p[:, 2] - high_z)
+        return np.maximum(np.maximum(rooms.distance(p), dura.field.distance(p) - _FAT_MM), ends)
+
+    near = Field(distance, grown, False)
     key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
     return replace(dura, name="epidural fat", role="fat", material="fat", field=near, key=key, rank=RANKS["fat"])
 
@@ -310,7 +316,7 @@ def _lay(
 
 
 @dataclass(frozen=True, eq=False)
-class _Sampled:
+class Sampled:
     """A structure's distances in a window of the picture: rows and columns from `top` and `left`."""
 
     top: int
@@ -319,7 +325,7 @@ class _Sampled:
     core_mm: NDArray[np.float32] | None
 
 
-_sampled: OrderedDict[tuple, _Sampled | None] = OrderedDict()
+_sampled: OrderedDict[tuple, Sampled | None] = OrderedDict()
 _grounds: OrderedDict[tuple, NDArray[np.float32]] = OrderedDict()
 
 
@@ -360,7 +366,7 @@ def _window(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
     )
 
 
-def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm: float) -> _Sampled | None:
+def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm: float) -> Sampled | None:
     top, bottom, left, right = _window(structure, plane, size_px, px_mm)
     if bottom - top < 1 or right - left < 1:
         return None
@@ -386,14 +392,33 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
             found.append(map_coordinates(coarse, place, order=3, prefilter=False).astype(np.float32))
     if not (found[0] < 1.0 + px_mm).any():
         return None
-    return _Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
+    return Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
 
 
-def _layer(structure: Structure, plane: Frame, key: tuple, size_px: tuple[int, int], px_mm: float) -> _Sampled | None:
+def _layer(structure: Structure, plane: Frame, key: tuple, size_px: tuple[int, int], px_mm: float) -> Sampled | None:
     if key not in _sampled:
         _keep(_sampled, key, _sample(structure, plane, size_px, px_mm), _KEPT_LAYERS)
     _sampled.move_to_end(key)
     return _sampled[key]
+
+
+def sampled_layers(
+    structures: Mapping[str, Structure], world_from_plane: Frame, half_width_mm: float, size_px: tuple[int, int]
+) -> list[tuple[Structure, Sampled]]:
+    """The structures that a plane meets, from the lowest rank up, with their distances on the picture's pixels; the
+    epidural fat is among them. Arguments as in `draw_section`."""
+    px_mm = 2.0 * half_width_mm / min(size_px)
+    out = []
+    for structure in _with_epidural(structures):
+        key = (_plane_key(world_from_plane, size_px, px_mm), _pose_key(structure))
+        layer = _layer(structure, world_from_plane, key, size_px, px_mm)
+        if layer is not None:
+            out.append((structure, layer))
+    return out
+
+
+def _plane_key(plane: Frame, size_px: tuple[int, int], px_mm: float) -> tuple:
+    return tuple(np.round(plane.matrix[:3].ravel(), 4)), size_px, round(px_mm, 6)
 
 
 def draw_section(
@@ -422,7 +447,7 @@ def draw_section(
     look = theme or theme_named("dark")
     marks = marks or SectionMarks()
     px_mm = 2.0 * half_width_mm / min(size_px)
-    plane_key = (tuple(np.round(world_from_plane.matrix[:3].ravel(), 4)), size_px, round(px_mm, 6))
+    plane_key = _plane_key(world_from_plane, size_px, px_mm)
     back = look.colour("panel") if ground is None else ground
     base = (plane_key, look.name, back)
     present = _with_epidural(structures)
@@ -456,7 +481,7 @@ def _standing(present: Sequence[Structure]) -> int:
 
 def _draw_layer(
     out: NDArray[np.float32],
-    found: _Sampled,
+    found: Sampled,
     structure: Structure,
     plane: Frame,
     size_px: tuple[int, int],
