@@ -1,0 +1,480 @@
+"""Vertebroplasty: a needle through the pedicle, cement that becomes an internal cast.
+
+You should see: a healthy spine; a tumour that weakens one vertebra until it gives way; the patient face down under a
+C-arm; needles through the pedicles in two planes; cement that fills the broken bone; the needles drawn; a steadied body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from spineviz.anatomy.column import level_above, level_below
+from spineviz.anatomy.structure import Structure
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.devices.theatre import theatre
+from spineviz.film.anchors import as_point, facing, surface_towards
+from spineviz.film.base import Moment, ProcedureScene
+from spineviz.film.shot import FluoroShot, Label, Mark, SectionShot, Shot, StageShot
+from spineviz.views.camera import camera_from
+from spineviz.views.fluoroscopy import projection
+from spineviz.views.stage import StageLook
+
+TRUNK = frozenset({"skin", "muscle", "lungs", "aorta", "cava"})
+RIBS = frozenset({"ribs-right", "ribs-left"})
+ROOM_ONLY = TRUNK | RIBS
+LEFT, RIGHT, BACK, UP = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
+BEHIND_LEFT = (-0.7, -0.7, 0.15)
+
+
+class Vertebroplasty(ProcedureScene):
+    """The film of one vertebroplasty, nine shots and three cards."""
+
+    film_name = "vertebroplasty"
+
+    def setup_film(self) -> None:
+        """Cameras, projections and the landmarks on which labels hang."""
+        self.level = self.plan.case.spine.level
+        self.above, self.below = level_above(self.level), level_below(self.level)
+        self.bone = vertebra(self.level)
+        self.sides = ("right", "left") if self.plan.case.needle.approach == "bipedicular" else (
+            self.plan.case.needle.approach,
+        )  # fmt: skip
+        size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
+
+        self.far = camera_from((330, 8), (0, -25, -35), 1000)
+        self.near = camera_from((322, 14), (0, -24, 2), 470 * size)
+        self.from_left = camera_from((274, 7), (0, -14, 2), 330 * size)
+        self.room = camera_from((2300, -2700, 1500), (40, 200, 120), 3700, view_angle_deg=30, up=BACK)
+        self.over_back = camera_from((-420, -900, -260), (0, 0, 0), 900, view_angle_deg=26, up=(0, 0, 1))
+        self.behind = camera_from((340, 16), (0, -34, 2), 520 * size)
+        self.behind_near = camera_from((330, 20), (0, -30, 3), 430 * size)
+        self.into_body = camera_from((308, 20), (0, -10, 1), 300 * size)
+        self.drawn = camera_from((318, 18), (0, -22, 2), 420 * size)
+        self.cut_open = camera_from((279, 9), (0, -10, 1), 290 * size)
+
+        self.room_names = frozenset(theatre(self.level))
+        self.inside = frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
+
+        self.ap = projection("ap", (0, -8, 0), 120 * size)
+        self.lateral = projection("lateral", (0, -14, 0), 110 * size)
+        self.ap_wide = projection("ap", (0, -8, -45), 300)
+        self.lateral_wide = projection("lateral", (0, -14, -45), 300)
+
+    def shot_at(self, time_s: float) -> Shot:
+        """What is on screen at `time_s`."""
+        now = self.moment(time_s)
+        return getattr(self, f"shot_{now.step.name}")(now)  # type: ignore[no-any-return]
+
+    # ---- the cards ---------------------------------------------------------------------------------------------------
+
+    def shot_title(self, now: Moment) -> Shot:
+        """The procedure's name before the spine that it is about."""
+        camera = self.far.orbited(-14 * (1 - now.share))
+        return self.card(now, "title", backdrop=StageShot(camera, self.look(), moment=("healthy", 0.0)))
+
+    def shot_case(self, now: Moment) -> Shot:
+        """Who is treated, and why so."""
+        picture = SectionShot(
+            "sagittal", 62.0, "sagittal, seen from the left", title="Simulated image", moment=("fracture", 1.0)
+        )
+        return self.card(now, "case", picture=picture)
+
+    def shot_outcome(self, now: Moment) -> Shot:
+        """What was measured, what studies found, what can go wrong."""
+        return self.card(now, "outcome")
+
+    # ---- 1 a healthy spine -------------------------------------------------------------------------------------------
+
+    def shot_healthy(self, now: Moment) -> Shot:
+        """The column, then the vertebra that will be treated."""
+        at = self.at_rest(now)
+        camera = self.far.moved_towards(self.near, now.beat("zoom"))
+        parts = now.shown("parts")
+        mark = self.bone.landmarks
+        return self.told(
+            now,
+            layout="stage",
+            stage=StageShot(camera, self.look(highlight={self.level} if now.after("zoom") else ()), self.near),
+            labels=(
+                self.label(
+                    now, "body", "bone", surface_towards(at[self.level].field, (0, 0, 0), (-1, 0.25, 0)), "left", parts
+                ),
+                self.label(now, "disc", "disc", facing(at, self.disc_above, (-1, -0.1, 0)), "left", parts, 0.8),
+                self.label(
+                    now,
+                    "pedicle",
+                    "bone",
+                    surface_towards(at[self.level].field, self.pedicle("left"), LEFT),
+                    "left",
+                    parts,
+                ),
+                self.label(now, "nerves", "cord", self.nerves(at), "right", parts, 0.9),
+                self.label(now, "spinous", "bone", as_point(mark["spinous-tip"]), "right", parts, 0.7),
+            ),
+        )
+
+    # ---- 2 the fracture ----------------------------------------------------------------------------------------------
+
+    def shot_fracture(self, now: Moment) -> Shot:
+        """A tumour grows, the body gives way, its heights are read out."""
+        at = self.at_rest(now)
+        state = now.state
+        camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
+        edges = self.edges(now)
+        shown = now.shown("measure", until="back_wall")
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(
+                camera,
+                self.look(glassiness={self.level: now.beat("tumour")}, highlight={"tumour"}),
+                self.from_left,
+            ),
+            fluoroscopy=(FluoroShot(self.lateral, "lateral, standing, seen from the left", title="Radiograph", live=False),),
+            section=SectionShot("sagittal", 34.0 * self.size, "sagittal, through the middle"),
+            focus="section" if now.during("collapse") else "",
+            labels=(
+                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", now.shown("tumour")),
+                self.label(now, "wall", "bone", edges["body-back"], "right", now.shown("back_wall")),
+            ),
+            marks=(
+                Mark("measure", "stage", (edges["upper-front"], edges["lower-front"]),
+                     f"{state.anterior_height_mm:.1f} mm", shown=shown, side="left"),
+                Mark("line", "stage", (edges["upper-back"], edges["upper-front"]), shown=shown),
+                Mark("line", "stage", (edges["lower-back"], edges["lower-front"]),
+                     f"{state.wedge_deg:.1f}°", shown=shown, side="right"),
+                Mark("line", "stage", (edges["upper-back"], edges["lower-back"]), role="safe", shown=now.shown("back_wall")),
+                Mark("tick", "stage", (edges["body-back"],), role="safe", shown=now.shown("back_wall")),
+                Mark("line", "section", (edges["upper-back"], edges["lower-back"]), role="safe", shown=now.shown("back_wall")),
+            ),
+            gauges=("anterior_height", "wedge"),
+        )  # fmt: skip
+
+    # ---- 3 the table -------------------------------------------------------------------------------------------------
+
+    def shot_table(self, now: Moment) -> Shot:
+        """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
+        if not now.after("count"):
+            camera = self.room.orbited(0.0).moved_towards(self.room.nearer(1.25), now.share * 3)
+            edges = self.edges(now)
+            shown = now.shown("posture")
+            return self.told(
+                now,
+                layout="table",
+                stage=StageShot(camera, self.look(show_room=True), self.room),
+                fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+                marks=(
+                    Mark("line", "lateral", (edges["upper-back"], edges["upper-front"]), shown=shown),
+                    Mark("line", "lateral", (edges["lower-back"], edges["lower-front"]),
+                         f"{now.state.wedge_deg:.1f}°", shown=shown, side="left"),
+                ),
+                gauges=("anterior_height", "wedge"),
+            )  # fmt: skip
+        if not now.after("true_ap"):
+            return self.told(
+                now,
+                layout="two-plane",
+                stage=StageShot(self.far, self.look(), header="the column"),
+                fluoroscopy=(
+                    FluoroShot(self.ap_wide, "AP, seen from behind"),
+                    FluoroShot(self.lateral_wide, "lateral, seen from the left"),
+                ),
+                section=SectionShot("sagittal", 60.0, "sagittal, through the middle"),
+                marks=self.counted(now),
+            )
+        if not now.after("numb"):
+            return self.told(
+                now,
+                layout="two-plane",
+                stage=StageShot(self.behind, self.look(), header="seen from behind"),
+                fluoroscopy=(
+                    FluoroShot(self.ap, "AP, seen from behind"),
+                    FluoroShot(self.lateral, "lateral, seen from the left"),
+                ),
+                section=SectionShot("axial", 45.0 * self.size, "axial, through the pedicles"),
+                focus="ap",
+                marks=self.true_ap(now),
+            )
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(self.over_back, self.look(show_room=True, show_back=True)),
+            fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
+            section=SectionShot("axial", 62.0 * self.size, "axial, through the tracks"),
+            marks=self.skin_marks(now),
+        )
+
+    def counted(self, now: Moment) -> tuple[Mark, ...]:
+        """The level's name beside each body, down from the last rib and up from the sacrum."""
+        at, names = self.at_rest(now), [n for n in self.plan.patient.levels if n in self.at_rest(now)]
+        start, end = now.step.beats["count"]
+        marks = []
+        for order, name in enumerate(names):
+            shown = min(1.0, max(0.0, (now.time_s - start - 0.35 * order) / 0.3))
+            centre = at[name].world_from_local.origin_mm
+            text = f"{name}, last rib" if name == "T12" else name
+            role = "safe" if name == self.level else "text"
+            for view in ("ap", "lateral"):
+                marks.append(Mark("text", view, (as_point(centre),), text if view == "ap" else name, role, shown=shown))
+        return tuple(marks)
+
+    def true_ap(self, now: Moment) -> tuple[Mark, ...]:
+        """What tells a true AP view."""
+        mark, shown = self.bone.landmarks, now.shown("true_ap", 0.8)
+        edges = self.edges(now)
+        half = float(self.bone.row["EPWl_mm"].value) / 2
+        low = np.array(edges["lower-back"])
+        return (
+            Mark("line", "ap", (as_point(low + [-half, 0, 0]), as_point(low + [half, 0, 0])), "end-plate flat", shown=shown, side="left"),
+            Mark("ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=self.ring_mm, shown=shown, side="right"),
+            Mark("ring", "ap", (as_point(self.pedicle("left")),), "pedicle", radius_mm=self.ring_mm, shown=shown, side="left"),
+            Mark("dot", "ap", (as_point(mark["spinous-tip"]),), "spinous process, midway", "safe", shown=shown, side="right"),
+        )  # fmt: skip
+
+    def skin_marks(self, now: Moment) -> tuple[Mark, ...]:
+        """Where the skin is numbed and nicked, on the stage and down to the bone in the section."""
+        marks = []
+        for side in self.sides:
+            needle = self.plan.needles[side]
+            skin, bone = as_point(needle.skin_mm), as_point(needle.path.contact_mm)
+            marks += [
+                Mark("line", "section", (skin, bone), role="drug", shown=now.beat("numb"), dashed=True),
+                Mark("ring", "stage", (skin,), radius_mm=12.0, role="drug", shown=now.shown("numb", until="nick")),
+                Mark("line", "stage", (as_point(np.array(skin) + [0, 0, -6]), as_point(np.array(skin) + [0, 0, 6])),
+                     role="danger", shown=now.beat("nick")),
+            ]  # fmt: skip
+        return tuple(marks)
+
+    # ---- 4 to 6 the needle -------------------------------------------------------------------------------------------
+
+    def shot_entry(self, now: Moment) -> Shot:
+        """The needles meet bone at the upper outer edge of each pedicle."""
+        at = self.at_rest(now)
+        side = self.sides[-1]
+        entry = as_point(self.plan.needles[side].path.contact_mm)
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(self.behind, self.look()),
+            fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
+            section=SectionShot("axial", 58.0 * self.size, "axial, through the needles"),
+            labels=(
+                self.label(now, "entry", "bone", entry, "left", now.shown("approach", until="advance")),
+                self.label(now, "needle", "steel", self.on_needle(now, side, 40.0), "left", now.shown("advance")),
+                self.label(now, "nerves", "cord", self.nerves(at), "right", now.shown("contact"), 0.6),
+            ),
+            marks=tuple(
+                Mark("ring", "ap", (as_point(self.pedicle(s)),), radius_mm=self.ring_mm,
+                     shown=now.shown("approach"))
+                for s in self.sides
+            ),
+        )  # fmt: skip
+
+    def shot_pedicle(self, now: Moment) -> Shot:
+        """Two planes and the axial section; the safety rule is shown."""
+        danger = now.shown("ring", until="pass_wall")
+        marks: list[Mark] = []
+        edges = self.edges(now)
+        for side in self.sides:
+            mark = self.pedicle(side)
+            inner = -1.0 if side == "right" else 1.0
+            medial = np.array(mark) + [inner * self.ring_mm, 0, 0]
+            marks += [
+                Mark("ring", "ap", (as_point(mark),), "", radius_mm=self.ring_mm, shown=now.shown("ring")),
+                Mark("line", "ap", (as_point(medial + [0, 0, 9 * self.size]), as_point(medial - [0, 0, 9 * self.size])),
+                     "inner edge" if side == self.sides[-1] else "", "danger", shown=danger, side="left"),
+                Mark("tick", "ap", (as_point(np.array(mark) + [-inner * 2.2 * self.ring_mm, 0, 0]),), role="safe", shown=now.shown("rule")),
+            ]  # fmt: skip
+        lower = np.array(self.pedicle("left")) - [0, 0, self.pedicle_half_mm]
+        marks += [
+            Mark("line", "lateral", (edges["upper-back"], edges["lower-back"]), "back wall", "text",
+                 shown=now.shown("advance"), side="left", dashed=True),
+            Mark("tick", "lateral", (edges["body-back"],), role="safe", shown=now.shown("rule")),
+            Mark("line", "lateral", (as_point(lower + [0, 9, 0]), as_point(lower - [0, 9, 0])), "root below", "danger",
+                 shown=now.shown("root"), side="right"),
+        ]  # fmt: skip
+        return self.told(
+            now,
+            layout="two-plane",
+            stage=StageShot(self.behind_near, self.look(glass={self.level}), header="seen from behind"),
+            fluoroscopy=(
+                FluoroShot(self.ap, "AP, seen from behind"),
+                FluoroShot(self.lateral, "lateral, seen from the left"),
+            ),
+            section=SectionShot("axial", 40.0 * self.size, "axial, through the needles"),
+            marks=tuple(marks),
+        )
+
+    def shot_target(self, now: Moment) -> Shot:
+        """The tips come to rest in the front third."""
+        side = self.sides[-1]
+        camera = self.behind.moved_towards(self.into_body, now.beat("advance"))
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(camera, self.look(glass={self.level}, highlight={"tumour"}), self.into_body),
+            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+            section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
+            focus="fluoroscopy" if now.during("rest") else "",
+            labels=(
+                self.label(now, "tip", "steel", self.on_needle(now, side, 0.0), "left", now.shown("rest")),
+                self.label(now, "tumour", "tumour", facing(self.at_rest(now), "tumour", BEHIND_LEFT), "right", now.shown("biopsy")),
+            ),
+        )  # fmt: skip
+
+    # ---- 7 and 8 cement ----------------------------------------------------------------------------------------------
+
+    def shot_cement(self, now: Moment) -> Shot:
+        """Cement fills the spaces in small steps; it stops."""
+        at = self.at_rest(now)
+        labels = [
+            self.label(
+                now, "needle", "steel", self.on_needle(now, self.sides[-1], 30.0), "left", now.shown("prepare"), 0.7
+            )
+        ]
+        if "cement" in at:
+            labels.append(
+                self.label(now, "cement", "cement", facing(at, "cement", BEHIND_LEFT), "right", now.shown("fill"))
+            )
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(self.into_body, self.look(glass={self.level}, highlight={"cement"})),
+            fluoroscopy=(
+                FluoroShot(self.ap if self.checks_ap(now) else self.lateral,
+                           "AP, seen from behind" if self.checks_ap(now) else "lateral, seen from the left"),
+            ),
+            section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
+            focus="fluoroscopy" if now.during("live") else "",
+            labels=tuple(labels),
+            marks=self.stop_line(now),
+            gauges=("cement", "back_wall", "wedge"),
+        )  # fmt: skip
+
+    def checks_ap(self, now: Moment) -> bool:
+        """Live lateral, with one look from behind in between."""
+        start, end = now.step.beats["live"]
+        return start + 0.5 * (end - start) <= now.time_s < end
+
+    def stop_line(self, now: Moment) -> tuple[Mark, ...]:
+        """The back quarter of the body, where the cement stops."""
+        edges = self.edges(now)
+        shown = now.shown("limits")
+        if self.checks_ap(now):
+            return ()
+        back = [np.array(edges[f"{end}-back"]) for end in ("upper", "lower")]
+        front = [np.array(edges[f"{end}-front"]) for end in ("upper", "lower")]
+        quarter = [as_point(b + 0.25 * (f - b)) for b, f in zip(back, front, strict=True)]
+        return (Mark("area", "lateral", (as_point(back[0]), quarter[0], quarter[1], as_point(back[1])), "back quarter",
+                     "danger", shown=shown, side="right"),)  # fmt: skip
+
+    def shot_withdrawal(self, now: Moment) -> Shot:
+        """Stylet in, needles turned and drawn, dressing."""
+        at = self.at_rest(now)
+        camera = self.into_body.moved_towards(self.drawn, now.beat("stylet"))
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(camera, self.look(glass={self.level}, highlight={"cement"}), self.drawn),
+            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+            section=SectionShot("axial", 40.0 * self.size, "axial, through the tracks"),
+            focus="fluoroscopy" if now.during("draw") else "",
+            labels=(
+                self.label(now, "stylet", "steel", self.on_needle(now, self.sides[-1], 70.0), "left", now.shown("stylet", until="turn")),
+                self.label(now, "cement", "cement", facing(at, "cement", BEHIND_LEFT), "right", 1.0),
+            ),
+            gauges=("cement", "back_wall", "wedge"),
+        )  # fmt: skip
+
+    # ---- 9 the cast --------------------------------------------------------------------------------------------------
+
+    def shot_cast(self, now: Moment) -> Shot:
+        """The body cut open: hard cement between the trabeculae bears a load."""
+        at = self.at_rest(now)
+        camera = self.drawn.moved_towards(self.cut_open, now.beat("cast"))
+        load = now.shown("load", until="people")
+        edges = self.edges(now)
+        top = (np.array(edges["upper-back"]) + np.array(edges["upper-front"])) / 2
+        low = (np.array(edges["lower-back"]) + np.array(edges["lower-front"])) / 2
+        push = 30 * self.size
+        return self.told(
+            now,
+            layout="stage+insets",
+            stage=StageShot(camera, self.look(cut=self.plan.planes["sagittal"], highlight={"cement"}), self.cut_open),
+            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
+            section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
+            labels=(
+                self.label(now, "cement", "cement", facing(at, "cement", LEFT), "left", now.shown("cast")),
+                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "right", now.shown("tumour")),
+            ),
+            marks=(
+                Mark("arrow", "stage", (as_point(top + [0, 0, push]), as_point(top + [0, 0, 3])), "load", shown=load),
+                Mark("arrow", "stage", (as_point(low - [0, 0, push]), as_point(low - [0, 0, 3])), shown=load),
+            ),
+            gauges=("cement", "anterior_height", "wedge"),
+        )
+
+    # ---- what the shots share ----------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> float:
+        """The treated vertebra's width against that of L1: cameras and panels stand nearer to a smaller one."""
+        return float(self.bone.row["EPWu_mm"].value) / 41.2
+
+    def pedicle(self, side: str) -> np.ndarray:
+        """(3,) the middle of the pedicle's isthmus, mm."""
+        return self.bone.frames[f"pedicle-{side}"].origin_mm
+
+    @property
+    def ring_mm(self) -> float:
+        """Half the pedicle's width: the radius of its ring from behind."""
+        return float(self.bone.row["PDW_zindrick_mm"].value) / 2
+
+    @property
+    def pedicle_half_mm(self) -> float:
+        """Half the pedicle's height."""
+        return float(self.bone.row["PDH_zindrick_mm"].value) / 2
+
+    @property
+    def disc_above(self) -> str:
+        """The name of the disc over the treated body (under it at T1)."""
+        return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
+
+    def look(self, show_room: bool = False, show_back: bool = False, **parts: object) -> StageLook:
+        """The stage's usual look: bones, discs and nerves without the trunk; or the room without what lies inside."""
+        sets = {k: frozenset(v) for k, v in parts.items() if isinstance(v, (set, frozenset, tuple))}
+        rest = {k: v for k, v in parts.items() if k not in sets}
+        hidden = self.inside if show_room else TRUNK | RIBS | self.room_names
+        return StageLook(hidden=frozenset(hidden), **sets, **rest)  # type: ignore[arg-type]
+
+    def at_rest(self, now: Moment) -> Mapping[str, Structure]:
+        """The structures of the moment."""
+        return self.plan.structures_at(now.state)  # type: ignore[no-any-return]
+
+    def edges(self, now: Moment) -> dict[str, tuple[float, float, float]]:
+        """The corners of the treated body in the middle plane, where the fracture has carried them."""
+        fracture = self.plan.patient.fracture
+        amount = self.plan.patient.amount(now.state.collapse, now.state.lying)
+        names = ("upper-front", "upper-back", "lower-front", "lower-back")
+        marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
+        corners = dict(zip(names, map(as_point, fracture.forward(marks, amount)), strict=True))
+        back = (np.array(corners["upper-back"]) + np.array(corners["lower-back"])) / 2
+        return {**corners, "body-back": as_point(back)}
+
+    def nerves(self, at: Mapping[str, Structure]) -> tuple[float, float, float]:
+        """A point of the dura that shows between two laminae."""
+        low = np.array(self.bone.landmarks["canal-centre"]) - [0, 0, 0.75 * float(self.bone.row["VBHp_use_mm"].value)]
+        return surface_towards(at["dura"].field, low, BACK)
+
+    def on_needle(self, now: Moment, side: str, back_mm: float) -> tuple[float, float, float]:
+        """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""
+        way = now.state.way_mm(side)
+        return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
+
+    def label(
+        self, now: Moment, name: str, role: str, anchor, side: str, shown: float, importance: float = 1.0
+    ) -> Label:
+        """A label with the step's word `name`."""
+        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown)  # type: ignore[arg-type]
