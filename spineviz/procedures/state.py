@@ -28,6 +28,7 @@ class State:
         turn_deg: how far the needles are turned about themselves.
         hardness: of the cement, 0 paste to 1 hard.
         load_share: of the load that the illustration of the cast puts on the body.
+        c_arm_deg: the C-arm's turn about the patient, 0 AP to 90 lateral; None while the room is not in view.
         numb_share, nick_share, biopsy_share, dressing_share: how much of each is over.
     """
 
@@ -61,6 +62,7 @@ class State:
     turn_deg: float = 0.0
     hardness: float = 0.0
     load_share: float = 0.0
+    c_arm_deg: float | None = None
     numb_share: float = 0.0
     nick_share: float = 0.0
     biopsy_share: float = 0.0

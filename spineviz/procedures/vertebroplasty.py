@@ -21,6 +21,7 @@ from spineviz.data.films import Film, film
 from spineviz.data.sourced import Sourced, sourced_table
 from spineviz.devices.catalogue import NeedleSize, needle_size, needle_sizes
 from spineviz.devices.needle import NeedleShape, least_outside_mm, needle_structures
+from spineviz.devices.theatre import theatre
 from spineviz.geometry.fields import Field, Points, Vector, half_space, unit
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid, lattice
@@ -209,6 +210,7 @@ class Plan:
             turn_deg=360.0 * smoothstep(done("withdrawal", "turn")),
             hardness=smoothstep(done("withdrawal", "harden")),
             load_share=smoothstep(done("cast", "load")),
+            c_arm_deg=_c_arm_deg(step, done),
             numb_share=done("table", "numb"),
             nick_share=done("table", "nick"),
             biopsy_share=done("target", "biopsy"),
@@ -255,6 +257,8 @@ class Plan:
     def structures_at(self, state: State, surroundings: str = "trunk") -> dict[str, Structure]:
         """All that exists at `state`, by name, world frame; `surroundings` as Patient.structures takes it."""
         out = dict(_all_of(self.patient, state, surroundings))
+        if state.c_arm_deg is not None and surroundings == "trunk":
+            out.update(theatre(self.level, state.c_arm_deg))
         if state.cement_ml:
             out["cement"] = self.cement_structure(state.cement_ml)
         for side, needle in self.needles.items():
@@ -265,6 +269,25 @@ class Plan:
             out.update(
                 needle_structures(f"needle-{side}", shape, needle.tip_at(way), needle.path.forward, state.turn_deg)
             )
+        return out
+
+    def spans(self) -> dict[str, tuple[float, float]]:
+        """From when to when (seconds of film, to a tenth) the structures exist that come or go."""
+        out: dict[str, tuple[float, float]] = {}
+        for tenth in range(round(10 * self.film.seconds) + 1):
+            time = min(tenth / 10, self.film.seconds)
+            state = self.state_at_time(time)
+            here = [
+                f"{part}-{side}" for side in SIDES if state.way_mm(side) is not None for part in ("needle", "handle")
+            ]
+            if state.cement_ml:
+                here.append("cement")
+            if state.tumour > 0.0:
+                here.append("tumour")
+            if self.patient.fracture.cleft_thickness_mm(self.patient.amount(state.collapse, state.lying)) > 0.05:
+                here.append("cleft")
+            for name in here:
+                out[name] = (out.get(name, (time, time))[0], time)
         return out
 
     def cement_structure(self, volume_ml: float) -> Structure:
@@ -411,6 +434,13 @@ def _progress(clock: Film, step: str, share: float) -> Callable[[str, str], floa
         return 1.0 if beat == "start" else clock.steps[now].beat_share(beat, share)
 
     return done
+
+
+def _c_arm_deg(step: str, done: Callable[[str, str], float]) -> float | None:
+    """How the C-arm stands while the room is in view: it swings to lateral, and back for the skin."""
+    if step != "table":
+        return None
+    return round(90.0 * (smoothstep(done("table", "room")) - smoothstep(done("table", "count"))), 1)
 
 
 def _all_of(here: Patient, state: State, surroundings: str) -> dict[str, Structure]:
