@@ -202,7 +202,7 @@ class Fracture:
 
     @cached_property
     def _phases(self) -> NDArray[np.float64]:
-        return np.random.default_rng([self.seed, 41]).uniform(0.0, 2 * np.pi, 12)
+        return np.random.default_rng([self.seed, 41]).uniform(0.0, 2 * np.pi, 20)
 
     def _planes(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Heights of the planes through the lower and the upper rims at `y`; level beyond the body."""
@@ -230,34 +230,40 @@ class Fracture:
         w = self._rims.half_width_mm
         return ramp((-w, 0.0), (-0.75 * w, 1.0), (-0.45 * w, 0.0), (0.45 * w, 0.0), (0.75 * w, 1.0), (w, 0.0))
 
-    def _fold(self, x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far the wall stands out at healthy height `z`, per mm of lost height: lip, notch and buckle."""
-        r, phase = self._rims, self._phases
+    def _fold(self, way: NDArray[np.float64], z: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+        """How far the wall stands out at healthy height `z`, per mm of lost height: lip, crack and buckle.
+
+        `way` (mm along the wall) and `side` (0 front, 1 flanks) make them wander and come and go.
+        """
+        r, phase = self._rims, self._phases[4 * side : 4 * side + 4]
         s = (z - r.lower_front[2]) / (r.upper_front[2] - r.lower_front[2])
-        # sin(a + b) - sin(b) leaves the mid-sagittal plane as it is
-        shift = 0.05 * (np.sin(x / 6.0 + phase[0]) - np.sin(phase[0]))
-        lip = _smooth((s - 0.85) / 0.09)
-        notch = np.exp(-(((s - 0.82 - 0.5 * shift) / 0.05) ** 2))
-        buckle = np.exp(-(((s - 0.62 - shift) / 0.10) ** 2)) * (
-            1.0 + 0.25 * (np.sin(x / 4.0 + phase[1]) - np.sin(phase[1]))
+        wander = 0.045 * np.sin(way / 6.1 + phase[0]) + 0.022 * np.sin(way / 2.3 + phase[1])
+        crack = s - 0.815 - wander
+        fold = s - 0.60 - 0.6 * wander
+        # the buckle is steeper above, where the upper fragment has sunk into it
+        buckle = np.exp(-((fold / np.where(fold > 0, 0.085, 0.15)) ** 2))
+        notch = np.exp(-((crack / 0.045) ** 2))
+        return (
+            _figure("step_share") * _smooth((s - 0.84 - wander) / 0.08)
+            - _figure("notch_share") * (1.0 + 0.5 * np.sin(way / 3.7 + phase[2])) * notch
+            + _figure("buckle_share") * (0.75 + 0.35 * np.sin(way / 4.9 + phase[3])) * buckle
         )
-        return _figure("step_share") * lip - _figure("notch_share") * notch + _figure("buckle_share") * buckle
 
     def _fold_y(self, x: NDArray[np.float64], z: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
-        return amount * self._front_loss_mm * self._fold(x, z)
+        return amount * self._front_loss_mm * self._fold(x, z, 0)
 
     def _fold_x(self, y: NDArray[np.float64], z: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
-        """Half of the way between the two sides' folds at `y` (already folded) and healthy height `z`."""
+        """Half of the way between the two flanks' folds at `y` (already folded) and healthy height `z`."""
         start, end = self._back_mm + 0.35 * self._depth_mm, self._back_mm + 0.8 * self._depth_mm
         share = _figure("side_share") * _smooth((y - start) / (end - start))
-        return share * amount * self._front_loss_mm * self._fold(np.zeros_like(z), z)
+        return share * amount * self._front_loss_mm * self._fold(y, z, 1)
 
     # the crush --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _tilt_ramp(self) -> Ramp:
         """How the end-plate gives way from back (0) to front (about 1): a hinge, then a straight line."""
-        hinge = _figure("wedge_hinge_share") if self.shape == "wedge" else 0.3
+        hinge = _figure("wedge_hinge_share") if self.shape == "wedge" else 0.5
         if self.shape == "wedge":
             return ramp((0.0, 0.0), (hinge, 1.0), (1.1, 1.0), (1.5, 0.0))
         return ramp((0.0, 0.0), (hinge / 2, 1.0), (hinge, 0.0))
@@ -281,9 +287,17 @@ class Fracture:
         phase, width = self._phases, self._rims.half_width_mm
         wave = sum(
             share * (np.sin(pitch * x / width + phase[k]) - np.sin(phase[k]))
-            for k, (share, pitch) in enumerate(((0.6, 1.6), (0.4, 4.1)), start=2)
+            for k, (share, pitch) in enumerate(((0.6, 1.6), (0.4, 4.1)), start=8)
         )
         return 1.0 + _figure("unevenness_share") * np.asarray(wave)
+
+    def _crumpled(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 on the mid-sagittal plane; beside it the end-plate's middle has sunk by patches, a little more or less."""
+        phase = self._phases
+        patch = np.sin(x / 4.1 + phase[18]) * np.sin(y / 4.7 + phase[19]) - np.sin(phase[18]) * np.sin(
+            y / 4.7 + phase[19]
+        )
+        return 1.0 + (0.35 if self.shape == "wedge" else 0.08) * patch
 
     def _solve(self, amount: float) -> tuple[float, float, float]:
         """Front, middle (dish) and back drop, mm, with which the measured heights are exactly those asked for."""
@@ -333,7 +347,7 @@ class Fracture:
         front, middle, back = self._solve(amount)
         u = self._u(y)
         dish = self._dish(x, y)
-        drop = front * self._tilt_ramp(u) * self._uneven(x) + middle * dish
+        drop = front * self._tilt_ramp(u) * self._uneven(x) + middle * dish * self._crumpled(x, y)
         if self.shape == "crush":
             drop = drop + back * self._back_bridge(x, u)
         lift = (
@@ -431,9 +445,14 @@ class Fracture:
         return float(collapse * (1.0 - lying * (1.0 - self.lying_amount)))
 
     def upper_endplate_motion(self, amount: float) -> Frame:
-        """The rigid motion of the upper end-plate's rim from healthy to `amount`: what the column above follows."""
+        """The rigid motion of the upper end-plate from healthy to `amount`: what the column above follows.
+
+        It carries the line between the upper rims to where the fracture puts it; in a crush the back end of that line
+        follows by a part only (fracture.csv)."""
         r = self._rims
         front, back = self.forward(np.array([r.upper_front, r.upper_back]), amount)
+        if self.shape == "crush":  # the back wall sinks between the pedicles, whose corners still stand
+            back = r.upper_back + _figure("crush_follow_share") * (back - r.upper_back)
         turn = np.arctan(_rise(back, front)) - np.arctan(_rise(r.upper_back, r.upper_front))
         about = rotation_about((1.0, 0.0, 0.0), float(np.rad2deg(turn)), r.upper_back)
         return translation(back - r.upper_back) @ about
@@ -465,7 +484,7 @@ class Fracture:
     def _cleft_centre(self) -> tuple[float, float, float]:
         """y of its middle, and its half length and half width, mm."""
         half = 0.5 * _figure("cleft_length_share") * self._depth_mm
-        middle = self._back_mm + (0.58 if self.shape == "wedge" else 0.52) * self._depth_mm
+        middle = self._back_mm + (0.54 if self.shape == "wedge" else 0.50) * self._depth_mm
         return middle, half, _figure("cleft_width_share") * self._rims.half_width_mm
 
     def _cleft_outline(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -475,7 +494,7 @@ class Fracture:
         round_ = u * u + v * v
         angle = np.arctan2(v, u)
         phase = self._phases
-        ragged = 1.0 + 0.10 * np.sin(3 * angle + phase[5]) + 0.06 * np.sin(7 * angle + phase[6])
+        ragged = 1.0 + 0.10 * np.sin(3 * angle + phase[10]) + 0.06 * np.sin(7 * angle + phase[11])
         return round_ / ragged**2
 
     def _cleft_sheet(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
@@ -484,9 +503,9 @@ class Fracture:
         _, upper = self._planes(y)
         sunk = (_line(r.upper_back, r.upper_front, r.upper_middle[1]) - r.upper_middle[2]) * self._dish(x, y) ** 0.5
         wave = _figure("cleft_waviness_mm") * (
-            0.5 * np.sin(x / 3.1 + phase[7]) * np.cos(y / 4.3 + phase[8])
-            + 0.3 * np.sin((x + 1.7 * y) / 5.3 + phase[9])
-            + 0.2 * np.sin(x / 1.3 + phase[10]) * np.sin(y / 1.6 + phase[11])
+            0.5 * np.sin(x / 3.1 + phase[12]) * np.cos(y / 4.3 + phase[13])
+            + 0.3 * np.sin((x + 1.7 * y) / 5.3 + phase[14])
+            + 0.2 * np.sin(x / 1.3 + phase[15]) * np.sin(y / 1.6 + phase[16])
         )
         z = upper - sunk - _figure("cleft_depth_mm") * min(1.0, self._depth_mm / 34.0) + wave
         lower, _ = self._planes(y)
@@ -496,7 +515,7 @@ class Fracture:
     def _cleft_half_mm(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
         """Half of the gap over (x, y); negative outside the outline."""
         edge = 1.0 - np.minimum(self._cleft_outline(x, y), 9.0)
-        uneven = 0.75 + 0.25 * np.sin(x / 2.3 + self._phases[9]) * np.sin(y / 2.9 + self._phases[10])
+        uneven = 0.75 + 0.25 * np.sin(x / 2.3 + self._phases[14]) * np.sin(y / 2.9 + self._phases[17])
         return 0.5 * self.cleft_thickness_mm(amount) * np.where(edge > 0, uneven, 1.0) * edge
 
     def cleft(self, amount: float) -> Field:
@@ -529,7 +548,7 @@ class Fracture:
         sides = max(24, int(np.ceil(2 * np.pi * max(half_length, half_width) / spacing_mm)))
         angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
         share = np.arange(1, rings + 1) / rings
-        edge = 1.0 + 0.10 * np.sin(3 * angle + self._phases[5]) + 0.06 * np.sin(7 * angle + self._phases[6])
+        edge = 1.0 + 0.10 * np.sin(3 * angle + self._phases[10]) + 0.06 * np.sin(7 * angle + self._phases[11])
         x = np.concatenate([[0.0], np.outer(share, half_width * edge * np.cos(angle)).ravel()])
         y = middle + np.concatenate([[0.0], np.outer(share, half_length * edge * np.sin(angle)).ravel()])
         sheet, half = self._cleft_sheet(x, y, amount), np.maximum(self._cleft_half_mm(x, y, amount), 0.0)

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
 
+from numpy.typing import ArrayLike
+
 from spineviz.anatomy.bones import carved_core, carved_field, carved_mesh
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_structures
 from spineviz.anatomy.fracture import Fracture, fracture
 from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import known_level
+from spineviz.geometry.fields import Vector
 from spineviz.geometry.meshes import Mesh
 
 SURROUNDINGS = ("none", "spine", "trunk")
@@ -59,6 +63,7 @@ class Patient:
     tumour: Tumour | None = None
     seed: int = 7
     _kept: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
+    _around: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
     _columns: OrderedDict[tuple, Column] = field(default_factory=OrderedDict, repr=False)
 
     @property
@@ -89,7 +94,7 @@ class Patient:
             surroundings: see SURROUNDINGS.
 
         Returns "T10".."L5", "sacrum", "disc-L1-L2" and the like, "cord", "dura", "roots", "tumour", "cleft" (only while it
-        gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle", "lungs", "aorta", "cava". The dict is the
+        gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle" and, where thoracic levels are in view, "lungs". The dict is the
         same object for equal (rounded) arguments: do not change it.
         Raises RequestError for a share outside 0 to 1 or unknown surroundings.
         """
@@ -102,18 +107,35 @@ class Patient:
     def _assembled(
         self, amount: float, lying: float, growth: float, surroundings: str, here: Column
     ) -> dict[str, Structure]:
-        out: dict[str, Structure] = {}
-        if surroundings != "none":
-            deformed = None if amount == 0.0 else (lambda points: self.fracture.forward(points, amount))
-            out.update(
-                column_structures(here, self.levels, deformed, self._fracture_key(amount), ribs=surroundings == "trunk")
-            )
-        out[self.level] = self.treated_bone(amount)
+        around = _remembered(
+            self._around, (amount, lying, surroundings), lambda: self._surroundings(amount, surroundings, here)
+        )
+        out = {**around, self.level: self.treated_bone(amount)}
         if self.tumour is not None and growth > 0.0:
             out["tumour"] = self.tumour_structure(amount, growth)
         if self.fracture.cleft_thickness_mm(amount) > 0.05:
             out["cleft"] = self.cleft_structure(amount)
         return out
+
+    def _surroundings(self, amount: float, surroundings: str, here: Column) -> dict[str, Structure]:
+        """All but the treated vertebra and what is in it."""
+        if surroundings == "none":
+            return {}
+        deformed = None if amount == 0.0 else (lambda points: self.fracture.forward(points, amount))
+        out = column_structures(here, self.levels, deformed, self._fracture_key(amount), ribs=surroundings == "trunk")
+        if surroundings == "trunk":
+            outside = trunk(here).structures()
+            if not any(level.startswith("T") for level in self.levels):
+                del outside["lungs"]
+            out.update(outside)
+        return out
+
+    def entry_on_skin(
+        self, start_mm: ArrayLike, direction: ArrayLike, collapse: float = 1.0, lying: float = 1.0
+    ) -> Vector:
+        """Where the line from `start_mm` inside along `direction` (outward) leaves the skin, (3,) world mm; see
+        `Trunk.entry_on_skin`."""
+        return trunk(self.column(collapse, lying)).entry_on_skin(start_mm, direction)
 
     def _fracture_key(self, amount: float) -> str:
         f = self.fracture
