@@ -238,7 +238,7 @@ class ProcedureScene(Scene):
         columns = tuple(
             CardColumn(
                 self.fill(column.title, step),
-                tuple(CardRow(*(self.fill(text, step) for text in row)) for row in column.rows),
+                tuple(CardRow(*[self.fill(text, step) for text in row]) for row in column.rows),
                 now.shown(column.beat) if column.beat else 1.0,
             )
             for column in words.columns
@@ -263,8 +263,9 @@ class ProcedureScene(Scene):
     def state_key(self, time_s: float, moment: tuple[str, float] | None) -> Hashable:
         """The same for moments whose structures are the same."""
         state = self._state(time_s, moment)
-        key = getattr(state, "key", None)
-        return key if key is not None else repr(state)
+        values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
+        # the theatre stands in the picture or not whatever the numbers say: the step tells
+        return (getattr(state, "step", ""), *values.items())
 
     def plane(self, name: str) -> Frame:
         """world_from_plane of a section; KeyError, listing the planes, for one that the plan has not."""
@@ -277,7 +278,7 @@ class ProcedureScene(Scene):
         """What the gauge `name` says; KeyError, listing the gauges, for another."""
         if name not in GAUGES:
             raise KeyError(f"no gauge {name!r}; there is {', '.join(GAUGES)}")
-        return GAUGES[name](self._state(time_s, None), self.plan)
+        return GAUGES[name](self._state(time_s, None), self.plan, self.vocabulary)
 
     def _state(self, time_s: float, moment: tuple[str, float] | None) -> Any:
         if moment is not None:

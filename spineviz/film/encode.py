@@ -95,4 +95,4 @@ def read_metadata(path: Path) -> dict[str, str]:
 def decode(path: Path) -> list[NDArray[np.uint8]]:
     """Every frame of a video, (H, W, 3) sRGB."""
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, SectionShot, Shot, StageShot, smooth
+from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot, smooth
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels
 from spineviz.views.cards import draw_card, picture_place
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
     from spineviz.geometry.frames import Frame
 
-View = StageShot | FluoroShot | SectionShot
+View = StageShot | FluoroShot | SectionShot | ScanShot
 Moment = tuple[str, float]
 
 TYPE_PX = 28.0
@@ -63,6 +63,7 @@ class Paints(Protocol):
     def section(
         self, size_px: tuple[int, int], structures: Any, plane: Any, shot: SectionShot, type_px: float
     ) -> Pixels: ...
+    def scan(self, size_px: tuple[int, int], structures: Any, shot: ScanShot, type_px: float) -> Pixels: ...
     def project_stage(self, size_px: tuple[int, int], shot: StageShot, points_mm: Any) -> NDArray[np.float64]: ...
     def project_fluoroscopy(
         self, size_px: tuple[int, int], shot: FluoroShot, points_mm: Any
@@ -176,7 +177,7 @@ class Screen:
         seen: list[Any] = [now.share if now.previous is not None else 1.0, now.step, min(now.age_s, TITLE_FADE_S)]
         for shot, time_s in shots:
             seen.append(shot)
-            views = [shot.stage, shot.after, *shot.fluoroscopy, shot.section]
+            views: list[View | None] = [shot.stage, shot.after, *shot.fluoroscopy, shot.section]
             if shot.card is not None:
                 views += [shot.card.picture, shot.card.backdrop]
             for view in views:
@@ -266,6 +267,8 @@ class Screen:
                 picture = self.painter.stage(size_px, structures, view)
             elif isinstance(view, FluoroShot):
                 picture = self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
+            elif isinstance(view, ScanShot):
+                picture = self.painter.scan(size_px, structures, view, TYPE_PX * self.scale)
             else:
                 plane = self.source.plane(view.plane)
                 picture = self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
@@ -321,6 +324,8 @@ class Screen:
             return self.painter.project_stage(size_px, view, points_mm)
         if isinstance(view, FluoroShot):
             return self.painter.project_fluoroscopy(size_px, view, points_mm)
+        if isinstance(view, ScanShot):
+            raise ValueError("marks cannot be laid over a scan")
         return self.painter.project_section(size_px, self.source.plane(view.plane), view, points_mm)
 
     # words
@@ -388,9 +393,11 @@ class Screen:
             out.append(_veil(self.size_px, self.theme.name).faded(opacity))
         if card.picture is not None:
             panel = Panel(picture_place(), picture_place().inset(14, 50, 14, 14), True)
-            title = _header(card.picture)[0]
+            title, header = _header(card.picture)
             x, y, width, height = panel.picture.pixels(self.scale)
-            out.append(_frame(panel.rect, self.theme.name, self.scale, title, "simulated", False).faded(opacity))
+            out.append(
+                _frame(panel.rect, self.theme.name, self.scale, title, header or "simulated", False).faded(opacity)
+            )
             picture = self._picture(card.picture, (width, height), time_s)
             picture = _rounded(picture, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
             out.append(Layer(picture, x, y, opacity))

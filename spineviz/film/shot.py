@@ -149,6 +149,21 @@ class SectionShot:
 
 
 @dataclass(frozen=True)
+class ScanShot:
+    """A simulated mid-sagittal image, grey as a T1-weighted MR, for the case card.
+
+    Attributes:
+        half_width_mm: half of what the picture's shorter side shows, mm.
+        title, header, moment: as in SectionShot.
+    """
+
+    half_width_mm: float = 75.0
+    header: str = "simulated"
+    title: str = "Sagittal image"
+    moment: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
 class CardRow:
     """One line of a card's table: a muted name, the value, and a muted note after it; `shown` 0 to 1."""
 
@@ -178,7 +193,7 @@ class CardShot:
         lines: under the heading, one a line (title: level and pathology, "animation of a constructed case").
         columns: the table's blocks.
         notes: small muted lines at the foot (sources, "for education, not for clinical use").
-        picture: a radiograph or section shown on a case card, or None. The card says "simulated" on it.
+        picture: shown on a case card, or None; its header says "simulated".
         backdrop: a stage shown dimmed behind a title card, or None.
     """
 
@@ -187,7 +202,7 @@ class CardShot:
     lines: tuple[str, ...] = ()
     columns: tuple[CardColumn, ...] = ()
     notes: tuple[str, ...] = ()
-    picture: FluoroShot | SectionShot | None = None
+    picture: FluoroShot | SectionShot | ScanShot | None = None
     backdrop: StageShot | None = None
 
 

@@ -149,7 +149,8 @@ def _pool(job: Job, count: int) -> Iterator[list[_Worker]]:
 
 def _drawn(pool: list[_Worker], waiting: list[Piece], told: Callable[[int], None]) -> dict[int, tuple[Path, int]]:
     tries = dict.fromkeys((piece.index for piece in waiting), 0)
-    total, done = len(waiting), {}
+    total = len(waiting)
+    done: dict[int, tuple[Path, int]] = {}
     while len(done) < total:
         for pipe in wait([worker.pipe for worker in pool]):
             place = next(i for i, worker in enumerate(pool) if worker.pipe is pipe)
@@ -213,11 +214,8 @@ def _work(pipe: Connection, job: Job) -> None:
     except EOFError:
         return
     except BaseException as error:
-        kind = {RequestError: "request", FaultError: "fault"}.get(type(error), "other")
-        if isinstance(error, MemoryError):
-            kind = "fault"
-        if isinstance(error, OSError):
-            kind = "fault"
+        known = isinstance(error, (FaultError, OSError, MemoryError))
+        kind = "request" if isinstance(error, RequestError) else "fault" if known else "other"
         message = str(error) or type(error).__name__
         with contextlib.suppress(OSError):
             pipe.send(("failed", kind, message, traceback.format_exc()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -32,15 +33,21 @@ def draw_card(card: CardShot, theme: Theme, scale: float) -> Layer:
 
     Raises ValueError, naming the words, where a line is wider than its column.
     """
-    return _card_layer(card, theme.name, scale)
+    return _card_layer(replace(card, picture=None, backdrop=None), card.picture is not None, theme.name, scale)
 
 
 @lru_cache(maxsize=32)
-def _card_layer(card: CardShot, theme_name: str, scale: float) -> Layer:
+def _card_layer(card: CardShot, pictured: bool, theme_name: str, scale: float) -> Layer:
     from spineviz.views.theme import theme as named
 
     canvas = Canvas(WIDTH, HEIGHT, scale)
-    {"title": _title, "case": _case, "outcome": _outcome}[card.kind](canvas, card, named(theme_name))
+    theme = named(theme_name)
+    if card.kind == "title":
+        _title(canvas, card, theme)
+    elif card.kind == "case":
+        _case(canvas, card, theme, 1010.0 if pictured else 1680.0)
+    else:
+        _outcome(canvas, card, theme)
     return canvas.layer()
 
 
@@ -54,8 +61,8 @@ def _title(canvas: Canvas, card: CardShot, theme: Theme) -> None:
     _notes(canvas, card.notes, left, HEIGHT - 70.0, theme, 1500.0)
 
 
-def _case(canvas: Canvas, card: CardShot, theme: Theme) -> None:
-    left, width = 120.0, (1010.0 if card.picture is not None else 1680.0)
+def _case(canvas: Canvas, card: CardShot, theme: Theme, width: float) -> None:
+    left = 120.0
     canvas.text(card.heading, left - 2, 128.0, CASE_HEADING, theme.colour("text"))
     y = 168.0
     for line in card.lines:

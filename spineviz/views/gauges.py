@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -53,68 +53,65 @@ class Reading:
         return text.replace("-", "−") + (self.unit if self.unit in ("°", "%") else f" {self.unit}")
 
 
-Reader = Callable[[Any, Any], Reading | None]
-"""(state, plan) -> what the gauge says, or None before there is anything to measure."""
+Reader = Callable[[Any, Any, Mapping[str, Any]], Reading | None]
+"""(state, plan, plan.words()) -> what the gauge says, or None before there is anything to measure."""
 
 
-def cement(state: Any, plan: Any) -> Reading | None:
+def cement(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """Cement in the body, mL, with the planned volume marked."""
-    if state.cement_ml is None:
-        return None
-    words = plan.words()
-    planned = float(words["cement_ml"])
+    planned = float(words["cement_planned_ml"])
     return Reading(
-        "cement", state.cement_ml, "mL", 1, full=planned * 1.12, mark=planned, mark_word="planned", role="cement"
-    )
-
-
-def back_wall(state: Any, plan: Any) -> Reading | None:
-    """Distance from the cement to the back wall of the body, mm, with the distance at which the fill stops marked."""
-    distance = getattr(state, "back_wall_mm", None)
-    if distance is None:
-        return None
-    stop = plan.words().get("stop_mm")
-    limit = None if stop is None else float(stop)
-    return Reading(
-        "back wall",
-        distance,
-        "mm",
+        "cement",
+        state.cement_ml or 0.0,
+        "mL",
         1,
-        full=max(20.0, 3.0 * limit) if limit else 25.0,
-        mark=limit,
-        mark_word="stop",
-        role="disc",
+        full=max(planned, float(words["cement_ml"])) * 1.12,
+        mark=planned,
+        mark_word="planned",
+        role="cement",
     )
 
 
-def wedge(state: Any, plan: Any) -> Reading | None:
+def back_wall(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """From the rearmost cement to the back wall of the body, mm, with the back quarter's edge, where it must stop."""
+    if not state.cement_ml:
+        return None
+    wall = back_wall_y_mm(plan.level)
+    rear = float(plan.cement_structure(state.cement_ml).mesh(1.0).points_mm[:, 1].min())
+    stop = float(plan.back_quarter_y_mm) - wall
+    return Reading("back wall", rear - wall, "mm", 1, full=3.2 * stop, mark=stop, mark_word="stop", role="disc")
+
+
+def wedge(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The angle between the body's end-plates, degrees, with the standing fracture's as reference."""
     if state.wedge_deg is None:
         return None
-    standing = standing_value(plan, "wedge_deg")
+    standing = words.get("standing_wedge_deg")
     note = "" if standing is None else f"{standing:.1f}° standing"
     return Reading("wedge", state.wedge_deg, "°", 1, note=note)
 
 
-def anterior_height(state: Any, plan: Any) -> Reading | None:
+def anterior_height(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The height of the body's front, mm, with the standing fracture's as reference."""
     if state.anterior_height_mm is None:
         return None
-    standing = standing_value(plan, "anterior_height_mm")
+    standing = words.get("standing_anterior_mm")
     note = "" if standing is None else f"{standing:.1f} mm standing"
     return Reading("front height", state.anterior_height_mm, "mm", 1, note=note)
+
+
+@cache
+def back_wall_y_mm(level: str) -> float:
+    """y of the back wall of the body of `level` in the world, mm; a fracture leaves it where it is."""
+    from spineviz.anatomy.vertebra import vertebra
+
+    return float(vertebra(level).landmarks["body-back-centre"][1])
 
 
 GAUGES: Mapping[str, Reader] = MappingProxyType(
     {"cement": cement, "back_wall": back_wall, "wedge": wedge, "anterior_height": anterior_height}
 )
 """Names that a shot may list."""
-
-
-def standing_value(plan: Any, key: str) -> float | None:
-    """`key` of the State at the end of the step "fracture", where the patient stands with the full collapse."""
-    value = getattr(plan.state_at("fracture", 1.0), key, None)
-    return None if value is None else float(value)
 
 
 def fits_one_line(reading: Reading, place: Rect) -> bool:

@@ -48,6 +48,9 @@ class FlatPainter:
     def section(self, size_px: Any, structures: Any, plane: Any, shot: Any, type_px: float) -> np.ndarray:
         return self._flat("section", size_px, 120)
 
+    def scan(self, size_px: Any, structures: Any, shot: Any, type_px: float) -> np.ndarray:
+        return self._flat("scan", size_px, 90)
+
     def project_stage(self, size_px: tuple[int, int], shot: StageShot, points_mm: Any) -> np.ndarray:
         return shot.camera.project(np.array(points_mm, float).reshape(-1, 3), size_px)[0]
 
@@ -82,7 +85,7 @@ class StandinPlan:
         return {"value": int(100 * state.cement_ml / 3.0)}
 
     def words(self) -> dict[str, Any]:
-        return {"cement_ml": 3.0, "stop_mm": 7.0}
+        return {"cement_ml": 3.0, "cement_planned_ml": 3.2, "standing_wedge_deg": 17.0}
 
 
 class Standin(ProcedureScene):
@@ -98,6 +101,10 @@ class Standin(ProcedureScene):
         if os.environ.get("STANDIN_FAULT") == "crash":
             os._exit(7)
         return StandinPlan()
+
+    @property
+    def vocabulary(self) -> Any:
+        return self.plan.words()
 
     def find_clock(self) -> Film:
         return CLOCK
@@ -123,6 +130,6 @@ class Standin(ProcedureScene):
             if first
             else (),
             marks=(Mark("tick", "lateral", ((0.0, 0.0, 0.0),), "safe", "safe"),),
-            gauges=("cement", "back_wall", "wedge"),
+            gauges=("cement", "wedge", "anterior_height"),
             caption="The cement spreads between the trabeculae. It stops before the back quarter of it.",
         )
