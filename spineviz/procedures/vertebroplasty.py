@@ -22,7 +22,7 @@ from spineviz.data.sourced import Sourced, sourced_table
 from spineviz.devices.catalogue import NeedleSize, needle_size, needle_sizes
 from spineviz.devices.needle import NeedleShape, least_outside_mm, needle_structures
 from spineviz.devices.theatre import theatre
-from spineviz.geometry.fields import Field, Points, Vector, half_space, unit
+from spineviz.geometry.fields import Field, Points, Vector, unit
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid, lattice
 from spineviz.geometry.meshes import Mesh, mesh_field
@@ -256,7 +256,7 @@ class Plan:
 
     def structures_at(self, state: State, surroundings: str = "trunk") -> dict[str, Structure]:
         """All that exists at `state`, by name, world frame; `surroundings` as Patient.structures takes it."""
-        out = dict(_all_of(self.patient, state, surroundings))
+        out = dict(self.patient.structures(state.collapse, state.lying, state.tumour, surroundings))
         if state.c_arm_deg is not None and surroundings == "trunk":
             out.update(theatre(self.level, state.c_arm_deg))
         if state.cement_ml:
@@ -443,29 +443,15 @@ def _c_arm_deg(step: str, done: Callable[[str, str], float]) -> float | None:
     return round(90.0 * (smoothstep(done("table", "room")) - smoothstep(done("table", "count"))), 1)
 
 
-def _all_of(here: Patient, state: State, surroundings: str) -> dict[str, Structure]:
-    for name in (surroundings, "spine", "none"):
-        try:
-            return here.structures(state.collapse, state.lying, state.tumour, name)
-        except ImportError:
-            continue
-    return {}
-
-
 @lru_cache(maxsize=512)
 def _measured_tumour(case: str, amount: float, growth: float, lying: float) -> tuple[float, float, float]:
     """Greatest diameter, the way to the cord or the nearest root, and the share of the canal that is free."""
     here = case_patient(Case.model_validate_json(case))
     collapse = amount if lying == 0.0 else amount / (1.0 - lying * (1.0 - here.fracture.lying_amount))
     mesh = here.tumour_structure(amount, growth).mesh(1.5)
-    try:
-        nerves = here.structures(min(1.0, collapse), lying, growth, "spine")
-    except ImportError:
-        nerves = {}
+    nerves = here.structures(min(1.0, collapse), lying, growth, "spine")
     points = mesh.points_mm
-    neural = (
-        min(float(nerves[name].field(points).min()) for name in ("cord", "roots") if name in nerves) if nerves else 9.0
-    )
+    neural = min(float(nerves[name].field(points).min()) for name in ("cord", "roots") if name in nerves)
     home = vertebra(here.level)
     z = home.landmarks["canal-centre"][2]
     low, high = home.canal.bounds_mm
@@ -586,17 +572,9 @@ def _skin_point(skin: Field, inside: Vector, forward: Vector) -> Vector:
     return np.asarray(inside - high * forward)
 
 
-def _skin(here: Patient) -> Field:
-    """The skin of the patient lying."""
-    try:
-        return here.structures(1.0, 1.0, 1.0, "trunk")["skin"].field
-    except (ImportError, KeyError):
-        return half_space([0.0, -85.0, 0.0], [0.0, -1.0, 0.0])
-
-
 def _planned_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
-    skin = _skin(here)
+    skin = here.structures(1.0, 1.0, 1.0, "trunk")["skin"].field
     size = needle_size(case.needle.gauge)
     out = {}
     for side in SIDES if case.needle.approach == "bipedicular" else (case.needle.approach,):
