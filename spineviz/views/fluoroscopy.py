@@ -474,7 +474,8 @@ class Fluoroscope:
         fine = float(np.clip(self.mm_per_px, 0.6, 0.9))
         self._pixels = Lattice(height, width, self.mm_per_px)
         self._bone_spacing_mm = fine
-        self._sharp_spacing_mm = float(np.clip(0.6 * self.mm_per_px, 0.25, 0.5))
+        # a whole number of cubes to a cell: else the two rasters beat, and a moiré shows
+        self._sharp_spacing_mm = self.mm_per_px / np.ceil(self.mm_per_px / 0.45)
         self._bone = _lattice_over(self.size_px, self.mm_per_px, fine)
         self._soft = _lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
         self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}

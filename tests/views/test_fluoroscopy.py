@@ -1,0 +1,354 @@
+"""Radiographs: analytic chords, cone-beam geometry, who wins where two overlap, sides, noise, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spineviz.anatomy.materials import attenuation
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Field, box, capsule, cylinder, sphere
+from spineviz.geometry.frames import Frame, rotation_about, translation
+from spineviz.geometry.operators import moved
+from spineviz.views.fluoroscopy import (
+    PROJECTIONS,
+    Fluoroscope,
+    absorption_at,
+    absorption_per_mm,
+    beam,
+    projection,
+    voxels,
+)
+
+COEFFICIENT = {"air": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
+UNIT = COEFFICIENT.__getitem__
+KEYS = count()
+
+
+def part(name, field, material="one", rank=30, pose=None, **more):
+    """A structure with a key that no other has: field is given in its own frame, which stands at `pose`."""
+    pose = pose or Frame()
+    return Structure(name, "bone", material, moved(field, pose), None, f"{name}-{next(KEYS)}", rank, pose, **more)
+
+
+def together(*parts):
+    return {p.name: p for p in parts}
+
+
+def scope(view, size=(128, 128), **more):
+    return Fluoroscope(size, view, absorption=UNIT, words=False, **more)
+
+
+def chords(fluoroscope, centre, radius):
+    """(H, W) analytic path through a ball along the ray of every pixel, and how far each ray passes its centre."""
+    view = fluoroscope.projection
+    width, height = fluoroscope.size_px
+    u = (np.arange(width) + 0.5 - width / 2) * fluoroscope.mm_per_px
+    v = (height / 2 - np.arange(height) - 0.5) * fluoroscope.mm_per_px
+    uu, vv = np.meshgrid(u, v)
+    through = view.world_from_view.points(np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)]))
+    ray = through - view.source_mm
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    passing = np.linalg.norm(np.cross(np.asarray(centre) - view.source_mm, ray), axis=1)
+    chord = 2 * np.sqrt(np.maximum(radius**2 - passing**2, 0.0))
+    return chord.reshape(height, width), passing.reshape(height, width)
+
+
+# --- path lengths ---
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("rank", [RANKS["bone"], RANKS["steel"]])
+@pytest.mark.parametrize("centre", [(0.0, 0.0, 0.0), (12.0, -9.0, 7.0)])
+def test_a_ball_has_the_chord_that_geometry_gives(name, rank, centre):
+    seen = scope(projection(name, field_of_view_mm=80))
+    image = seen.attenuation(together(part("ball", sphere(centre, 18.0), rank=rank)))
+    chord, passing = chords(seen, centre, 18.0)
+    off_the_edge = np.abs(passing - 18.0) > 2.0
+    assert np.abs(image - chord)[off_the_edge].max() < 0.01 * 36.0
+
+
+@given(
+    x=st.floats(-15, 15), y=st.floats(-40, 40), z=st.floats(-15, 15), radius=st.floats(4, 12),
+    turn=st.floats(-90, 90), tilt=st.floats(-25, 25),
+)  # fmt: skip
+@settings(max_examples=12, deadline=None)
+def test_any_ball_in_any_projection_keeps_its_volume(x, y, z, radius, turn, tilt):
+    seen = scope(projection("ap", (0, 0, 0), 90, turn, tilt), (90, 90))
+    image = seen.attenuation(together(part("ball", sphere([x, y, z], radius))))
+    ray = seen.projection.world_from_view.rotation[:, 2]
+    depth = np.array([x, y, z]) @ ray + seen.projection.source_to_isocentre_mm
+    flat, _ = seen.projection.flat([[x, y, z]])
+    slant = np.sqrt(1 + (flat**2).sum() / seen.projection.source_to_isocentre_mm**2)
+    # the shadow on the isocentre's plane is larger by the square of the magnification, and by the slant of its rays
+    volume = image.sum() * seen.mm_per_px**2 * (depth / seen.projection.source_to_isocentre_mm) ** 2 / slant
+    assert volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.012)
+
+
+def test_cubes_hold_the_volume_of_the_shape():
+    for field, expected in (
+        (sphere([1.3, -2.1, 0.4], 9.0), 4 / 3 * np.pi * 9**3),
+        (box([0, 0, 0], [20, 12, 30]), 20 * 12 * 30),
+        (cylinder([-40, 0, 0], [40, 5, 9], 1.5), np.pi * 1.5**2 * np.sqrt(80**2 + 5**2 + 9**2)),
+    ):
+        body = voxels(part("body", field), 0.5, UNIT)
+        assert body.volume_mm3.sum() == pytest.approx(expected, rel=0.01)
+        assert body.weight_mm2.sum() == pytest.approx(expected, rel=0.01)
+
+
+def test_shell_and_core_weigh_what_they_are_made_of():
+    bone = part("bone", sphere([0, 0, 0], 12.0), "five", core=sphere([0, 0, 0], 11.0), core_material="one")
+    seen = scope(projection("ap", field_of_view_mm=60))
+    image = seen.attenuation(together(bone))
+    assert image[64, 64] == pytest.approx(2 * 5.0 + 22 * 1.0, rel=0.01)
+
+
+# --- geometry of the cone beam ---
+
+
+@pytest.mark.parametrize("away", [-60.0, 0.0, 60.0])
+def test_magnification_is_that_of_similar_triangles(away):
+    view = projection("ap")
+    toward = view.world_from_view.rotation[:, 2]
+    flat, depth = view.flat([toward * away + [10.0, 0.0, 0.0]])
+    assert depth[0] == pytest.approx(view.source_to_isocentre_mm + away)
+    assert flat[0, 0] == pytest.approx(10.0 * view.source_to_isocentre_mm / (view.source_to_isocentre_mm + away))
+    on_detector = flat[0, 0] * view.magnification
+    straight = 10.0 * view.source_to_detector_mm / (view.source_to_isocentre_mm + away)
+    assert on_detector == pytest.approx(straight, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_the_shadow_of_a_bead_lies_where_project_says(name):
+    seen = scope(projection(name, (3, -4, 5), 120), (150, 110))
+    for point in ([20.0, 10.0, 15.0], [-18.0, -30.0, -12.0]):
+        image = seen.attenuation(together(part("bead", sphere(point, 2.0), rank=RANKS["steel"])))
+        row, column = np.indices(image.shape)
+        centroid = np.array([(image * (column + 0.5)).sum(), (image * (row + 0.5)).sum()]) / image.sum()
+        pixel, _ = seen.project([point])
+        assert np.abs(centroid - pixel[0]).max() < 0.1
+
+
+def test_source_detector_and_centre_are_in_line():
+    view = projection("oblique", (5, 6, 7), 140)
+    a, b, c = view.source_mm, view.world_from_view.origin_mm, view.world_from_detector.origin_mm
+    assert np.linalg.norm(b - a) == pytest.approx(view.source_to_isocentre_mm)
+    assert np.linalg.norm(c - a) == pytest.approx(view.source_to_detector_mm)
+    assert np.linalg.norm(np.cross(b - a, c - a)) == pytest.approx(0.0, abs=1e-6)
+
+
+def scene(pose=None):
+    pose = pose or Frame()
+    bone = box([0, 0, 0], [40, 30, 26], 3.0)
+    inner = moved(box([0, 0, 0], [38, 28, 24], 2.5), pose)
+    return together(
+        part("trunk", box([0, 10, 0], [260, 180, 400], 60.0), "muscle", RANKS["skin"], pose),
+        part("vertebra", bone, "cortical", RANKS["bone"], pose, core=inner, core_material="trabecular"),
+        part("needle", capsule([10, -70, 4], [8, 6, 0], 1.5), "steel", RANKS["steel"], pose),
+        part("mass", sphere([-8, 4, 2], 6.0), "cement", RANKS["cement"], pose),
+    )
+
+
+def test_moving_the_world_and_the_c_arm_together_changes_nothing():
+    view = projection("ap", field_of_view_mm=110)
+    pose = translation([31.0, -17.0, 55.0]) @ rotation_about([1.0, 2.0, 3.0], 40.0)
+    there = replace(view, world_from_view=pose @ view.world_from_view)
+    here = Fluoroscope((120, 90), view).brightness(scene())
+    moved_too = Fluoroscope((120, 90), there).brightness(scene(pose))
+    assert np.abs(here - moved_too).max() < 0.02
+
+
+# --- sides ---
+
+
+def dark_centre(image):
+    row, column = np.indices(image.shape)
+    return np.array([(image * column).sum(), (image * row).sum()]) / image.sum() - (np.array(image.shape[::-1]) - 1) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "axis", "sign"),
+    [
+        ("ap", [-20, 0, 0], 0, -1),  # the patient's left on screen left
+        ("ap", [20, 0, 0], 0, 1),
+        ("ap", [0, 0, 20], 1, -1),  # head up
+        ("lateral", [0, 20, 0], 0, -1),  # front on screen left
+        ("lateral", [0, 0, 20], 1, -1),
+        ("oblique", [-20, 0, 0], 0, -1),
+    ],
+)
+def test_sides_are_as_the_films_show_them(name, point, axis, sign):
+    image = scope(projection(name, field_of_view_mm=90)).attenuation(together(part("ball", sphere(point, 5.0))))
+    assert sign * dark_centre(image)[axis] > 10
+
+
+def test_turning_towards_the_right_shows_what_lies_behind_further_left():
+    behind = together(part("ball", sphere([0, -30, 0], 4.0)))
+    straight = dark_centre(scope(projection("ap", field_of_view_mm=90)).attenuation(behind))[0]
+    turned = dark_centre(scope(projection("ap", field_of_view_mm=90, turn_deg=20)).attenuation(behind))[0]
+    assert turned < straight - 5
+
+
+# --- who wins ---
+
+
+def test_the_higher_rank_takes_the_place_of_the_lower():
+    outer, inner = sphere([0, 0, 0], 20.0), sphere([3.0, 0, 0], 8.0)
+    both = together(part("a", outer, "one", 30), part("b", inner, "five", 50))
+    seen = scope(projection("ap", field_of_view_mm=70))
+    image = seen.attenuation(both)
+    whole, far = chords(seen, [0, 0, 0], 20.0)
+    hole, near = chords(seen, [3.0, 0, 0], 8.0)
+    sure = (np.abs(far - 20) > 2) & (np.abs(near - 8) > 2)
+    expected = whole - hole + 5 * hole
+    assert np.abs(image - expected)[sure].max() < 0.01 * expected.max()
+
+
+def test_a_hole_of_lesser_density_shows_brighter():
+    both = together(part("a", sphere([0, 0, 0], 20.0), "five", 30), part("b", sphere([0, 0, 0], 8.0), "one", 40))
+    seen = scope(projection("ap", field_of_view_mm=70))
+    assert seen.attenuation(both)[64, 64] == pytest.approx(5 * 24 + 16, rel=0.01)
+
+
+def test_the_order_of_the_dict_does_not_matter():
+    parts = [
+        part("a", sphere([0, 0, 0], 20.0), "one", 30),
+        part("b", sphere([5, 0, 0], 9.0), "five", 30),
+        part("c", sphere([0, 0, 9], 9.0), "two", 50),
+    ]
+    view = projection("lateral", field_of_view_mm=70)
+    first = scope(view).attenuation(together(*parts))
+    second = scope(view).attenuation(together(*parts[::-1]))
+    assert np.array_equal(first, second)
+
+
+def test_what_lies_where_is_the_winner_s_coefficient():
+    stack = [part("a", sphere([0, 0, 0], 20.0), "one", 0), part("b", sphere([0, 0, 0], 10.0), "five", 50)]
+    found = absorption_at(stack, np.array([[0.0, 0, 0], [15.0, 0, 0], [30.0, 0, 0]]), 0.5, UNIT)
+    assert found.tolist() == [5.0, 1.0, 0.0]
+
+
+def test_soft_tissue_is_counted_through_its_whole_thickness():
+    trunk = part("trunk", box([0, 0, 0], [300, 200, 400]), "one", RANKS["skin"])
+    lung = part("lung", box([0, 0, 0], [300, 80, 400]), "air", RANKS["lung"])
+    seen = scope(projection("ap", field_of_view_mm=100))
+    image = seen.attenuation(together(trunk, lung))
+    assert image[64, 64] == pytest.approx(120.0, rel=0.02)
+
+
+# --- the picture ---
+
+
+def test_cement_stands_out_three_times_as_strongly_as_cortex():
+    flesh = attenuation("muscle", beam("beam_kev")).value
+    cortex = attenuation("cortical", beam("beam_kev")).value
+    assert attenuation("cement", beam("beam_kev")).value - flesh > 3 * (cortex - flesh)
+    assert absorption_per_mm("cement") == pytest.approx(attenuation("cement", beam("beam_kev")).value / 10)
+
+
+def test_dense_is_dark():
+    seen = Fluoroscope((150, 120), projection("ap", field_of_view_mm=110), words=False)
+    everything = scene()
+    shown = seen.brightness(everything)
+    without = seen.brightness({k: v for k, v in everything.items() if k not in ("needle", "mass")})
+
+    def at(picture, point):
+        column, row = np.floor(seen.project([point])[0][0]).astype(int)
+        return picture[row - 2 : row + 3, column - 2 : column + 3].mean()
+
+    cement, bone, flesh = at(shown, [-8, 4, 2]), at(without, [-8, 4, 2]), at(shown, [-40, 0, 0])
+    assert cement < 0.4 * bone < bone < flesh
+    assert at(shown, [9.0, -30.0, 2.0]) < 0.6 * bone
+
+
+def test_instruments_do_not_change_the_brightness_of_the_rest():
+    seen = Fluoroscope((150, 120), projection("ap", field_of_view_mm=110), words=False)
+    everything = scene()
+    without = {k: v for k, v in everything.items() if k != "needle"}
+    difference = seen.brightness(everything, 0.0) - seen.brightness(without, 0.0)
+    assert np.abs(difference[:, :40]).max() < 0.05
+
+
+def test_noise_belongs_to_seed_and_pulse():
+    view, things = projection("ap", field_of_view_mm=110), scene()
+    seen = Fluoroscope((96, 80), view, seed=3)
+    pulse = 1.0 / beam("pulses_per_s")
+    first = seen.image(things, 0.2 * pulse)
+    assert np.array_equal(first, seen.image(things, 0.8 * pulse))
+    assert np.array_equal(first, Fluoroscope((96, 80), view, seed=3).image(things, 0.5 * pulse))
+    assert not np.array_equal(first, seen.image(things, 1.2 * pulse))
+    assert not np.array_equal(first, Fluoroscope((96, 80), view, seed=4).image(things, 0.2 * pulse))
+    stored = seen.image(things, 0.0, live=False)
+    assert np.array_equal(stored, seen.image(things, 9.0, live=False))
+
+
+def test_a_frame_does_not_depend_on_what_was_drawn_before():
+    view, things = projection("lateral", field_of_view_mm=110), scene()
+    used = Fluoroscope((96, 80), view)
+    used.image({k: v for k, v in things.items() if k != "mass"}, 3.0)
+    used.image({k: v for k, v in things.items() if k in ("trunk", "needle")}, 5.0)
+    assert np.array_equal(used.image(things, 1.0), Fluoroscope((96, 80), view).image(things, 1.0))
+
+
+def test_only_what_moves_is_projected_again():
+    asked = []
+    bone = sphere([0, 0, 0], 15.0)
+    counted = Field(lambda p: (asked.append(len(p)), bone.distance(p))[1], bone.bounds_mm)
+    still = Structure("still", "bone", "one", counted, None, "still", RANKS["bone"])
+    seen = scope(projection("ap", field_of_view_mm=70))
+
+    def frame(way):
+        needle = part("needle", capsule([0, -60, 0], [0, -30 + way, 0], 1.5), "five", RANKS["steel"])
+        return {"still": still, "needle": replace(needle, key=f"needle-{way}")}
+
+    seen.image(frame(0.0))
+    first = sum(asked)
+    asked.clear()
+    seen.image(frame(0.5))
+    # the needle asks what lies under its own blocks, no more
+    assert sum(asked) < 0.02 * first
+
+
+def test_the_picture_has_the_size_and_the_round_corners_of_the_monitor():
+    seen = Fluoroscope((160, 100), projection("ap"))
+    image, picture = seen.image(scene()), seen.picture(scene(), ground=(0.2, 0.4, 0.6))
+    assert image.shape == (100, 160)
+    assert image.dtype == np.uint8
+    assert picture.shape == (100, 160, 3)
+    assert image[0, 0] == 0
+    assert picture[0, 0].tolist() == [51, 102, 153]
+    assert seen.mask[50, 80] == 1.0
+    assert (image[5:-5, 5:-5].std() > 3).all()
+
+
+def test_sides_and_words_are_burnt_in():
+    things, view = scene(), projection("ap", field_of_view_mm=110)
+    plain = Fluoroscope((160, 120), view, words=False)
+    bare = np.round(255 * plain.brightness(things) * plain.mask)
+    lettered, worded = plain.image(things), Fluoroscope((160, 120), view).image(things)
+    changed = np.abs(lettered - bare) > 60
+    assert changed[50:70, :20].any()
+    assert changed[50:70, -20:].any()
+    assert changed[:20, 70:90].any()
+    assert not changed[90:, :60].any()
+    assert (np.abs(worded.astype(float) - bare) > 60)[95:, :60].any()
+
+
+def test_an_empty_room_is_white():
+    image = Fluoroscope((64, 64), projection("ap"), words=False).brightness({})
+    assert image.shape == (64, 64)
+    assert np.isfinite(image).all()
+
+
+def test_wrong_requests_are_named():
+    with pytest.raises(ValueError, match="'pa'.*ap, lateral, oblique"):
+        projection("pa")
+    with pytest.raises(ValueError, match="field_of_view_mm must be more than 0, got -3"):
+        projection("ap", field_of_view_mm=-3)
+    with pytest.raises(ValueError, match="at least 16 by 16, got 8 by 90"):
+        Fluoroscope((8, 90), projection("ap"))
