@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.vertebra_parts import Part, cut, loft, plate, smooth_maximum
+from spineviz.anatomy.vertebra_parts import Part, ball, cut, loft, plate, smooth_maximum
 from spineviz.anatomy.vertebra_shape import Shape
 from spineviz.geometry.fields import Distances, Points, Vector, unit
 from spineviz.geometry.frames import Frame
 
-
 _CANAL_EDGE_MM = 1.2
 """How far the canal's edges above and below are rounded."""
+_TIP_CAP = 1.4
+"""How long the rounded end of a transverse process is, over the geometric mean of its half axes."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Measures:
     tip_to_tip: float
     spinous_length: float
     spinous_slope_deg: float
+    transverse_back_deg: float
     body_height: float
     body_depth: float
+    body_width: float
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,8 @@ class Arch:
         pedicle: frame of the right pedicle: origin at the isthmus, y along its axis into the body.
         superior, inferior: the right facets.
         points: named points of the right side.
+        rib_normal: (3,) out of the rib's joint at the transverse process's tip.
+        pedicle_half_width_mm: half the least width of the pedicle.
     """
 
     parts: tuple[Part, ...]
@@ -156,6 +161,8 @@ class Arch:
     superior: Facet
     inferior: Facet
     points: dict[str, Vector]
+    rib_normal: Vector
+    pedicle_half_width_mm: float
 
 
 def pedicle_frame(m: Measures, shape: Shape, wall_y_mm: float) -> Frame:
@@ -206,13 +213,18 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     axis = frame.rotation[:, 1]
     ends = np.array([-shape["pedicle_reach_back"] * depth, 0.0, shape["pedicle_reach_front"] * m.body_depth])
     flare = np.array([shape["pedicle_flare_back"], 1.0, shape["pedicle_flare_front"]])
-    # a very wide pedicle (L5) narrows again where it has entered the body, or it would show at its side
-    half_width = np.minimum(m.pedicle_width / 2 * flare, [np.inf, np.inf, 0.2 * m.body_depth])
-    pedicle = loft(
-        frame.origin_mm + ends[:, None] * axis,
-        np.column_stack([half_width, m.pedicle_height / 2 * flare]),
-        frame.rotation[:, 0],
+    half_axes = np.array([m.pedicle_width / 2, m.pedicle_height / 2])
+    pedicle = loft(frame.origin_mm + ends[:, None] * axis, flare[:, None] * half_axes, frame.rotation[:, 0])
+    # it sinks into the body well inside the side wall, however wide it stands (T1, L5)
+    inner = np.array(
+        [
+            shape["pedicle_sink_x"] * m.body_width / 2,
+            wall_y_mm + shape["pedicle_sink_y"] * m.body_depth,
+            frame.origin_mm[2] + shape["pedicle_sink_z"] * height,
+        ]
     )
+    ahead = frame.origin_mm + ends[2] * 0.6 * axis
+    sink = loft([ahead, inner], [half_axes, half_axes * [0.7, 1.0]], frame.rotation[:, 0])
 
     # the pillar behind it carries both articular processes and the transverse process
     root = at("root")
@@ -259,13 +271,20 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     thickness = np.array([half("transverse_foot"), half("transverse_mid"), half("transverse_tip")]) * [1.0, stout]
     tip_half = thickness[2]
     tip_x = m.tip_to_tip / 2
-    tip = np.array([tip_x, wall_y_mm - shape["transverse_tip_y"] * depth, shape["transverse_tip_z"] * height])
     foot = at("transverse_foot")
+    tip_y = foot[1] - np.tan(np.radians(m.transverse_back_deg)) * (tip_x - foot[0])
+    tip = np.array([tip_x, tip_y, shape["transverse_tip_z"] * height])
     middle = (foot + tip) / 2 + [0.0, -shape["transverse_bow_y"] * depth, shape["transverse_bow_z"] * height]
     along = unit(tip - foot)
-    cap_mm = float(np.sqrt(tip_half.prod()))
+    cap_mm = float(np.sqrt(tip_half.prod())) * _TIP_CAP
     end = tip - np.array([cap_mm, 0, 0]) * min(1.0, 1.0 / abs(along[0]))
-    transverse = loft([foot, middle, end], thickness, [0.0, 0.0, 1.0])
+    transverse = loft([foot, middle, end], thickness, [0.0, 0.0, 1.0], cap=_TIP_CAP)
+    # the joint for the rib's tubercle: a hollow in front of the tip
+    rib_normal = unit([-along[1], along[0], shape["rib_tubercle_up"]])
+    rib_radius = shape["rib_tubercle_radius"] * height
+    rib_facet = end + rib_normal * (tip_half[1] - shape["rib_tubercle_dent"] * height)
+    if shape["rib_tubercle_dent"] > 0:
+        transverse = cut(transverse, ball(rib_facet + rib_normal * rib_radius, rib_radius).distance, 0.8)
 
     # spinous process, in the mid-sagittal plane
     dip = np.radians(m.spinous_slope_deg)
@@ -285,13 +304,14 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         "spinous-base": base,
         "spinous-tip": spinous_tip,
         "transverse-tip": tip,
+        "rib-facet": rib_facet,
         "transverse-foot": foot,
         "lamina": lamina_in,
     }
-    parts = (pedicle, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, transverse, spinous)
-    names = ("pedicle", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "transverse", "spinous")
+    parts = (pedicle, sink, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, transverse, spinous)
+    names = ("pedicle", "pedicle", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "transverse", "spinous")
     blends = tuple(shape[f"blend_{name}"] * height for name in names)
-    return Arch(parts, blends, canal, frame, superior, inferior, points)
+    return Arch(parts, blends, canal, frame, superior, inferior, points, rib_normal, m.pedicle_width / 2)
 
 
 def beyond_joint(facet: Facet, side: float, end_mm: float) -> Callable[[Points], Distances]:

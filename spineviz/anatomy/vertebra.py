@@ -9,8 +9,9 @@ import numpy as np
 
 from spineviz.anatomy.arch import Arch, make_arch
 from spineviz.anatomy.body import Body, make_body
+from spineviz.anatomy.costal import RibFacets, rib_facets
 from spineviz.anatomy.vertebra_joints import built_plates, inferior_joint, measures, plates, superior_joint
-from spineviz.anatomy.vertebra_parts import join
+from spineviz.anatomy.vertebra_parts import join, joined
 from spineviz.anatomy.vertebra_shape import blended, lumbar_share, shell
 from spineviz.data.tables import Sourced, known_level, morphometry
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
@@ -20,6 +21,8 @@ from spineviz.geometry.meshes import Mesh, mesh_grid
 
 _GRID_MM = 0.65
 """Spacing of the sampled stand-in."""
+_PAD_BLEND_MM = 3.0
+"""How softly the swellings under the rib facets rise from the body."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,23 +127,27 @@ def _arch(level: str) -> Arch:
     return make_arch(m, shape, wall, superior_joint(level), inferior_joint(level))
 
 
+@cache
+def _ribs(level: str) -> RibFacets:
+    return rib_facets(level, _body(level), _arch(level), blended(lumbar_share(level)), measures(level).body_height)
+
+
 def _whole(level: str) -> Field:
-    body, arch = _body(level), _arch(level)
-    parts = (body.part, *arch.parts)
-    blends = (1.0, *arch.blends_mm)
-    flip = np.array([1.0, 1.0, 1.0])
+    body, arch, ribs = _body(level), _arch(level), _ribs(level)
+    trunk = body.part
+    if ribs.pads:
+        trunk = joined((trunk, *ribs.pads), (1.0, *(_PAD_BLEND_MM for _ in ribs.pads)), ribs.hollows, 0.8)
+    parts, blends = (trunk, *arch.parts), (1.0, *arch.blends_mm)
 
     def distance(p: Points) -> Distances:
-        right = p * flip
-        right[:, 0] = np.abs(right[:, 0])
+        right = p.copy()
+        np.abs(right[:, 0], out=right[:, 0])
         return join(parts, blends, right)
 
-    low = np.min([part.low_mm for part in parts], axis=0)
-    high = np.max([part.high_mm for part in parts], axis=0)
+    low = np.min([part.low_mm for part in parts], axis=0) - 0.5
+    high = np.max([part.high_mm for part in parts], axis=0) + 0.5
     reach = max(abs(low[0]), abs(high[0]))
-    return Field(
-        distance, box_bounds([-reach, low[1] - 0.5, low[2] - 0.5], [reach, high[1] + 0.5, high[2] + 0.5]), exact=False
-    )
+    return Field(distance, box_bounds([-reach, *low[1:]], [reach, *high[1:]]), exact=False)
 
 
 def _mirror(point: Vector) -> Vector:
@@ -174,8 +181,10 @@ def _landmarks(level: str) -> dict[str, Vector]:
         "inferior-facet-normal": (-arch.inferior.normal, True),
         "pedicle-upper-outer": (entry, False),
     }
-    if level.startswith("T"):
-        sided["rib-facet"] = (tip, False)
+    ribs = _ribs(level)
+    for name, point in ribs.points.items():
+        sided[name] = (point, False)
+        sided[f"{name}-normal"] = (ribs.normals[name], True)
     for name, (value, is_normal) in sided.items():
         stem = name.removesuffix("-normal") if is_normal else name
         ending = "-normal" if is_normal else ""

@@ -12,7 +12,14 @@ import numpy as np
 
 from spineviz.anatomy.arch import Facet, Measures, superior_facet
 from spineviz.anatomy.body import Plate, rim_planes
-from spineviz.anatomy.vertebra_shape import blended, calibration, joint_angles, lumbar_share, row_values
+from spineviz.anatomy.vertebra_shape import (
+    blended,
+    calibration,
+    joint_angles,
+    lumbar_share,
+    row_values,
+    transverse_back_deg,
+)
 from spineviz.data.tables import LEVELS, level_below
 from spineviz.geometry.fields import Vector
 from spineviz.geometry.frames import Frame, rotation_about, translation
@@ -39,8 +46,10 @@ def measures(level: str) -> Measures:
         row["TPW_tip_to_tip_mm"],
         row["SP_length_mm"],
         row["SP_slope_below_horizontal_deg"],
+        transverse_back_deg(level),
         row["VBHp_use_mm"],
         (row["EPDu_mm"] + row["EPDl_mm"]) / 2,
+        (row["EPWu_mm"] + row["EPWl_mm"]) / 2,
     )
 
 

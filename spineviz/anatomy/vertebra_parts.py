@@ -115,6 +115,16 @@ def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: f
     return Part(distance, (line - reach).min(0), (line + reach).max(0))
 
 
+def ball(centre_mm: Vector, radius_mm: float) -> Part:
+    """A ball."""
+
+    def distance(p: Points) -> Distances:
+        r = p - centre_mm
+        return np.sqrt(np.einsum("ij,ij->i", r, r)) - radius_mm
+
+    return Part(distance, centre_mm - radius_mm, centre_mm + radius_mm)
+
+
 def outline_distance(outline: NDArray[np.float64], q: NDArray[np.float64]) -> Distances:
     """Exact signed distances (N,) of `q` (N, 2) to the closed polygon `outline` (K, 2), negative inside."""
     squared = np.full(len(q), np.inf)
@@ -209,13 +219,23 @@ def join(parts: Sequence[Part], blends_mm: Sequence[float], points_mm: Points) -
     out = np.full(len(points_mm), np.inf)
     for part, blend in zip(parts, blends_mm, strict=True):
         way, near = part.near(points_mm)
-        far = way
+        held = out[near]
+        np.minimum(out, np.where(way < _REACH_MM, np.inf, way), out=out)
         if len(near):
-            exact = part.distance(points_mm[near])
-            held = out[near]
-            joined = smooth_minimum(np.minimum(held, 1e3), exact, blend)
-            out = np.minimum(out, np.where(way < _REACH_MM, np.inf, far))
-            out[near] = joined
-        else:
-            out = np.minimum(out, far)
+            out[near] = smooth_minimum(np.minimum(held, 1e3), part.distance(points_mm[near]), blend)
     return out
+
+
+def joined(parts: Sequence[Part], blends_mm: Sequence[float], hollows: Sequence[Part], edge_mm: float) -> Part:
+    """`parts` as one, less `hollows`, whose edges are rounded over `edge_mm`."""
+
+    def distance(p: Points) -> Distances:
+        out = join(parts, blends_mm, p)
+        for hollow in hollows:
+            _, near = hollow.near(p)
+            if len(near):
+                out[near] = smooth_maximum(out[near], -hollow.distance(p[near]), edge_mm)
+        return out
+
+    low = np.min([part.low_mm for part in parts], axis=0)
+    return Part(distance, low, np.max([part.high_mm for part in parts], axis=0))

@@ -24,18 +24,22 @@ def regions() -> dict[str, dict[str, float]]:
 
 
 @cache
-def _lumbar_shares() -> dict[str, dict[str, float]]:
+def _levels() -> dict[str, dict[str, float]]:
     lines = asset("anatomy", "shape-levels.csv").read_text("utf-8").splitlines()
     rows = csv.DictReader(line for line in lines if line.strip() and not line.startswith("#"))
-    return {row["level"]: {key: float(row[key]) for key in ("whole", "upper_joint", "lower_joint")} for row in rows}
+    return {
+        row["level"]: {key: float(row[key]) for key in ("whole", "upper_joint", "transverse_back_deg")} for row in rows
+    }
 
 
 def lumbar_share(level: str, part: str = "whole") -> float:
-    """How lumbar `level` is, 0 to 1: the "whole" of it, its "upper_joint" or its "lower_joint".
+    """How lumbar `level` is, 0 to 1: the "whole" of it, or its "upper_joint" (T12's is still thoracic)."""
+    return _levels()[known_level(level)][part]
 
-    The last thoracic vertebra has thoracic joints above and lumbar ones below.
-    """
-    return _lumbar_shares()[known_level(level)][part]
+
+def transverse_back_deg(level: str) -> float:
+    """How far the transverse processes of `level` point back from straight sideways, deg."""
+    return _levels()[known_level(level)]["transverse_back_deg"]
 
 
 def blended(share: float) -> dict[str, float]:
