@@ -95,7 +95,7 @@ def burn_text(
     return left, top, left + cover.shape[1], top + cover.shape[0]
 
 
-def direction_letter(direction: Vector, least: float = 0.7) -> str:
+def direction_letter(direction: Vector, least: float = 0.75) -> str:
     """The patient's letter (R, L, A, P, H, F) for a direction, or "" where no axis has a share of `least` in it."""
     axis = int(np.argmax(np.abs(direction)))
     if abs(float(direction[axis])) < least * float(np.linalg.norm(direction)):

@@ -267,11 +267,13 @@ def material_texture(
     present = _with_epidural(structures) if epidural else sorted(structures.values(), key=_order)
     for structure in present:
         low, high = structure.field.bounds_mm
-        near = np.flatnonzero(((points >= low - px_mm) & (points <= high + px_mm)).all(axis=1))
+        margin = px_mm + _outline_mm(structure, px_mm)
+        near = np.flatnonzero(((points >= low - margin) & (points <= high + margin)).all(axis=1))
         if len(near):
             distance = structure.field.distance(points[near])
             core = structure.core.distance(points[near]) if structure.core is not None else None
             _lay(out, near, structure, points[near], distance, core, px_mm, look)
+    out[:, :3] /= np.maximum(out[:, 3:], 1e-6)  # laid over nothing, a half covered point came out half as bright
     return out
 
 

@@ -346,7 +346,7 @@ def test_an_empty_room_is_white():
 
 
 def test_wrong_requests_are_named():
-    with pytest.raises(ValueError, match="'pa'.*ap, lateral, oblique"):
+    with pytest.raises(ValueError, match=r"'pa'.*ap, lateral, oblique"):
         projection("pa")
     with pytest.raises(ValueError, match="field_of_view_mm must be more than 0, got -3"):
         projection("ap", field_of_view_mm=-3)

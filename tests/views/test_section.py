@@ -1,0 +1,259 @@
+"""Drawn planes: sides, areas, who wins, what is kept, the same struts on the cut face, and the simulated scan."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Field, capsule, sphere
+from spineviz.geometry.frames import Frame, rotation_about, translation
+from spineviz.geometry.operators import moved
+from spineviz.views import section as module
+from spineviz.views.marks import bar_length_mm, edge_letters, seen_from
+from spineviz.views.scan import sagittal_scan, signal
+from spineviz.views.section import SectionMarks, draw_section, material_texture, plane_frame
+from spineviz.views.theme import theme
+
+KEYS = count()
+BARE = SectionMarks(letters=False, scale_bar=False)
+ROLE_RANK = {"roots": "root"}
+
+
+def part(name, field, role="bone", rank=None, pose=None, core=None, material=None):
+    pose = pose or Frame()
+    rank = RANKS[ROLE_RANK.get(role, role)] if rank is None else rank
+    inner = moved(core, pose) if core is not None else None
+    return Structure(
+        name, role, material or role, moved(field, pose), None, f"{name}-{next(KEYS)}", rank, pose, inner,
+        "trabecular" if core is not None else None,
+    )  # fmt: skip
+
+
+def together(*parts):
+    return {p.name: p for p in parts}
+
+
+def near(picture, role, tolerance=60):
+    """Which pixels of `picture` are about the colour of `role`."""
+    colour = np.asarray(theme("dark").colour(role)) * 255
+    return np.abs(picture.astype(float) - colour).sum(axis=2) < tolerance
+
+
+# --- sides ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "edges"),
+    [
+        ("axial", {"left": "L", "right": "R", "top": "P", "bottom": "A"}),
+        ("sagittal", {"left": "A", "right": "P", "top": "H", "bottom": "F"}),
+        ("coronal", {"left": "L", "right": "R", "top": "H", "bottom": "F"}),
+    ],
+)
+def test_planes_lie_as_the_films_show_them(kind, edges):
+    frame = plane_frame(kind, [1, 2, 3])
+    assert edge_letters(frame) == edges
+    assert np.linalg.det(frame.rotation) == pytest.approx(1.0)
+    # and the drawing obeys: a thing on each side appears there
+    reach = {"L": [-1, 0, 0], "R": [1, 0, 0], "A": [0, 1, 0], "P": [0, -1, 0], "H": [0, 0, 1], "F": [0, 0, -1]}
+    for edge, letter in edges.items():
+        centre = np.array([1, 2, 3]) + 20 * np.array(reach[letter])
+        picture = draw_section(together(part("x", sphere(centre, 5), "steel")), frame, 40, (80, 80), marks=BARE)
+        row, column = np.nonzero(near(picture, "steel", 150))
+        place = {"left": -column.mean(), "right": column.mean(), "top": -row.mean(), "bottom": row.mean()}[edge]
+        assert place == pytest.approx(59.5 if edge in ("right", "bottom") else -19.5, abs=1.5)
+
+
+def test_where_the_eye_stands_is_said():
+    assert seen_from(plane_frame("coronal")) == "seen from behind"
+    assert seen_from(plane_frame("sagittal")) == "seen from the left"
+    turned = rotation_about([0, 0, 1], 30) @ plane_frame("coronal")
+    assert seen_from(turned) == "seen from behind, right"
+
+
+def test_an_oblique_edge_has_no_letter():
+    letters = edge_letters(rotation_about([0, 0, 1], 45) @ plane_frame("coronal"))
+    assert letters["left"] == letters["right"] == ""
+    assert letters["top"] == "H"
+
+
+# --- what is drawn ---
+
+
+def test_a_ball_is_drawn_with_the_area_of_its_circle():
+    ball = together(part("ball", sphere([4, 0, 0], 15), "bone"))
+    side = np.arange(-24.85, 25, 0.3)
+    uu, vv = np.meshgrid(side, side)
+    rgba = material_texture(ball, np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)]), 0.3)
+    assert rgba[:, 3].sum() * 0.3**2 == pytest.approx(np.pi * 15**2, rel=0.002)
+    drawn = draw_section(ball, Frame(), 30.0, (240, 200), marks=BARE)
+    assert near(drawn, "bone", 200).sum() * 0.3**2 == pytest.approx(np.pi * 15**2, rel=0.01)
+
+
+def test_the_higher_rank_is_drawn_over_the_lower():
+    parts = together(
+        part("a", sphere([0, 0, 0], 20), "bone", core=sphere([0, 0, 0], 18)),
+        part("b", sphere([0, 0, 0], 10), "tumour"),
+        part("c", sphere([0, 0, 0], 5), "steel"),
+    )
+    # from the middle outwards: steel, tumour, marrow with struts, shell, nothing
+    rgba = material_texture(parts, np.array([[0.0, 0, 0], [7.5, 0, 0], [19.4, 0, 0], [25.0, 0, 0]]))
+    look = theme("dark")
+    assert np.abs(rgba[0, :3] - look.colour("steel")).max() < 0.35
+    assert rgba[1, 2] > 1.3 * rgba[1, 1]
+    assert np.allclose(rgba[2, :3], look.colour("bone"), atol=0.02)
+    assert rgba[:, 3].tolist() == [1.0, 1.0, 1.0, 0.0]
+    shuffled = dict(reversed(list(parts.items())))
+    assert np.array_equal(draw_section(parts, Frame(), 30, (90, 90)), draw_section(shuffled, Frame(), 30, (90, 90)))
+
+
+def test_the_shell_is_never_thinner_than_a_pixel_and_a_half():
+    bone = together(part("a", sphere([0, 0, 0], 20), core=sphere([0, 0, 0], 19.9)))
+    picture = draw_section(bone, Frame(), 40, (160, 160), marks=BARE)
+    row = near(picture, "bone", 40)[80]
+    left = row[: 80 - 20]
+    assert 1 <= left.sum() <= 4
+
+
+def test_section_and_cut_face_show_the_same_material():
+    bone = part("a", sphere([3, 0, 0], 22), core=sphere([3, 0, 0], 20.5))
+    parts = together(bone, part("b", sphere([-8, 3, 0], 7), "tumour"), part("c", sphere([12, -3, 0], 6), "cement"))
+    size, half = (110, 90), 22.5
+    px = 2 * half / 90
+    plane = plane_frame("axial", [1, 2, 0.5])
+    drawn = draw_section(parts, plane, half, size, marks=BARE)
+    u = (np.arange(110) + 0.5 - 55) * px
+    v = (45 - np.arange(90) - 0.5) * px
+    uu, vv = np.meshgrid(u, v)
+    points = plane.points(np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)]))
+    rgba = material_texture(parts, points, px)
+    panel = np.asarray(theme("dark").colour("panel"), np.float32)
+    face = rgba[:, :3] * rgba[:, 3:] + panel * (1 - rgba[:, 3:])
+    solid = (rgba[:, 3] > 0.99).reshape(90, 110)
+    assert np.abs(drawn - 255 * face.reshape(90, 110, 3))[solid].max() < 2.0
+
+
+def test_moving_world_and_plane_together_changes_nothing():
+    def scene(pose):
+        return together(
+            part("a", sphere([0, 0, 0], 20), pose=pose, core=sphere([0, 0, 0], 18)),
+            part("b", capsule([0, -30, 0], [0, 2, 0], 1.5), "steel", pose=pose),
+        )
+
+    pose = translation([12, 34, -5]) @ rotation_about([1, 1, 2], 70)
+    plane = plane_frame("axial")
+    here = draw_section(scene(Frame()), plane, 30, (120, 120), marks=BARE).astype(int)
+    there = draw_section(scene(pose), pose @ plane, 30, (120, 120), marks=BARE).astype(int)
+    assert np.abs(here - there).max() <= 3
+
+
+def test_smooth_shapes_keep_their_outline_at_high_resolution():
+    ball = together(part("a", sphere([0, 0, 0], 15), "tumour"))
+    picture = draw_section(ball, Frame(), 20, (640, 640), marks=BARE)
+    px = 40 / 640
+    row, column = np.nonzero(~near(picture, "panel", 30))
+    radius = np.hypot(row - 319.5, column - 319.5).max() * px
+    assert radius == pytest.approx(15 + 0.2, abs=0.12)
+
+
+# --- what is kept ---
+
+
+def test_only_what_moves_is_asked_again():
+    asked = []
+    ball = sphere([0, 0, 0], 20)
+    counted = Field(lambda p: (asked.append(len(p)), ball.distance(p))[1], ball.bounds_mm)
+    still = Structure("still", "bone", "cortical", counted, None, "still-section", RANKS["bone"])
+
+    def frame(way):
+        return together(still, part("n", capsule([0, -40, 0], [0, way, 0], 1.5), "steel"))
+
+    draw_section(frame(0.0), Frame(), 30, (120, 100))
+    assert asked
+    asked.clear()
+    draw_section(frame(1.0), Frame(), 30, (120, 100))
+    assert not asked
+
+
+def test_a_drawing_does_not_depend_on_what_was_drawn_before():
+    bone = part("a", sphere([0, 0, 0], 20), core=sphere([0, 0, 0], 18))
+    cement, steel = part("b", sphere([3, 0, 0], 6), "cement"), part("c", capsule([0, -40, 0], [0, 3, 0], 2), "steel")
+    for parts in (together(bone), together(bone, steel), together(bone, cement, steel)):
+        draw_section(parts, Frame(), 30, (100, 100))
+    warm = draw_section(together(bone, steel), Frame(), 30, (100, 100))
+    module._sampled.clear()
+    module._grounds.clear()
+    assert np.array_equal(warm, draw_section(together(bone, steel), Frame(), 30, (100, 100)))
+
+
+# --- marks ---
+
+
+def test_the_scale_bar_is_as_long_as_it_says():
+    size, half = (300, 200), 50.0
+    without = draw_section({}, plane_frame("axial"), half, size, marks=BARE)
+    marked = draw_section({}, plane_frame("axial"), half, size, marks=SectionMarks(letters=False))
+    assert (without == np.round(np.array(theme("dark").colour("panel")) * 255)).all()
+    ink = near(marked, "text", 30)
+    longest = max(ink[-20:].sum(axis=1))
+    assert longest == pytest.approx(bar_length_mm(150.0) * 2.0, abs=1)
+
+
+@pytest.mark.parametrize(("width", "length"), [(150.0, 20.0), (90.0, 20.0), (60.0, 10.0), (500.0, 100.0), (9.0, 2.0)])
+def test_scale_bars_have_round_lengths(width, length):
+    assert bar_length_mm(width) == length
+
+
+def test_letters_and_words_stand_at_the_edges():
+    marked = draw_section({}, plane_frame("axial"), 50, (200, 160), marks=SectionMarks(words="through the needles"))
+    ink = near(marked, "text", 60)
+    assert ink[60:100, :30].any()
+    assert ink[60:100, -30:].any()
+    assert ink[:30, 85:115].any()
+    assert ink[130:, 85:115].any()
+    assert ink[130:, 120:].any()
+
+
+def test_wrong_requests_are_named():
+    with pytest.raises(ValueError, match="half_width_mm must be more than 0"):
+        draw_section({}, Frame(), 0.0, (80, 80))
+    with pytest.raises(ValueError, match=r"'tilted'.*axial, sagittal, coronal"):
+        plane_frame("tilted")
+    with pytest.raises(ValueError, match=r"shape \(N, 3\)"):
+        material_texture({}, np.zeros((4, 2)))
+
+
+# --- the simulated scan ---
+
+
+def test_the_scan_shows_marrow_bright_fluid_and_tumour_dark():
+    parts = together(
+        part("flesh", sphere([0, 0, 0], 90), "muscle", material="muscle"),
+        part("body", sphere([0, 20, 0], 20), core=sphere([0, 20, 0], 19), material="cortical"),
+        part("tumour", sphere([0, 28, 0], 6), "tumour", material="tumour"),
+        part("sac", capsule([0, -15, -60], [0, -15, 60], 8), "dura", material="dura"),
+        part("cord", capsule([0, -15, 0], [0, -15, 60], 4), "cord", material="cord"),
+    )
+    picture = sagittal_scan(parts, (300, 300), 60).astype(float)
+
+    def at(y, z):
+        row, column = int(150 - z * 2.5), int(150 - y * 2.5)
+        return picture[row - 3 : row + 4, column - 3 : column + 4].mean()
+
+    marrow, tumour, fluid, cord, flesh = at(10, 8), at(28, 0), at(-15, -30), at(-15, 30), at(-40, -30)
+    assert fluid < tumour < marrow
+    assert fluid < flesh < cord < 1.2 * marrow
+    assert signal("cortical") < signal("dura") < signal("muscle") < signal("trabecular") < signal("fat")
+
+
+def test_the_scan_is_the_same_for_the_same_seed_and_says_that_it_is_simulated():
+    parts = together(part("flesh", sphere([0, 0, 0], 90), "muscle", material="muscle"))
+    first = sagittal_scan(parts, (200, 240), 60, seed=1)
+    assert first.shape == (240, 200)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, sagittal_scan(parts, (200, 240), 60, seed=1))
+    assert not np.array_equal(first, sagittal_scan(parts, (200, 240), 60, seed=2))
+    assert (first[215:235, 120:195] > 230).sum() > 50
