@@ -175,9 +175,9 @@ class ProcedureScene(Scene):
 
     def make_plan(self, case: Case | None) -> Any:
         """The plan that the film shows."""
-        from spineviz.procedures.vertebroplasty import plan_vertebroplasty
+        from spineviz.procedures.plans import plan_for
 
-        return plan_vertebroplasty(case if case is not None else case_of_environment())
+        return plan_for(self.film_name, case if case is not None else case_of_environment())
 
     def find_clock(self) -> Film:
         """The film's steps and beats."""
@@ -238,7 +238,7 @@ class ProcedureScene(Scene):
         columns = tuple(
             CardColumn(
                 self.fill(column.title, step),
-                tuple(CardRow(*[self.fill(text, step) for text in row]) for row in column.rows),
+                tuple(CardRow(*(self.fill(text, step) for text in row)) for row in column.rows),  # type: ignore[arg-type]
                 now.shown(column.beat) if column.beat else 1.0,
             )
             for column in words.columns

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.film.shot import FluoroShot, Point, SectionShot, StageShot
+from spineviz.film.shot import FluoroShot, Point, ScanShot, SectionShot, StageShot
 from spineviz.views.theme import Theme
 
 if TYPE_CHECKING:
@@ -56,9 +56,17 @@ class Painter:
 
     def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
         """The drawn plane, (H, W, 3)."""
-        from spineviz.views.section import draw_section
+        from spineviz.views.section import SectionMarks, draw_section
 
-        return draw_section(_of_patient(structures), plane, shot.half_width_mm, size_px, self.theme)
+        marks = SectionMarks(text_px=type_px)
+        return draw_section(_of_patient(structures), plane, shot.half_width_mm, size_px, self.theme, marks)
+
+    def scan(self, size_px: Size, structures: Structures, shot: ScanShot, type_px: float) -> Pixels:
+        """The simulated sagittal image, (H, W, 3)."""
+        from spineviz.views.scan import sagittal_scan
+
+        grey = sagittal_scan(_of_patient(structures), size_px, shot.half_width_mm, seed=self.seed, text_px=type_px)
+        return np.repeat(grey[:, :, None], 3, axis=2)
 
     def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:
         """Where points of the world appear in the stage's picture, (N, 2) px."""

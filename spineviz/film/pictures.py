@@ -1,0 +1,95 @@
+"""Single pictures: a frame as PNG, and a sheet of every step's key frame."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.data.errors import FaultError, RequestError
+from spineviz.views.canvas import Canvas, Layer, blit
+from spineviz.views.text import NOTE, TITLE, TextStyle, wrap
+from spineviz.views.theme import Theme
+
+if TYPE_CHECKING:
+    from spineviz.film.base import ProcedureScene
+
+COLUMNS, TILE_PX = 3, 640
+"""A storyboard's columns, and a frame's width on it, pixels."""
+
+_GAP, _HEAD, _WORDS = 40, 130, 170
+
+
+def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
+    """Write `frame` (H, W, 3) to `path`, whole or not at all.
+
+    Raises RequestError where the folder cannot be written, FaultError where the disk is full.
+    """
+    from PIL import Image
+
+    part = ""
+    try:
+        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".png", dir=path.parent)
+        os.close(handle)
+        Image.fromarray(frame).save(part, "PNG")
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(part, 0o666 & ~umask)  # noqa: PTH101 - what any newly created file gets
+        Path(part).replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise FaultError(f"--out {path}: {error.strerror}; make room and try again") from error
+        raise RequestError(f"--out {path}: {error.strerror or error}; give a path that can be written") from error
+    finally:
+        if part:
+            with contextlib.suppress(OSError):
+                Path(part).unlink()
+
+
+def storyboard_sheet(scene: ProcedureScene) -> NDArray[np.uint8]:
+    """Every step's key frame in reading order, with number, title and caption, (H, W, 3)."""
+    from PIL import Image
+
+    steps = scene.clock.steps
+    tile = (TILE_PX, TILE_PX * 9 // 16)
+    rows = -(-len(steps) // COLUMNS)
+    width = COLUMNS * tile[0] + (COLUMNS + 1) * _GAP
+    height = _HEAD + rows * (tile[1] + _WORDS) + _GAP
+    sheet = np.empty((height, width, 3), np.uint8)
+    sheet[:] = scene.theme.rgb8("ground")
+    blit(sheet, _heading(scene, width))
+    for i, step in enumerate(steps):
+        x = _GAP + (i % COLUMNS) * (tile[0] + _GAP)
+        y = _HEAD + (i // COLUMNS) * (tile[1] + _WORDS)
+        time_s = step.start_s + step.key_s
+        frame = Image.fromarray(scene.frame_at(time_s)).resize(tile, Image.Resampling.LANCZOS)
+        sheet[y : y + tile[1], x : x + tile[0]] = np.asarray(frame)
+        shot = scene.shot_at(time_s)
+        blit(sheet, _words(scene.theme, i + 1, shot.title or step.name, shot.caption, step.start_s, x, y + tile[1]))
+    return sheet
+
+
+def _heading(scene: ProcedureScene, width: int) -> Layer:
+    canvas = Canvas(width, _HEAD, 1.0)
+    x = canvas.text(scene.film_name.capitalize(), _GAP, 80, TextStyle(52, "bold"), scene.theme.colour("text")) + _GAP
+    words = f"{scene.subtitle} · {scene.clock.seconds:g} s · animation of a constructed case"
+    canvas.text(words, x + 30, 80, TextStyle(28), scene.theme.colour("muted"))
+    return canvas.layer()
+
+
+def _words(theme: Theme, number: int, title: str, caption: str, start_s: float, x: int, y: int) -> Layer:
+    canvas = Canvas(TILE_PX, _WORDS, 1.0, x, y)
+    style = TextStyle(28, TITLE.weight)
+    start = canvas.text(f"{number}", x, y + 40, style, theme.colour("cement")) + 14
+    canvas.text(title, x + start, y + 40, style, theme.colour("text"))
+    minutes, seconds = divmod(int(start_s), 60)
+    canvas.text(f"{minutes}:{seconds:02d}", x + TILE_PX, y + 40, NOTE, theme.colour("muted"), "rs")
+    for i, line in enumerate(wrap(caption)):
+        canvas.text(line, x, y + 78 + 32 * i, NOTE, theme.colour("muted"))
+    return canvas.layer()
