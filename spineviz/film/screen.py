@@ -401,7 +401,7 @@ class Screen:
             picture = self._picture(card.picture, (width, height), time_s)
             picture = _rounded(picture, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
             out.append(Layer(picture, x, y, opacity))
-        out.append(draw_card(card, self.theme, self.scale).faded(opacity))
+        out.append(draw_card(card, self.theme, self.scale, card.picture is not None).faded(opacity))
         return out
 
 

@@ -25,14 +25,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from spineviz.views.cards import CardColumn, CardRow
+from spineviz.views.signs import Mark, Point, Side
+
 if TYPE_CHECKING:
     from spineviz.views.camera import Camera
     from spineviz.views.fluoroscopy import Projection
     from spineviz.views.stage import StageLook
 
 Layout = Literal["stage+insets", "two-plane", "table", "before-after", "stage", "card"]
-Side = Literal["left", "right", ""]
-Point = tuple[float, float, float]
 
 TRANSITION_S = 0.6
 """How long the film takes to ease from one layout or focus to the next, seconds."""
@@ -60,36 +61,6 @@ class Label:
     importance: float = 1.0
     shown: float = 1.0
     place_mm: Point | None = None
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A sign drawn over one view, at points of the world.
-
-    Attributes:
-        kind: "tick" (safe), "danger" (stop sign), "ring" (circle of `radius_mm` round the first point), "line" (through
-            the points, drawn up to `shown` of its length), "area" (hatched polygon), "arrow" (from the first point to
-            the last), "dot" (filled circle), "text", "measure" (a line between two points with end bars and `text`
-            beside its middle).
-        view: "stage", "section", or the name of a projection, "ap", "lateral".
-        points_mm: in the world frame.
-        text: words beside it, if any; every kind may have them.
-        role: its colour, "safe", "danger", "text" or a structure's.
-        radius_mm: of a ring; 0 is 14 screen pixels of 1080.
-        shown: 0 to 1.
-        dashed: of a line, ring or measure.
-        side: where the words stand, left or right of the points; "" lets the film choose.
-    """
-
-    kind: Literal["tick", "danger", "ring", "line", "area", "arrow", "dot", "text", "measure"]
-    view: str
-    points_mm: tuple[Point, ...]
-    text: str = ""
-    role: str = "text"
-    radius_mm: float = 0.0
-    shown: float = 1.0
-    dashed: bool = False
-    side: Side = ""
 
 
 @dataclass(frozen=True)
@@ -164,25 +135,6 @@ class ScanShot:
 
 
 @dataclass(frozen=True)
-class CardRow:
-    """One line of a card's table: a muted name, the value, and a muted note after it; `shown` 0 to 1."""
-
-    name: str
-    value: str
-    note: str = ""
-    shown: float = 1.0
-
-
-@dataclass(frozen=True)
-class CardColumn:
-    """A titled block of rows; one for each of the card's columns."""
-
-    title: str
-    rows: tuple[CardRow, ...] = ()
-    shown: float = 1.0
-
-
-@dataclass(frozen=True)
 class CardShot:
     """A card.
 
@@ -250,3 +202,9 @@ def appear(time_s: float, from_s: float, fade_s: float = 0.4, until_s: float | N
     """How much is shown at `time_s` of what fades in at `from_s` within `fade_s` and, if given, is out by `until_s`."""
     rise = smooth((time_s - from_s) / fade_s)
     return rise if until_s is None else min(rise, smooth((until_s - time_s) / fade_s))
+
+
+__all__ = [
+    "TRANSITION_S", "CardColumn", "CardRow", "CardShot", "FluoroShot", "Label", "Layout", "Mark", "Point", "ScanShot",
+    "SectionShot", "Shot", "Side", "StageShot", "appear", "smooth",
+]  # fmt: skip

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from spineviz.views.canvas import Canvas, Layer
 from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
 from spineviz.views.text import NOTE, TITLE, TextStyle, text_size
 from spineviz.views.theme import Theme
-
-if TYPE_CHECKING:
-    from spineviz.film.shot import CardColumn, CardShot
 
 HEADING = TextStyle(92, "bold")
 CASE_HEADING = TextStyle(56, "bold")
@@ -23,21 +20,78 @@ ROW_NAME, ROW_VALUE = TextStyle(28), TextStyle(30, "semibold")
 ROW_STEP, NOTE_STEP = 62.0, 32.0
 
 
+@dataclass(frozen=True)
+class CardRow:
+    """One line of a card's table: a muted name, the value, and a muted note after it; `shown` 0 to 1."""
+
+    name: str
+    value: str
+    note: str = ""
+    shown: float = 1.0
+
+
+@dataclass(frozen=True)
+class CardColumn:
+    """A titled block of rows; one for each of the card's columns."""
+
+    title: str
+    rows: tuple[CardRow, ...] = ()
+    shown: float = 1.0
+
+
+class Card(Protocol):
+    """What a card says; spineviz.film.shot.CardShot is one."""
+
+    @property
+    def kind(self) -> str:
+        """ "title", "case" or "outcome"."""
+
+    @property
+    def heading(self) -> str:
+        """The largest words."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Under the heading."""
+
+    @property
+    def columns(self) -> tuple[CardColumn, ...]:
+        """The blocks of the table."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """At the foot."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A card's words alone, which name its layer."""
+
+    kind: str
+    heading: str
+    lines: tuple[str, ...]
+    columns: tuple[CardColumn, ...]
+    notes: tuple[str, ...]
+
+
 def picture_place() -> Rect:
     """Where a case card's picture lies, design pixels."""
     return Rect(1210.0, 150.0, 650.0, 690.0)
 
 
-def draw_card(card: CardShot, theme: Theme, scale: float) -> Layer:
+def draw_card(card: Card, theme: Theme, scale: float, pictured: bool = False) -> Layer:
     """A card's words and rules over a transparent screen, as a layer; kept between frames.
+
+    `pictured` leaves room for a picture at `picture_place()`.
 
     Raises ValueError, naming the words, where a line is wider than its column.
     """
-    return _card_layer(replace(card, picture=None, backdrop=None), card.picture is not None, theme.name, scale)
+    words = _Words(card.kind, card.heading, card.lines, card.columns, card.notes)
+    return _card_layer(words, pictured, theme.name, scale)
 
 
 @lru_cache(maxsize=32)
-def _card_layer(card: CardShot, pictured: bool, theme_name: str, scale: float) -> Layer:
+def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float) -> Layer:
     from spineviz.views.theme import theme as named
 
     canvas = Canvas(WIDTH, HEIGHT, scale)
@@ -51,7 +105,7 @@ def _card_layer(card: CardShot, pictured: bool, theme_name: str, scale: float) -
     return canvas.layer()
 
 
-def _title(canvas: Canvas, card: CardShot, theme: Theme) -> None:
+def _title(canvas: Canvas, card: Card, theme: Theme) -> None:
     left, base = 150.0, 470.0
     canvas.panel(left, base - 196, 96, 8, 4, fill=theme.colour("cement"))
     canvas.text(card.heading, left - 4, base - 70, HEADING, theme.colour("text"))
@@ -61,7 +115,7 @@ def _title(canvas: Canvas, card: CardShot, theme: Theme) -> None:
     _notes(canvas, card.notes, left, HEIGHT - 70.0, theme, 1500.0)
 
 
-def _case(canvas: Canvas, card: CardShot, theme: Theme, width: float) -> None:
+def _case(canvas: Canvas, card: Card, theme: Theme, width: float) -> None:
     left = 120.0
     canvas.text(card.heading, left - 2, 128.0, CASE_HEADING, theme.colour("text"))
     y = 168.0
@@ -75,7 +129,7 @@ def _case(canvas: Canvas, card: CardShot, theme: Theme, width: float) -> None:
     _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, width)
 
 
-def _outcome(canvas: Canvas, card: CardShot, theme: Theme) -> None:
+def _outcome(canvas: Canvas, card: Card, theme: Theme) -> None:
     left, right, gap = 100.0, WIDTH - 100.0, 64.0
     canvas.text(card.heading, left - 2, 118.0, CASE_HEADING, theme.colour("text"))
     for i, line in enumerate(card.lines):
@@ -132,7 +186,7 @@ def _fitted(words: str, width: float, style: TextStyle) -> list[str]:
     return lines
 
 
-def heading_width(card: CardShot) -> float:
+def heading_width(card: Card) -> float:
     """The width of the card's heading, design pixels."""
     return text_size(card.heading, HEADING if card.kind == "title" else CASE_HEADING)[0]
 

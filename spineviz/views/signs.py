@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 from spineviz.views.canvas import Canvas, Layer
 from spineviz.views.layout import Rect
 from spineviz.views.text import HEADER, TextStyle, cap_height, text_size
 from spineviz.views.theme import RGB, Theme
-
-if TYPE_CHECKING:
-    from spineviz.film.shot import Mark
 
 WORDS = HEADER
 SIGN_RADIUS = 19.0
@@ -20,6 +19,38 @@ RING_RADIUS = 14.0
 DASH = (10.0, 8.0)
 
 Spot = tuple[float, float]
+Point = tuple[float, float, float]
+Side = Literal["left", "right", ""]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A sign drawn over one view, at points of the world.
+
+    Attributes:
+        kind: "tick" (safe), "danger" (stop sign), "ring" (circle of `radius_mm` round the first point), "line" (through
+            the points, drawn up to `shown` of its length), "area" (hatched polygon), "arrow" (from the first point to
+            the last), "dot" (filled circle), "text", "measure" (a line between two points with end bars and `text`
+            beside its middle).
+        view: "stage", "section", or the name of a projection, "ap", "lateral".
+        points_mm: in the world frame.
+        text: words beside it, if any; every kind may have them.
+        role: its colour, "safe", "danger", "text" or a structure's.
+        radius_mm: of a ring; 0 is 14 screen pixels of 1080.
+        shown: 0 to 1.
+        dashed: of a line, ring or measure.
+        side: where the words stand, left or right of the points; "" lets the film choose.
+    """
+
+    kind: Literal["tick", "danger", "ring", "line", "area", "arrow", "dot", "text", "measure"]
+    view: str
+    points_mm: tuple[Point, ...]
+    text: str = ""
+    role: str = "text"
+    radius_mm: float = 0.0
+    shown: float = 1.0
+    dashed: bool = False
+    side: Side = ""
 
 
 def draw_mark(
@@ -122,7 +153,8 @@ def _arrow(canvas: Canvas, start: Spot, end: Spot, ink: RGB, rim: RGB) -> None:
     ux, uy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
     head = min(18.0, 0.6 * length)
     neck = (end[0] - head * ux, end[1] - head * uy)
-    wings = [(neck[0] - 0.55 * head * uy, neck[1] + 0.55 * head * ux), end, (neck[0] + 0.55 * head * uy, neck[1] - 0.55 * head * ux)]  # fmt: skip
+    side = (-0.55 * head * uy, 0.55 * head * ux)
+    wings = [(neck[0] + side[0], neck[1] + side[1]), end, (neck[0] - side[0], neck[1] - side[1])]
     canvas.path([start, neck], stroke=rim, stroke_px=7.0, alpha=0.75)
     canvas.path(wings, fill=rim, stroke=rim, stroke_px=5.0, alpha=0.75, closed=True)
     canvas.path([start, neck], stroke=ink, stroke_px=4.0)
@@ -138,7 +170,7 @@ def _end_bars(canvas: Canvas, start: Spot, end: Spot, ink: RGB, rim: RGB) -> Non
 
 def _part(points: Sequence[Spot], share: float) -> list[Spot]:
     """The first `share` of a polyline's length."""
-    lengths = [math.dist(a, b) for a, b in zip(points, points[1:], strict=False)]
+    lengths = [math.dist(a, b) for a, b in pairwise(points)]
     left = share * sum(lengths)
     out = [points[0]]
     for a, b, length in zip(points, points[1:], lengths, strict=False):
