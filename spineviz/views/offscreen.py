@@ -53,6 +53,16 @@ class Surface:
     sides: int = 1
     hull_px: float = 0.0
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which parts of the shader it needs."""
+        if self.hull_px > 0.0:
+            return ("OUTLINE",)
+        if self.mood[3] > 0.0:
+            return ("GLASS",)
+        fine = ("FINE",) if self.grain[0] > 0.0 and self.grain[1] > 0.0 else ()
+        return ("LIT", *fine, *(("METAL",) if self.sheen[2] > 0.0 else ()))
+
 
 @dataclass(frozen=True)
 class Face:
@@ -86,7 +96,7 @@ class Shadows:
 @dataclass
 class _Kept:
     parts: list[Any]
-    draw: Any
+    draws: dict[tuple[str, ...], Any]
     size: int
 
 
@@ -123,16 +133,16 @@ class Offscreen:
         self._scene = gl.framebuffer([self._solid], self._depth)
         self._glass: Any = None
         self._panes: Any = None
-        self._small, self._open, self._rough = (gl.texture(small, 1, dtype=t) for t in ("f4", "f1", "f1"))
+        self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
         )
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
         self._ground = gl.texture(size_px, 3, np.ascontiguousarray(ground[::-1], np.float16).tobytes(), dtype="f2")
-        for texture in (self._solid, self._depth, self._small, self._open, self._rough, self._ground):
+        for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
-        self._surfaces = gl.program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.SURFACE_FRAGMENT)
+        self._programs: dict[tuple[str, ...], Any] = {}
         self._faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
         occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
         self._quad = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
@@ -180,24 +190,42 @@ class Offscreen:
         self._trim()
         return picture[::-1], small[::-1]
 
+    def _program(self, kinds: tuple[str, ...]) -> Any:
+        """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
+        if kinds not in self._programs:
+            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds)
+            self._programs[kinds] = self._gl.program(
+                vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
+            )
+        return self._programs[kinds]
+
     def _draw_surfaces(
-        self, surfaces: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]
+        self,
+        surfaces: Sequence[Surface],
+        view: NDArray[np.float64],
+        projection: NDArray[np.float64],
+        kinds: tuple[str, ...] | None = None,
     ) -> None:
-        gl, program = self._gl, self._surfaces
+        gl = self._gl
         key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
-        program["projection"].write(_bytes(projection))
-        program["keyWay"].value = tuple(key)
-        program["pictureSize"].value = self._solid.size
         for surface in surfaces:
+            kind = surface.kinds if kinds is None else kinds
+            program = self._program(kind)
             kept = self._buffers(surface.key) or self._keep(surface.key, self._upload(surface.mesh))
-            program["eyeFromLocal"].write(_bytes(view @ surface.world_from_local.matrix))
-            program["tone"].value, program["sheen"].value = surface.tone, surface.sheen
-            program["grain"].value, program["mood"].value = surface.grain, surface.mood
-            program["hullPx"].value = surface.hull_px * self.factor
+            if kind not in kept.draws:
+                flat = kind == ("VEIL",)  # needs no normals
+                content = [(kept.parts[0], *(("3f 12x", "place") if flat else ("3f 3f", "place", "normal")))]
+                kept.draws[kind] = gl.vertex_array(program, content, kept.parts[1])
+            _put(program, "projection", _columns(projection))
+            _put(program, "eyeFromLocal", _columns(view @ surface.world_from_local.matrix))
+            _put(program, "keyWay", tuple(key))
+            _put(program, "pictureSize", self._solid.size)
+            _put(program, "hullPx", surface.hull_px * self.factor)
+            for name in ("tone", "sheen", "grain", "mood"):
+                _put(program, name, getattr(surface, name))
             if surface.cut is not None:
                 normal = surface.cut.rotation[:, 2]
-                plane = np.append(normal, -normal @ surface.cut.origin_mm) @ np.linalg.inv(view)
-                program["cut"].value = tuple(plane)
+                _put(program, "cut", tuple(np.append(normal, -normal @ surface.cut.origin_mm) @ np.linalg.inv(view)))
                 gl.enable_direct(_CLIP_DISTANCE_0)
             sides = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
             if sides:
@@ -205,7 +233,7 @@ class Offscreen:
                 gl.cull_face = "back" if sides > 0 else "front"
             else:
                 gl.disable(gl.CULL_FACE)
-            kept.draw.render()
+            kept.draws[kind].render()
             if surface.cut is not None:
                 gl.disable_direct(_CLIP_DISTANCE_0)
         gl.disable(gl.CULL_FACE)
@@ -214,20 +242,19 @@ class Offscreen:
         program = self._faces
         for face in faces:
             kept = self._buffers(face.key) or self._keep(face.key, self._upload_face(face))
-            program["projection"].write(_bytes(projection))
-            program["eyeFromLocal"].write(_bytes(view @ face.world_from_plane.matrix))
+            _put(program, "projection", _columns(projection))
+            _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
             program["window"].value = face.window_mm
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
             program["light"].value = 0.86 + 0.14 * facing
             program["paint"].value = 0
             kept.parts[-1].use(0)
-            kept.draw.render()
+            kept.draws[()].render()
 
     def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
-            self._glass.filter = gl.NEAREST, gl.NEAREST
             self._panes = gl.framebuffer([self._glass], self._depth)
         self._panes.use()
         self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
@@ -238,7 +265,7 @@ class Offscreen:
         for surface in glass:
             # a first drawing takes the depth alone, so that only the nearest wall of a pane is seen
             self._panes.color_mask = False, False, False, False
-            self._draw_surfaces([surface], view, projection)
+            self._draw_surfaces([surface], view, projection, ("VEIL",))
             self._panes.color_mask = True, True, True, True
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
@@ -262,8 +289,8 @@ class Offscreen:
         self._rough_target.use()
         quad.render(gl.TRIANGLES)
         program, quad = self._screens["blur"]
-        self._rough.use(1)
-        program["open"].value, program["depth"].value, program["like"].value = 1, 0, 0.05 * shadows.reach_mm
+        self._rough.use(0)
+        program["open"].value, program["like"].value = 0, 0.05 * shadows.reach_mm
         self._open_target.use()
         quad.render(gl.TRIANGLES)
         gl.enable(gl.DEPTH_TEST)
@@ -273,7 +300,7 @@ class Offscreen:
         gl.disable(gl.DEPTH_TEST)
         program, quad = self._screens["finish"]
         sources = {
-            "solid": self._solid, "buffer": self._depth, "small": self._small, "open": self._open,
+            "solid": self._solid, "buffer": self._depth, "open": self._open,
             "ground": self._ground, "glass": self._glass if glazed else self._solid,
         }  # fmt: skip
         for unit, (name, texture) in enumerate(sources.items()):
@@ -299,8 +326,7 @@ class Offscreen:
         data[:, 3:] = vertex_normals(mesh)
         vertices = self._gl.buffer(data.tobytes())
         indices = self._gl.buffer(np.ascontiguousarray(mesh.triangles, np.uint32).tobytes())
-        draw = self._gl.vertex_array(self._surfaces, [(vertices, "3f 3f", "place", "normal")], indices)
-        return _Kept([vertices, indices], draw, data.nbytes + 12 * len(mesh.triangles))
+        return _Kept([vertices, indices], {}, data.nbytes + 12 * len(mesh.triangles))
 
     def _upload_face(self, face: Face) -> _Kept:
         vertices = self._gl.buffer(np.ascontiguousarray(face.points_mm, np.float32).tobytes())
@@ -311,7 +337,7 @@ class Offscreen:
         paint.build_mipmaps()
         paint.filter = self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR
         paint.repeat_x = paint.repeat_y = False
-        return _Kept([vertices, indices, paint], draw, face.paint.nbytes * 2)
+        return _Kept([vertices, indices, paint], {(): draw}, face.paint.nbytes * 2)
 
     def _trim(self) -> None:
         held = sum(k.size for k in self._kept.values())
@@ -333,13 +359,19 @@ class Offscreen:
 
 
 def _release(kept: _Kept) -> None:
-    kept.draw.release()
-    for part in kept.parts:
+    for part in (*kept.draws.values(), *kept.parts):
         part.release()
 
 
-def _bytes(matrix: NDArray[np.float64]) -> bytes:
-    return matrix.T.astype(np.float32).tobytes()
+def _put(program: Any, name: str, value: object) -> None:
+    """Set a number of the shader, unless this kind of it has no use for it."""
+    uniform = program.get(name, None)
+    if uniform is not None:
+        uniform.value = value
+
+
+def _columns(matrix: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(matrix.T.ravel())
 
 
 @cache

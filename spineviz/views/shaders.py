@@ -71,45 +71,20 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
 """The finish of each role that has one of its own."""
 
 SURFACE_VERTEX = """
-#version 330
 in vec3 place;
 in vec3 normal;
 uniform mat4 eyeFromLocal;
 uniform mat4 projection;
 uniform vec4 cut;        // in the eye's frame: what has a positive distance is taken away
-uniform float hullPx;
-uniform vec2 pictureSize;
-out vec3 localPlace;
 out vec3 eyePlace;
 out vec3 eyeNormal;
-void main()
-{
-  vec4 seen = eyeFromLocal * vec4(place, 1.0);
-  localPlace = place;
-  eyePlace = seen.xyz;
-  eyeNormal = mat3(eyeFromLocal) * normal;
-  gl_Position = projection * seen;
-  gl_ClipDistance[0] = -dot(cut, seen);
-  if (hullPx > 0.0)
-  {
-    // an outline: the surface grown by hullPx pixels, of which only the far side is drawn
-    gl_Position.xy += eyeNormal.xy / max(length(eyeNormal.xy), 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
-  }
-}
-"""
-
-SURFACE_FRAGMENT = """
-#version 330
-in vec3 localPlace;
-in vec3 eyePlace;
-in vec3 eyeNormal;
-uniform vec4 tone;       // colour, how solid
-uniform vec4 sheen;      // gloss, shine, metal, soft
-uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
-uniform vec4 mood;       // rim, dimming, glow, glass
-uniform vec3 keyWay;
+out vec4 localPlace;     // and the coarse part of the mottling
+#ifdef OUTLINE
 uniform float hullPx;
-out vec4 shown;
+uniform vec2 pictureSize;
+#endif
+#ifdef LIT
+uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
 
 float lattice(vec3 p)
 {
@@ -129,82 +104,142 @@ float cloud(vec3 p)
   float d = mix(lattice(i + vec3(0.0, 1.0, 1.0)), lattice(i + vec3(1.0, 1.0, 1.0)), f.x);
   return mix(mix(a, b, f.y), mix(c, d, f.y), f.z);
 }
+#endif
 
 void main()
 {
-  vec3 surface = tone.rgb;
-  if (hullPx > 0.0)
-  {
-    shown = vec4(surface, 1.0);
-    return;
-  }
-  float gloss = sheen.x, shine = sheen.y, metal = sheen.z, soft = sheen.w;
-  float rim = mood.x, dimming = mood.y, glow = mood.z, glassy = mood.w;
+  vec4 seen = eyeFromLocal * vec4(place, 1.0);
+  eyePlace = seen.xyz;
+  eyeNormal = mat3(eyeFromLocal) * normal;
+  localPlace = vec4(place, 0.0);
+  gl_Position = projection * seen;
+  gl_ClipDistance[0] = -dot(cut, seen);
+#ifdef LIT
+  localPlace = vec4(place / grain.z, grain.x * 0.9 * (cloud(place / grain.z * 0.31) - 0.5));
+#endif
+#ifdef OUTLINE
+  // the surface grown by hullPx pixels, of which only the far side is drawn
+  gl_Position.xy += eyeNormal.xy / max(length(eyeNormal.xy), 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
+#endif
+}
+"""
+
+SURFACE_FRAGMENT = """
+in vec3 eyePlace;
+in vec3 eyeNormal;
+in vec4 localPlace;
+uniform vec4 tone;       // colour, how solid
+out vec4 shown;
+
+#ifdef OUTLINE
+void main() { shown = tone; }
+#endif
+
+#ifdef VEIL
+void main() { shown = vec4(0.0); }
+#endif
+
+#ifdef GLASS
+uniform vec4 sheen;
+uniform vec4 mood;
+uniform vec3 keyWay;
+void main()
+{
+  vec3 v = normalize(-eyePlace);
+  vec3 n = normalize(eyeNormal);
+  float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
+  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), 60.0) * 0.35;
+  // clear where it is looked through, bright at the silhouette
+  float alpha = tone.a * (0.10 + 0.75 * pow(edge, 2.2));
+  vec3 pane = mix(tone.rgb, vec3(0.93, 0.96, 1.0), 0.35);
+  vec3 colour = pane * (0.78 + 0.22 * edge) + 0.5 * glint;
+  alpha = clamp(alpha + 0.55 * glint * tone.a, 0.0, 1.0) * (1.0 - 0.5 * mood.y);
+  shown = vec4(min(colour * (1.0 + 0.4 * mood.z), vec3(1.0)), alpha);
+}
+#endif
+
+#ifdef LIT
+uniform vec4 sheen;      // gloss, shine, metal, soft
+uniform vec4 grain;
+uniform vec4 mood;       // rim, dimming, glow, how dark the far side is
+uniform vec3 keyWay;
+
+#ifdef FINE
+float lattice(vec3 p)
+{
+  p = fract(p * vec3(0.1031, 0.1030, 0.0973));
+  p += dot(p, p.yxz + 33.33);
+  return fract((p.x + p.y) * p.z);
+}
+
+float cloud(vec3 p)
+{
+  vec3 i = floor(p);
+  vec3 f = p - i;
+  f = f * f * (3.0 - 2.0 * f);
+  float a = mix(lattice(i), lattice(i + vec3(1.0, 0.0, 0.0)), f.x);
+  float b = mix(lattice(i + vec3(0.0, 1.0, 0.0)), lattice(i + vec3(1.0, 1.0, 0.0)), f.x);
+  float c = mix(lattice(i + vec3(0.0, 0.0, 1.0)), lattice(i + vec3(1.0, 0.0, 1.0)), f.x);
+  float d = mix(lattice(i + vec3(0.0, 1.0, 1.0)), lattice(i + vec3(1.0, 1.0, 1.0)), f.x);
+  return mix(mix(a, b, f.y), mix(c, d, f.y), f.z);
+}
+#endif
+
+void main()
+{
+  float gloss = sheen.x, shine = sheen.y, soft = sheen.w;
+  float rim = mood.x, dimming = mood.y, glow = mood.z;
   vec3 v = normalize(-eyePlace);
   vec3 n = normalize(gl_FrontFacing ? eyeNormal : -eyeNormal);
-  float away = dot(n, v);
-  if (away < 0.0) { n = normalize(n - 1.02 * away * v); }
-  float mottle = 0.0;
-  if (grain.x > 0.0)
-  {
-    vec3 q = localPlace / grain.z;
-    float fine = grain.y > 0.0 ? cloud(q) : 0.5;
-    mottle = grain.x * ((cloud(q * 0.31) - 0.5) * 0.9 + (fine - 0.5) * 0.7 * grain.y);
-    // the slope of the fine unevenness, as the picture shows it, tilts the normal (Mikkelsen 2010)
-    float height = grain.w * grain.y * fine;
-    vec3 dx = dFdx(eyePlace), dy = dFdy(eyePlace);
-    vec3 gx = cross(dy, n), gy = cross(n, dx);
-    float area = dot(dx, gx);
-    if (abs(area) > 1e-12)
-    {
-      n = normalize(n - clamp((dFdx(height) * gx + dFdy(height) * gy) / area, -0.35, 0.35));
-    }
-  }
-  float facing = clamp(dot(n, v), 0.0, 1.0);
-  float edge = 1.0 - facing;
+  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);  // a normal that points away is turned to the edge
+  float mottle = localPlace.w;
+#ifdef FINE
+  float fine = cloud(localPlace.xyz);
+  mottle += grain.x * (fine - 0.5) * 0.7 * grain.y;
+  // the slope of the fine unevenness, as the picture shows it, tilts the normal (Mikkelsen 2010)
+  float height = grain.w * grain.y * fine;
+  vec3 dx = dFdx(eyePlace), dy = dFdy(eyePlace);
+  vec3 gx = cross(dy, n), gy = cross(n, dx);
+  float area = dot(dx, gx);
+  vec3 tilt = (dFdx(height) * gx + dFdy(height) * gy) / (abs(area) > 1e-12 ? area : 1e12);
+  n = normalize(n - clamp(tilt, -0.35, 0.35));
+#endif
+  float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
   float edge2 = edge * edge;
-  vec3 base = surface * surface * (1.0 + mottle * vec3(0.9, 1.05, 1.3));
+  vec3 base = tone.rgb * tone.rgb * (1.0 + mottle * vec3(0.9, 1.05, 1.3));
   base = mix(base, vec3(dot(base, vec3(0.3, 0.6, 0.1))), 0.65 * dimming) * (1.0 - 0.72 * dimming);
 
   float k = dot(n, keyWay);
-  float lit = max(0.0, (k + soft * 0.5) / (1.0 + soft * 0.5));
+  float lit = max(0.0, (k + soft * 0.3) / (1.0 + soft * 0.3));
   // where light runs under the surface the shadow's edge is warmer
-  vec3 bleed = soft * 0.22 * max(0.0, 1.0 - abs(k) * 2.2) * vec3(1.0, 0.55, 0.32);
+  vec3 bleed = soft * 0.16 * max(0.0, 1.0 - abs(k) * 2.2) * vec3(1.0, 0.55, 0.32);
   const vec3 fillWay = vec3(0.829, -0.109, 0.549);
-  float f = max(0.0, dot(n, fillWay) * 0.8 + 0.2);
-  vec3 light = lit * vec3(0.97, 0.93, 0.86) + f * vec3(0.13, 0.16, 0.21)
-             + mix(vec3(0.055, 0.05, 0.055), vec3(0.15, 0.175, 0.21), 0.5 + 0.5 * n.y) + bleed;
+  float f = max(0.0, dot(n, fillWay));
+  vec3 light = lit * vec3(0.93, 0.88, 0.80) + f * vec3(0.12, 0.15, 0.20)
+             + mix(vec3(0.035, 0.034, 0.04), vec3(0.10, 0.115, 0.14), 0.5 + 0.5 * n.y) + bleed;
   float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), shine) * step(0.0, k);
-  glint += 0.25 * pow(max(dot(n, normalize(fillWay + v)), 0.0), shine);
-  glint *= gloss;
+  float glint2 = max(dot(n, normalize(fillWay + v)), 0.0);
+  glint2 *= glint2; glint2 *= glint2; glint2 *= glint2; glint2 *= glint2;
+  glint = gloss * (glint + 0.2 * glint2 * glint2);
   float behind = max(0.0, dot(n, vec3(0.40, 0.52, -0.755)) + 0.35) * edge2;
   vec3 shade = base * light;
-  if (metal > 0.0)
-  {
-    // a room in the mirror: bright above, a dark band at the horizon, a faint floor
-    vec3 r = reflect(-v, n);
-    float up = r.y * 0.8 - r.x * 0.35;
-    float room = smoothstep(-0.15, 0.75, up) * 0.85 + 0.18 * smoothstep(0.1, -0.7, up) + 0.10;
-    shade = mix(shade, base * (room * 1.05 + 0.25 * lit), 0.8 * metal);
-  }
-  shade += glint * mix(vec3(0.9), base * 1.6, metal) * (1.0 - 0.8 * dimming);
+#ifdef METAL
+  // a room in the mirror: bright above, a dark band at the horizon, a faint floor
+  vec3 r = reflect(-v, n);
+  float up = r.y * 0.8 - r.x * 0.35;
+  float room = smoothstep(-0.15, 0.75, up) * 0.85 + 0.18 * smoothstep(0.1, -0.7, up) + 0.10;
+  shade = mix(shade, base * (room * 1.05 + 0.25 * lit), 0.8 * sheen.z);
+  shade += glint * base * 1.6 * (1.0 - 0.8 * dimming);
+#else
+  shade += glint * 0.9 * (1.0 - 0.8 * dimming);
+#endif
   shade += rim * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
   shade += glow * (base * 0.55 + 0.05 + edge2 * (0.35 + 0.9 * base));
-  if (!gl_FrontFacing) { shade = base * 0.10; }
+  shade = gl_FrontFacing ? shade : base * 0.10;
   shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
-  vec3 colour = sqrt(max(shade, vec3(0.0)));
-
-  float alpha = tone.w;
-  if (glassy > 0.0)
-  {
-    // clear where it is looked through, bright at the silhouette
-    alpha *= 0.10 + 0.75 * pow(edge, 2.2);
-    vec3 pane = mix(surface, vec3(0.93, 0.96, 1.0), 0.35);
-    colour = pane * (0.78 + 0.22 * edge) + 0.5 * glint;
-    alpha = clamp(alpha + 0.55 * glint * tone.w, 0.0, 1.0) * (1.0 - 0.5 * dimming);
-  }
-  shown = vec4(min(colour, vec3(1.0)), alpha);
+  shown = vec4(min(sqrt(max(shade, vec3(0.0))), vec3(1.0)), tone.a);
 }
+#endif
 """
 
 FACE_VERTEX = """
@@ -262,7 +297,7 @@ uniform vec3 lens;        // pixels a unit of slope, x and y of the line of sigh
 uniform vec2 reach;       // pixels, mm
 uniform vec3 keyWay;
 uniform vec2 offsets[SAMPLES];
-out float shown;
+out vec2 shown;
 
 vec3 at(ivec2 p)
 {
@@ -275,7 +310,7 @@ void main()
 {
   ivec2 p = ivec2(gl_FragCoord.xy);
   vec3 c = at(p);
-  if (c.z < -1e8) { shown = 1.0; return; }
+  if (c.z < -1e8) { shown = vec2(1.0, -c.z); return; }
   // the smaller of the two steps to either side, so that an edge does not bend the normal
   vec3 r = at(p + ivec2(1, 0)) - c, l = c - at(p - ivec2(1, 0));
   vec3 u = at(p + ivec2(0, 1)) - c, d = c - at(p - ivec2(0, 1));
@@ -297,34 +332,36 @@ void main()
     vec3 ray = c + n * (0.05 * reach.y) + keyWay * (share * reach.y);
     vec2 q = ray.xy / -ray.z * lens.x + lens.yz;
     float gap = -ray.z - texelFetch(depth, clamp(ivec2(q), ivec2(0), textureSize(depth, 0) - 1), 0).r;
-    if (gap > 0.02 * reach.y && gap < 0.9 * reach.y) { blocked = max(blocked, 1.0 - 0.45 * share); }
+    gap /= reach.y;
+    float part = smoothstep(0.02, 0.02 + 0.25 * share, gap) * (1.0 - smoothstep(0.35, 0.9, gap));
+    blocked = max(blocked, part * (1.0 - 0.55 * share));
   }
-  shown = open * (1.0 - 0.55 * blocked);
+  shown = vec2(open * (1.0 - 0.5 * blocked), -c.z);
 }
 """
 
 BLUR_FRAGMENT = """
 #version 330
-uniform sampler2D open;
-uniform sampler2D depth;
+uniform sampler2D open;  // how open, and mm along the line of sight
 uniform float like;      // mm: steps of depth beyond it stop the blur
-out float shown;
+out vec2 shown;
 void main()
 {
-  ivec2 p = ivec2(gl_FragCoord.xy), most = textureSize(depth, 0) - 1;
-  float here = texelFetch(depth, p, 0).r, total = 0.0, weights = 0.0;
+  ivec2 p = ivec2(gl_FragCoord.xy), most = textureSize(open, 0) - 1;
+  float here = texelFetch(open, p, 0).g, total = 0.0, weights = 0.0;
+  if (here > 1e8) { shown = vec2(1.0, here); return; }
   for (int y = -1; y <= 1; ++y)
   {
     for (int x = -1; x <= 1; ++x)
     {
-      ivec2 q = clamp(p + ivec2(x, y), ivec2(0), most);
-      float gap = 1.0 + abs(texelFetch(depth, q, 0).r - here) / like;
+      vec2 other = texelFetch(open, clamp(p + ivec2(x, y), ivec2(0), most), 0).rg;
+      float gap = 1.0 + abs(other.g - here) / like;
       float weight = (x == 0 ? 1.0 : 0.7) * (y == 0 ? 1.0 : 0.7) / (gap * gap);
-      total += weight * texelFetch(open, q, 0).r;
+      total += weight * other.r;
       weights += weight;
     }
   }
-  shown = total / weights;
+  shown = vec2(total / weights, here);
 }
 """
 
@@ -332,8 +369,7 @@ FINISH_FRAGMENT = """
 #version 330
 uniform sampler2D solid;
 uniform sampler2D buffer;
-uniform sampler2D small;
-uniform sampler2D open;
+uniform sampler2D open;   // half the size: how open, and mm along the line of sight
 uniform sampler2D ground;
 uniform sampler2D glass;
 uniform int factor;      // drawn pixels for each one shown, a side
@@ -342,18 +378,13 @@ uniform vec2 range;
 uniform float like;
 out vec4 shown;
 
-vec4 mean(sampler2D picture, ivec2 p)
-{
-  if (factor == 1) { return texelFetch(picture, p, 0); }
-  p *= 2;
-  return 0.25 * (texelFetch(picture, p, 0) + texelFetch(picture, p + ivec2(1, 0), 0)
-               + texelFetch(picture, p + ivec2(0, 1), 0) + texelFetch(picture, p + ivec2(1, 1), 0));
-}
 
 void main()
 {
   ivec2 p = ivec2(gl_FragCoord.xy);
-  vec4 c = mean(solid, p);
+  // a place between drawn pixels: linear filtering takes their mean
+  vec2 middle = gl_FragCoord.xy / vec2(textureSize(ground, 0));
+  vec4 c = texture(solid, middle);
   vec3 back = texelFetch(ground, p, 0).rgb;
   vec3 colour = back;
   if (c.a > 0.0)
@@ -361,14 +392,15 @@ void main()
     float d = texelFetch(buffer, p * factor, 0).r;
     d = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
     // contact shadows come from the half-size picture, from pixels of like depth only
-    ivec2 q = p / 2, o = ivec2(p.x - 2 * q.x, p.y - 2 * q.y) * 2 - 1, most = textureSize(small, 0) - 1;
+    ivec2 q = p / 2, o = ivec2(p.x - 2 * q.x, p.y - 2 * q.y) * 2 - 1, most = textureSize(open, 0) - 1;
     float total = 0.0, weights = 0.0;
     for (int i = 0; i < 4; ++i)
     {
       ivec2 s = clamp(q + ivec2(i & 1, i >> 1) * o, ivec2(0), most);
-      float gap = 1.0 + abs(texelFetch(small, s, 0).r - d) / like;
+      vec2 other = texelFetch(open, s, 0).rg;
+      float gap = 1.0 + abs(other.g - d) / like;
       float weight = ((i & 1) == 0 ? 0.75 : 0.25) * ((i >> 1) == 0 ? 0.75 : 0.25) / (gap * gap);
-      total += weight * texelFetch(open, s, 0).r;
+      total += weight * other.r;
       weights += weight;
     }
     float left = total / weights;
@@ -377,7 +409,7 @@ void main()
   }
   if (glazed)
   {
-    vec4 g = mean(glass, p);
+    vec4 g = texture(glass, middle);
     colour = colour * (1.0 - g.a) + g.rgb;
   }
   // an ordered dither of one step, so that the ground shows no bands

@@ -34,7 +34,7 @@ FINE = frozenset({"steel", "wire", "hub", "roots", "cement", "cleft", "artery", 
 """Roles whose parts are thin: meshed twice as fine."""
 
 _KEPT_PICTURES = 4
-_SPACING_PX = 3.6
+_SPACING_PX = 5.3
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
@@ -178,6 +178,8 @@ class Stage:
             if not len(mesh.triangles):
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
+            if outside(camera, world, self.size_px):
+                continue
             boxes.append(np.stack([world.min(0), world.max(0)]))
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
             surface = self._surface(structure, spacing, mesh, camera, look, name in glass, opacity)
@@ -207,7 +209,7 @@ class Stage:
         pixel = camera.pixel_mm(self.size_px[1]) * distance / camera.distance_mm
         fine = _role(structure) in FINE
         wanted = max(_SPACING_PX * pixel * (0.5 if fine else 1.0), 0.35 if fine else 0.7)
-        return max(s for s in SPACINGS_MM if s <= wanted or s == SPACINGS_MM[0])
+        return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 
     def _surface(
         self, structure: Structure, spacing: float, mesh: Mesh, camera: Camera, look: StageLook, glass: bool,
@@ -237,6 +239,16 @@ def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """(8, 3) the corners of a box (2, 3)."""
     low, high = bounds_mm
     return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def outside(camera: Camera, points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> bool:
+    """Whether the box with corners `points_mm` (N, 3) is certainly out of the picture."""
+    eye = camera.world_from_camera.inverse().points(points_mm)
+    slope = float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
+    x, y, depth = eye[:, 0], eye[:, 1], -eye[:, 2]
+    wide = slope * size_px[0] / size_px[1] * depth
+    tall = slope * depth
+    return any(bool(np.all(beyond)) for beyond in (depth <= 0, x > wide, -x > wide, y > tall, -y > tall))
 
 
 def ground(size_px: tuple[int, int], theme: Theme) -> NDArray[np.float32]:
