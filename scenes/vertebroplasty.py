@@ -6,7 +6,8 @@ C-arm; needles through the pedicles in two planes; cement that fills the broken 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.structure import Structure
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.devices.theatre import theatre
-from spineviz.film.anchors import as_point, facing, surface_towards
+from spineviz.film.anchors import Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
-from spineviz.film.shot import FluoroShot, Label, Mark, SectionShot, Shot, StageShot
-from spineviz.views.camera import camera_from
+from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot
+from spineviz.procedures.state import State
+from spineviz.views.camera import Camera, camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
 
@@ -43,24 +45,28 @@ class Vertebroplasty(ProcedureScene):
         )  # fmt: skip
         size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
 
-        self.far = camera_from((330, 8), (0, -25, -35), 1000)
-        self.near = camera_from((322, 14), (0, -24, 2), 470 * size)
-        self.from_left = camera_from((274, 7), (0, -14, 2), 330 * size)
-        self.room = camera_from((2300, -2700, 1500), (40, 200, 120), 3700, view_angle_deg=30, up=BACK)
-        self.over_back = camera_from((-420, -900, -260), (0, 0, 0), 900, view_angle_deg=26, up=(0, 0, 1))
-        self.behind = camera_from((340, 16), (0, -34, 2), 520 * size)
-        self.behind_near = camera_from((330, 20), (0, -30, 3), 430 * size)
-        self.into_body = camera_from((308, 20), (0, -10, 1), 300 * size)
-        self.drawn = camera_from((318, 18), (0, -22, 2), 420 * size)
-        self.cut_open = camera_from((279, 9), (0, -10, 1), 290 * size)
-
+        self.far = camera_from((328, 8), (0, -25, -42), 900)
+        self.title_view = self.far.shifted(0.42, 0.0).nearer(1.15)
+        self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
+        self.from_left = camera_from((274, 7), (0, -14, 0), 330 * size).shifted(0.06, -0.02)
+        self.room = Camera((-1750, -2050, 2250), (90, 120, -60), BACK, 30)
+        self.over_back = camera_from((345, 4), (0, -90, -4), 620)
+        self.behind = camera_from((338, 18), (0, -40, 4), 520 * size).shifted(0.04, -0.04)
+        self.behind_near = camera_from((330, 20), (0, -30, 3), 400 * size)
+        self.into_body = camera_from((306, 18), (0, -12, 0), 300 * size).shifted(0.05, -0.02)
+        self.drawn = camera_from((316, 18), (0, -26, 2), 420 * size).shifted(0.05, -0.02)
+        self.cut_open = camera_from((281, 9), (0, -12, 0), 290 * size).shifted(0.05, -0.02)
         self.room_names = frozenset(theatre(self.level))
         self.inside = frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
 
-        self.ap = projection("ap", (0, -8, 0), 120 * size)
-        self.lateral = projection("lateral", (0, -14, 0), 110 * size)
-        self.ap_wide = projection("ap", (0, -8, -45), 300)
-        self.lateral_wide = projection("lateral", (0, -14, -45), 300)
+        # a true AP looks along the lower end-plate of the broken body, as the patient lies
+        lying = self.edges_at(self.plan.state_at("table", 1.0))
+        along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
+        tilt = float(np.rad2deg(np.arctan2(along[2], along[1])))
+        self.ap = projection("ap", (0, -8, 0), 112 * size, tilt_deg=-tilt)
+        self.lateral = projection("lateral", (0, -14, 0), 104 * size)
+        self.ap_wide = projection("ap", (0, -8, -42), 310)
+        self.lateral_wide = projection("lateral", (0, -20, -42), 310)
 
     def shot_at(self, time_s: float) -> Shot:
         """What is on screen at `time_s`."""
@@ -71,14 +77,12 @@ class Vertebroplasty(ProcedureScene):
 
     def shot_title(self, now: Moment) -> Shot:
         """The procedure's name before the spine that it is about."""
-        camera = self.far.orbited(-14 * (1 - now.share))
+        camera = self.title_view.orbited(-16 * (1 - now.share))
         return self.card(now, "title", backdrop=StageShot(camera, self.look(), moment=("healthy", 0.0)))
 
     def shot_case(self, now: Moment) -> Shot:
         """Who is treated, and why so."""
-        picture = SectionShot(
-            "sagittal", 62.0, "sagittal, seen from the left", title="Simulated image", moment=("fracture", 1.0)
-        )
+        picture = ScanShot(75.0, moment=("fracture", 1.0))
         return self.card(now, "case", picture=picture)
 
     def shot_outcome(self, now: Moment) -> Shot:
@@ -96,7 +100,7 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage",
-            stage=StageShot(camera, self.look(highlight={self.level} if now.after("zoom") else ()), self.near),
+            stage=StageShot(camera, self.look(), self.near),
             labels=(
                 self.label(
                     now, "body", "bone", surface_towards(at[self.level].field, (0, 0, 0), (-1, 0.25, 0)), "left", parts
@@ -122,7 +126,7 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         state = now.state
         camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
-        edges = self.edges(now)
+        edges = self.edges_at(now.state)
         shown = now.shown("measure", until="back_wall")
         return self.told(
             now,
@@ -157,14 +161,18 @@ class Vertebroplasty(ProcedureScene):
     def shot_table(self, now: Moment) -> Shot:
         """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
         if not now.after("count"):
-            camera = self.room.orbited(0.0).moved_towards(self.room.nearer(1.25), now.share * 3)
-            edges = self.edges(now)
-            shown = now.shown("posture")
+            camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.12), now.beat("posture"))
+            edges, shown = self.edges_at(now.state), now.shown("posture")
+            at = self.at_rest(now)
             return self.told(
                 now,
                 layout="table",
                 stage=StageShot(camera, self.look(show_room=True), self.room),
                 fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+                labels=(
+                    self.label(now, "c_arm", "c-arm", facing(at, "c-arm-ring", (-0.6, -0.5, 0.6)), "left", now.shown("room")),
+                    self.label(now, "patient", "skin", self.on_patient, "left", now.shown("room")),
+                ),
                 marks=(
                     Mark("line", "lateral", (edges["upper-back"], edges["upper-front"]), shown=shown),
                     Mark("line", "lateral", (edges["lower-back"], edges["lower-front"]),
@@ -172,77 +180,74 @@ class Vertebroplasty(ProcedureScene):
                 ),
                 gauges=("anterior_height", "wedge"),
             )  # fmt: skip
-        if not now.after("true_ap"):
-            return self.told(
-                now,
-                layout="two-plane",
-                stage=StageShot(self.far, self.look(), header="the column"),
-                fluoroscopy=(
-                    FluoroShot(self.ap_wide, "AP, seen from behind"),
-                    FluoroShot(self.lateral_wide, "lateral, seen from the left"),
-                ),
-                section=SectionShot("sagittal", 60.0, "sagittal, through the middle"),
-                marks=self.counted(now),
-            )
         if not now.after("numb"):
+            counting = not now.after("true_ap")
             return self.told(
                 now,
                 layout="two-plane",
-                stage=StageShot(self.behind, self.look(), header="seen from behind"),
+                seen_from="seen from behind",
+                stage=StageShot(self.far, self.look(highlight={self.level}), header="the column"),
                 fluoroscopy=(
-                    FluoroShot(self.ap, "AP, seen from behind"),
-                    FluoroShot(self.lateral, "lateral, seen from the left"),
+                    FluoroShot(self.ap_wide if counting else self.ap, "AP, seen from behind"),
+                    FluoroShot(self.lateral_wide if counting else self.lateral, "lateral, seen from the left"),
                 ),
                 section=SectionShot("axial", 45.0 * self.size, "axial, through the pedicles"),
-                focus="ap",
-                marks=self.true_ap(now),
+                focus="" if counting else "ap",
+                marks=self.counted(now) if counting else self.true_ap(now),
             )
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(self.over_back, self.look(show_room=True, show_back=True)),
+            seen_from="seen from behind",
+            stage=StageShot(self.over_back, self.look(show_room=True, only={"patient", "drape", "table"})),
             fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
-            section=SectionShot("axial", 62.0 * self.size, "axial, through the tracks"),
+            section=SectionShot("axial", 66.0 * self.size, "axial, through the tracks"),
             marks=self.skin_marks(now),
         )
 
     def counted(self, now: Moment) -> tuple[Mark, ...]:
         """The level's name beside each body, down from the last rib and up from the sacrum."""
-        at, names = self.at_rest(now), [n for n in self.plan.patient.levels if n in self.at_rest(now)]
-        start, end = now.step.beats["count"]
+        at = self.at_rest(now)
+        start, _ = now.step.beats["count"]
         marks = []
-        for order, name in enumerate(names):
+        for order, name in enumerate(n for n in self.plan.patient.levels if n in at):
             shown = min(1.0, max(0.0, (now.time_s - start - 0.35 * order) / 0.3))
             centre = at[name].world_from_local.origin_mm
-            text = f"{name}, last rib" if name == "T12" else name
             role = "safe" if name == self.level else "text"
-            for view in ("ap", "lateral"):
-                marks.append(Mark("text", view, (as_point(centre),), text if view == "ap" else name, role, shown=shown))
+            beside = np.array([34.0, 0.0, 0.0])
+            marks += [
+                Mark("text", "ap", (as_point(centre + beside),), f"{name}, last rib" if name == "T12" else name, role,
+                     shown=shown, side="right"),
+                Mark("text", "lateral", (as_point(centre + [0, 30.0, 0]),), name, role, shown=shown, side="left"),
+            ]  # fmt: skip
         return tuple(marks)
 
     def true_ap(self, now: Moment) -> tuple[Mark, ...]:
         """What tells a true AP view."""
-        mark, shown = self.bone.landmarks, now.shown("true_ap", 0.8)
-        edges = self.edges(now)
-        half = float(self.bone.row["EPWl_mm"].value) / 2
+        shown = now.shown("true_ap", 0.8)
+        edges = self.edges_at(now.state)
+        half = np.array([float(self.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
         low = np.array(edges["lower-back"])
+        ring = self.ring_mm
         return (
-            Mark("line", "ap", (as_point(low + [-half, 0, 0]), as_point(low + [half, 0, 0])), "end-plate flat", shown=shown, side="left"),
-            Mark("ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=self.ring_mm, shown=shown, side="right"),
-            Mark("ring", "ap", (as_point(self.pedicle("left")),), "pedicle", radius_mm=self.ring_mm, shown=shown, side="left"),
-            Mark("dot", "ap", (as_point(mark["spinous-tip"]),), "spinous process, midway", "safe", shown=shown, side="right"),
+            Mark("line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="left"),
+            Mark("ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=ring, shown=shown, side="right"),
+            Mark("ring", "ap", (as_point(self.pedicle("left")),), "pedicle", radius_mm=ring, shown=shown, side="left"),
+            Mark("dot", "ap", (as_point(self.bone.landmarks["spinous-tip"]),), "spinous process, midway", "safe",
+                 shown=shown, side="right"),
         )  # fmt: skip
 
     def skin_marks(self, now: Moment) -> tuple[Mark, ...]:
         """Where the skin is numbed and nicked, on the stage and down to the bone in the section."""
-        marks = []
+        marks: list[Mark] = []
+        half_nick = np.array([0.0, 0.0, 6.0])
         for side in self.sides:
             needle = self.plan.needles[side]
-            skin, bone = as_point(needle.skin_mm), as_point(needle.path.contact_mm)
+            skin, bone = needle.skin_mm, needle.path.contact_mm
             marks += [
-                Mark("line", "section", (skin, bone), role="drug", shown=now.beat("numb"), dashed=True),
-                Mark("ring", "stage", (skin,), radius_mm=12.0, role="drug", shown=now.shown("numb", until="nick")),
-                Mark("line", "stage", (as_point(np.array(skin) + [0, 0, -6]), as_point(np.array(skin) + [0, 0, 6])),
+                Mark("line", "section", (as_point(skin), as_point(bone)), role="drug", shown=now.beat("numb"), dashed=True),
+                Mark("ring", "stage", (as_point(skin),), radius_mm=12.0, role="drug", shown=now.shown("numb", until="nick")),
+                Mark("line", "stage", (as_point(skin - half_nick), as_point(skin + half_nick)),
                      role="danger", shown=now.beat("nick")),
             ]  # fmt: skip
         return tuple(marks)
@@ -276,7 +281,7 @@ class Vertebroplasty(ProcedureScene):
         """Two planes and the axial section; the safety rule is shown."""
         danger = now.shown("ring", until="pass_wall")
         marks: list[Mark] = []
-        edges = self.edges(now)
+        edges = self.edges_at(now.state)
         for side in self.sides:
             mark = self.pedicle(side)
             inner = -1.0 if side == "right" else 1.0
@@ -360,7 +365,7 @@ class Vertebroplasty(ProcedureScene):
 
     def stop_line(self, now: Moment) -> tuple[Mark, ...]:
         """The back quarter of the body, where the cement stops."""
-        edges = self.edges(now)
+        edges = self.edges_at(now.state)
         shown = now.shown("limits")
         if self.checks_ap(now):
             return ()
@@ -395,7 +400,7 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         camera = self.drawn.moved_towards(self.cut_open, now.beat("cast"))
         load = now.shown("load", until="people")
-        edges = self.edges(now)
+        edges = self.edges_at(now.state)
         top = (np.array(edges["upper-back"]) + np.array(edges["upper-front"])) / 2
         low = (np.array(edges["lower-back"]) + np.array(edges["lower-front"])) / 2
         push = 30 * self.size
@@ -423,6 +428,11 @@ class Vertebroplasty(ProcedureScene):
         """The treated vertebra's width against that of L1: cameras and panels stand nearer to a smaller one."""
         return float(self.bone.row["EPWu_mm"].value) / 41.2
 
+    @property
+    def on_patient(self) -> Point:
+        """A point of the patient's bare shoulder."""
+        return (-120.0, -40.0, 330.0)
+
     def pedicle(self, side: str) -> np.ndarray:
         """(3,) the middle of the pedicle's isthmus, mm."""
         return self.bone.frames[f"pedicle-{side}"].origin_mm
@@ -442,33 +452,36 @@ class Vertebroplasty(ProcedureScene):
         """The name of the disc over the treated body (under it at T1)."""
         return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
 
-    def look(self, show_room: bool = False, show_back: bool = False, **parts: object) -> StageLook:
-        """The stage's usual look: bones, discs and nerves without the trunk; or the room without what lies inside."""
-        sets = {k: frozenset(v) for k, v in parts.items() if isinstance(v, (set, frozenset, tuple))}
-        rest = {k: v for k, v in parts.items() if k not in sets}
+    def look(self, show_room: bool = False, only: Collection[str] = (), **parts: Any) -> StageLook:
+        """The stage's usual look: bones, discs and nerves without the trunk; or the room without what lies inside.
+
+        `only` keeps those parts of the room whose names begin so.
+        """
         hidden = self.inside if show_room else TRUNK | RIBS | self.room_names
-        return StageLook(hidden=frozenset(hidden), **sets, **rest)  # type: ignore[arg-type]
+        if only:
+            hidden = hidden | {name for name in self.room_names if not name.startswith(tuple(only))}
+        sets = {key: frozenset(value) if isinstance(value, set) else value for key, value in parts.items()}
+        return StageLook(hidden=frozenset(hidden), **sets)
 
     def at_rest(self, now: Moment) -> Mapping[str, Structure]:
         """The structures of the moment."""
         return self.plan.structures_at(now.state)  # type: ignore[no-any-return]
 
-    def edges(self, now: Moment) -> dict[str, tuple[float, float, float]]:
-        """The corners of the treated body in the middle plane, where the fracture has carried them."""
-        fracture = self.plan.patient.fracture
-        amount = self.plan.patient.amount(now.state.collapse, now.state.lying)
+    def edges_at(self, state: State) -> dict[str, Point]:
+        """The corners of the treated body in the middle plane, where the fracture has carried them at `state`."""
+        here = self.plan.patient
         names = ("upper-front", "upper-back", "lower-front", "lower-back")
         marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
-        corners = dict(zip(names, map(as_point, fracture.forward(marks, amount)), strict=True))
-        back = (np.array(corners["upper-back"]) + np.array(corners["lower-back"])) / 2
-        return {**corners, "body-back": as_point(back)}
+        moved = here.fracture.forward(marks, here.amount(state.collapse, state.lying))
+        corners = dict(zip(names, map(as_point, moved), strict=True))
+        return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
 
-    def nerves(self, at: Mapping[str, Structure]) -> tuple[float, float, float]:
+    def nerves(self, at: Mapping[str, Structure]) -> Point:
         """A point of the dura that shows between two laminae."""
         low = np.array(self.bone.landmarks["canal-centre"]) - [0, 0, 0.75 * float(self.bone.row["VBHp_use_mm"].value)]
         return surface_towards(at["dura"].field, low, BACK)
 
-    def on_needle(self, now: Moment, side: str, back_mm: float) -> tuple[float, float, float]:
+    def on_needle(self, now: Moment, side: str, back_mm: float) -> Point:
         """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""
         way = now.state.way_mm(side)
         return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
