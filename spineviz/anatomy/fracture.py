@@ -1,9 +1,10 @@
 """The fracture: a continuous, invertible collapse of one vertebral body, wedge, biconcave or crush.
 
 The collapse is a chain of three shears, each of which moves points along one axis only: the front wall folds (y), the
-sides fold (x), the trabeculae are crushed (z). Every shear is built from piecewise quadratics, so its inverse is a closed
-form, its slope is continuous and its Jacobian, the product of three slopes, is positive by construction. Behind the
-back wall nothing moves: pedicles, arch and canal are those of the healthy vertebra.
+sides fold (x), the trabeculae are crushed (z). Every shear is built from piecewise quadratics, so its inverse is a
+closed form, its slope is continuous and its Jacobian, the product of three slopes, is positive by construction. Behind
+the back wall nothing moves: pedicles, arch and canal are those of the healthy vertebra. (In a crush the middle of the
+back wall sinks a little between the pedicles; it moves along z only, so the canal stays as wide and as deep.)
 
 Coordinates are the vertebra's own frame, mm. `amount` is 0 healthy to 1 the full standing loss.
 """
@@ -139,11 +140,14 @@ def rims(level: str) -> Rims:
     """The corners of the healthy body of `level`, from its landmarks and its surface."""
     here = vertebra(level)
     marks, row = here.landmarks, morphometry()[level]
-    corners = [marks[f"{end}-{side}-rim"] for end in ("upper", "lower") for side in ("front", "back")]
-    y_middle = float(np.mean([corner[1] for corner in corners]))
-    reach = float(max(abs(corner[2]) for corner in corners)) + 2.0
+    corners = {f"{end}_{side}": marks[f"{end}-{side}-rim"] for end in ("upper", "lower") for side in ("front", "back")}
+    y_middle = float(np.mean([corner[1] for corner in corners.values()]))
+    reach = float(max(abs(corner[2]) for corner in corners.values())) + 2.0
     return Rims(
-        *corners,
+        upper_front=corners["upper_front"],
+        upper_back=corners["upper_back"],
+        lower_front=corners["lower_front"],
+        lower_back=corners["lower_back"],
         back_wall=marks["body-back-centre"],
         upper_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, reach)]),
         lower_middle=np.array([0.0, y_middle, _surface_z(here.body, y_middle, 0.0, -reach)]),
@@ -272,7 +276,8 @@ class Fracture:
         """1 in the middle of the end-plate, 0 with slope 0 at its rim and beyond."""
         r = self._rims
         centre = r.upper_middle[1]
-        across = (x / (0.9 * r.half_width_mm)) ** 2 + ((y - centre) / (0.47 * self._depth_mm)) ** 2
+        half_depth = 0.98 * min(centre - self._back_mm, self._back_mm + self._depth_mm - centre)
+        across = (x / (0.9 * r.half_width_mm)) ** 2 + ((y - centre) / half_depth) ** 2
         return np.maximum(1.0 - across, 0.0) ** 2
 
     def _back_bridge(self, x: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -434,7 +439,7 @@ class Fracture:
 
     @cached_property
     def lying_amount(self) -> float:
-        """The amount that is left when the patient lies: posture gives a part back, as published by grade of fracture."""
+        """The amount that is left when the patient lies: posture gives a part back, as published by grade."""
         grades = ("grade1", "grade2", "grade3")
         losses = [_figure(f"recovery_loss_{grade}") for grade in grades]
         shares = [_figure(f"recovery_share_{grade}") for grade in grades]

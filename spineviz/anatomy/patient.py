@@ -27,8 +27,8 @@ from spineviz.geometry.fields import Vector
 from spineviz.geometry.meshes import Mesh
 
 SURROUNDINGS = ("none", "spine", "trunk")
-"""How much of the patient: the treated vertebra with tumour and cleft alone; with its neighbours, discs and nerves; with
-ribs, skin, muscle, lungs and great vessels too."""
+"""How much of the patient: the treated vertebra with tumour and cleft alone; with its neighbours, discs and nerves;
+with ribs, skin, muscle and lungs too."""
 
 _T = TypeVar("_T")
 
@@ -39,8 +39,8 @@ _KEPT = 48
 
 
 def levels_in_view(treated: str) -> tuple[str, ...]:
-    """The levels shown round `treated`, from above downward: three above and four below, so that at L1 both the last rib
-    (T12) and the sacrum can be counted. RequestError for an unknown level."""
+    """The levels shown round `treated`, from above downward: three above and five below, so that at L1 both the last
+    rib (T12) and the sacrum can be counted. RequestError for an unknown level."""
     known_level(treated)
     index = COLUMN_LEVELS.index(treated)
     low = min(index + 5, len(COLUMN_LEVELS) - 1)
@@ -72,7 +72,7 @@ class Patient:
         return levels_in_view(self.level)
 
     def amount(self, collapse: float, lying: float) -> float:
-        """The fracture's amount (0 healthy to 1 the standing loss) at `collapse` and `lying`, rounded as the shapes are."""
+        """The fracture's amount (0 healthy to 1 the standing loss) at `collapse` and `lying`, rounded as shapes are."""
         return _rounded(self.fracture.amount(_share(collapse, "collapse"), _share(lying, "lying")))
 
     def column(self, collapse: float = 0.0, lying: float = 0.0) -> Column:
@@ -93,9 +93,9 @@ class Patient:
             tumour: 0 none to 1 full-grown.
             surroundings: see SURROUNDINGS.
 
-        Returns "T10".."L5", "sacrum", "disc-L1-L2" and the like, "cord", "dura", "roots", "tumour", "cleft" (only while it
-        gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle" and, where thoracic levels are in view, "lungs". The dict is the
-        same object for equal (rounded) arguments: do not change it.
+        Returns "T10".."L5", "sacrum", "disc-L1-L2" and the like, "cord", "dura", "roots", "tumour", "cleft" (only while
+        it gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle" and, with thoracic levels in view,
+        "lungs". The dict is the same object for equal (rounded) arguments: do not change it.
         Raises RequestError for a share outside 0 to 1 or unknown surroundings.
         """
         if surroundings not in SURROUNDINGS:

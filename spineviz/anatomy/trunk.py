@@ -20,7 +20,7 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
-from spineviz.data.tables import LEVELS, morphometry
+from spineviz.data.tables import LEVELS, morphometry, sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, Vector, as_vector, box_bounds, unit
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, joined, mesh_field
@@ -32,24 +32,59 @@ _STEP_MM = 2.0
 _FURROW_HALF_WIDTH_MM = 20.0
 _END_MM = 34.0
 """The trunk's two ends are rounded over this length."""
-_WALL_MM = 26.0
-"""Chest wall between skin and lung."""
+_BLEND_MM = 14.0
+"""Fillet of the lungs' edges."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """One row of assets/anatomy/trunk.csv.
+
+    Attributes:
+        name: a level, or "neck", "hips", "thighs".
+        above_mm: above that level's body (T1's for the neck, the sacrum's for the last two).
+        half_width_mm, front_mm, behind_tip_mm: to the side, in front of the body, behind the spinous tip.
+        furrow_mm: how far the skin beside the midline stands further back.
+        fat_mm: under the skin.
+    """
+
+    name: str
+    above_mm: float
+    half_width_mm: float
+    front_mm: float
+    behind_tip_mm: float
+    furrow_mm: float
+    fat_mm: float
+
+    @property
+    def level(self) -> str:
+        """The level or the sacrum that it is counted from."""
+        return {"neck": "T1", "hips": SACRUM, "thighs": SACRUM}.get(self.name, self.name)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    lines = [line for line in asset("anatomy", name).read_text("utf-8").splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))
 
 
 @cache
-def stations() -> tuple[dict[str, float | str], ...]:
-    """The rows of assets/anatomy/trunk.csv; ValueError, naming the station, for a cell that is no number."""
-    lines = [line for line in asset("anatomy", "trunk.csv").read_text("utf-8").splitlines() if not line.startswith("#")]
-    out = []
-    for row in csv.DictReader(lines):
-        cells: dict[str, float | str] = {}
-        for column, text in row.items():
-            try:
-                cells[column] = text if column in ("station", "citation", "mark") else float(text)
-            except ValueError:
-                raise ValueError(f"trunk.csv: {row['station']}: {column} must be a number, got {text!r}") from None
-        out.append(cells)
-    return tuple(out)
+def stations() -> tuple[Station, ...]:
+    """The trunk's cross-sections from below upward."""
+    numbers = ("above_mm", "half_width_mm", "front_mm", "behind_tip_mm", "furrow_mm", "fat_mm")
+    return tuple(Station(row["station"], *(float(row[n]) for n in numbers)) for row in reversed(_rows("trunk.csv")))
+
+
+@cache
+def _lung() -> dict[str, float]:
+    return {name: figure.value for name, figure in sourced_table(asset("anatomy", "lung.csv")).items()}
+
+
+@cache
+def _muscle(name: str) -> dict[str, dict[str, float]]:
+    """The rows of one muscle from below upward: level -> column -> mm."""
+    numbers = ("aside_mm", "ahead_mm", "half_width_mm", "half_depth_mm")
+    rows = [row for row in _rows("muscle.csv") if row["muscle"] == name]
+    return {row["level"]: {n: float(row[n]) for n in numbers if row[n]} for row in rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,19 +264,22 @@ class Trunk:
     def _lung_distance(self, p: Points) -> Distances:
         """Both lungs in the trunk's frame: within the chest wall, beside the mediastinum, above the diaphragm."""
         x, y, z = p.T
-        spine_y = np.interp(z, self.spine[:, 2], self.spine[:, 1])
-        top = float(self.spine[-1, 2]) + 12.0
-        low = float(np.interp(LEVELS.index("T9"), *self._by_index(2)))
-        deep = float(np.interp(LEVELS.index("T12"), *self._by_index(2)))
+        m = _lung()
+        ahead = y - np.interp(z, self.spine[:, 2], self.spine[:, 1])
+        top = float(self.spine[-1, 2]) + m["apex_above_t1_mm"]
+        high = float(np.interp(LEVELS.index("T9"), *self._by_index(2))) + m["dome_above_t9_mm"]
+        edge = float(np.interp(LEVELS.index("T12"), *self._by_index(2)))
         # the mediastinum is narrow beside the bodies and wide in front of them
-        ahead = y - spine_y
-        middle = 26.0 + 16.0 * _smooth((ahead - 8.0) / 40.0)
-        # the diaphragm is a dome on either side, highest a little in front of its middle, lowest behind
-        away = np.hypot((np.abs(x) - 78.0) / 80.0, (ahead - 62.0) / 85.0)
-        dome = low + 12.0 - (low + 12.0 - deep) * _smooth(0.8 * away)
-        wall = self.skin.distance(p) + _WALL_MM + 10.0 * _smooth((-ahead - 18.0) / 20.0)
-        bound = np.maximum(dome - z, z - top)
-        return _rounded_maximum(_rounded_maximum(wall, middle - np.abs(x), 14.0), bound, 14.0)
+        beside = m["beside_spine_mm"] + (m["beside_heart_mm"] - m["beside_spine_mm"]) * _smooth((ahead - 8.0) / 40.0)
+        # the diaphragm is a dome on either side
+        away = np.hypot(
+            (np.abs(x) - m["dome_aside_mm"]) / m["dome_half_width_mm"],
+            (ahead - m["dome_ahead_mm"]) / m["dome_half_depth_mm"],
+        )
+        dome = high - (high - edge) * _smooth(0.8 * away)
+        wall = m["wall_mm"] + (m["wall_behind_mm"] - m["wall_mm"]) * _smooth((-ahead - 18.0) / 20.0)
+        chest = _rounded_maximum(self.skin.distance(p) + wall, beside - np.abs(x), _BLEND_MM)
+        return _rounded_maximum(chest, np.maximum(dome - z, z - top), _BLEND_MM)
 
     def _by_index(self, axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Indices in LEVELS, rising, and that coordinate of their bodies."""
@@ -312,58 +350,66 @@ def _built(column: Column, key: str) -> Trunk:
     tip_y = PchipInterpolator(tips[:, 2], tips[:, 1], extrapolate=False)
 
     heights, rows = [], []
-    for row in reversed(stations()):
-        name = str(row["station"])
-        level = {"neck": "T1", "hips": SACRUM, "thighs": SACRUM}.get(name, name)
-        z = float(inward.point(frames[level].origin_mm)[2]) + float(row["above_mm"])
-        y = float(body_y(np.clip(z, spine[0, 2], spine[-1, 2])))
-        back = float(tip_y(np.clip(z, tips[0, 2], tips[-1, 2]))) - float(row["behind_tip_mm"])
-        heights.append(z)
+    for station in stations():
+        at = float(inward.point(frames[station.level].origin_mm)[2]) + station.above_mm
+        body = float(body_y(np.clip(at, spine[0, 2], spine[-1, 2])))
+        tip = float(tip_y(np.clip(at, tips[0, 2], tips[-1, 2])))
+        heights.append(at)
         rows.append(
-            [back, y + float(row["front_mm"]), *(float(row[c]) for c in ("half_width_mm", "furrow_mm", "fat_mm"))]
+            [
+                tip,
+                station.behind_tip_mm,
+                body + station.front_mm,
+                station.half_width_mm,
+                station.furrow_mm,
+                station.fat_mm,
+            ]
         )
-    profile = PchipInterpolator(heights, np.array(rows), axis=0)
     z = np.arange(heights[0], heights[-1], _STEP_MM)
-    back, front, half_width, furrow, fat = profile(z).T
-    # between the stations the midline still follows the tips
+    tip_line, behind_tip, front, half_width, furrow, fat = PchipInterpolator(heights, np.array(rows), axis=0)(z).T
     within = (z > tips[0, 2]) & (z < tips[-1, 2])
-    gap = np.interp(z, heights, [float(row["behind_tip_mm"]) for row in reversed(stations())])
-    back[within] = tip_y(z[within]) - gap[within]
-    back = _moving_mean(back, 9)
+    tip_line[within] = tip_y(z[within])  # between the stations, too, the midline follows the tips
+    back = _moving_mean(tip_line - behind_tip, 9) - furrow
     end = np.minimum(z - z[0], z[-1] - z)
     dome = np.sqrt(np.maximum(1.0 - np.clip(1.0 - end / _END_MM, 0.0, 1.0) ** 2, 1e-3))
-    behind_y = back - furrow
-    middle = behind_y + 0.5 * (front - behind_y)
-    sections = Sections(
-        z, middle, half_width * dome, (middle - behind_y) * dome, (front - middle) * dome, furrow * dome, fat
-    )
-    return Trunk(world_from_trunk, sections, _muscles(column, inward, spine, sections), spine, key)
+    middle = (back + front) / 2
+    depth = (front - back) / 2 * dome
+    sections = Sections(z, middle, half_width * dome, depth, depth, furrow * dome, fat)
+    return Trunk(world_from_trunk, sections, _muscles(column, inward, sections), spine, key)
 
 
-def _muscles(column: Column, inward: Frame, spine: Points, skin: Sections) -> dict[str, Strand]:
+def _muscles(column: Column, inward: Frame, skin: Sections) -> dict[str, Strand]:
     """Erector spinae between laminae and skin, and psoas beside the lumbar bodies."""
-    z, y, half_width = [], [], []
-    for level in reversed(LEVELS):
-        base = inward.point(column.world_from_vertebra(level).point(vertebra(level).landmarks["spinous-base"]))
-        z.append(base[2])
-        y.append(base[1])
-        half_width.append(morphometry()[level]["EPWu_mm"].value / 2)
-    low = float(spine[0, 2]) - 25.0
-    z_all = np.array([low, *z])
-    lamina = np.array([y[0] - 14.0, *y]) + 4.0
-    skin_y = np.interp(z_all, skin.z_mm, skin.middle_y - skin.behind)
-    depth = np.maximum((lamina - skin_y - np.interp(z_all, skin.z_mm, skin.fat)) / 2, 6.0)
-    index = np.linspace(0.0, 1.0, len(z_all))
-    bulk = np.interp(index, [0.0, 0.12, 0.35, 0.7, 1.0], [0.75, 1.0, 1.0, 0.75, 0.7])
-    erector = Strand(z_all, 31.0 * bulk + 1.0, lamina - depth, 27.0 * bulk, depth)
-    lumbar = spine[:7]  # sacrum, L5 to L1, T12
-    thick = np.array([15.0, 20.0, 20.0, 17.0, 12.0, 7.0, 3.0])
-    wide = np.array([27.0, *half_width[:6]])
+
+    def place(level: str, mark: str | None = None) -> Vector:
+        own = np.zeros(3) if mark is None else vertebra(level).landmarks[mark]
+        return inward.point(column.world_from_vertebra(level).point(own))
+
+    def edge(level: str) -> float:
+        return morphometry()["L5" if level == SACRUM else level]["EPWu_mm"].value / 2
+
+    rows = _muscle("psoas")
+    at = np.array([place(level) for level in rows])
+    size = {name: np.array([row[name] for row in rows.values()]) for name in next(iter(rows.values()))}
     psoas = Strand(
-        lumbar[:, 2], wide + np.array([26.0, 13.0, 9.0, 8.0, 5.0, 3.0, 2.0]), lumbar[:, 1] - 4.0 + np.array([30.0, 8, 0, 0, 0, 0, 0]),
-        thick, 1.25 * thick,
-    )  # fmt: skip
-    return {"erector": erector, "psoas": psoas}
+        at[:, 2],
+        np.array([edge(level) for level in rows]) + size["aside_mm"],
+        at[:, 1] + size["ahead_mm"],
+        size["half_width_mm"],
+        size["half_depth_mm"],
+    )
+
+    rows = _muscle("erector")
+    known = np.array([place(level)[2] for level in rows])
+    bases = np.array([place(level, "spinous-base") for level in reversed(LEVELS)])
+    # over the sacrum the laminae go on in the same line
+    low = bases[0] + (place(SACRUM) - place("L5")) * 1.3
+    z = np.concatenate([[low[2]], bases[:, 2]])
+    lamina = np.concatenate([[low[1]], bases[:, 1]]) + 4.0
+    skin_y = skin.at(z, "middle_y") - skin.at(z, "behind")
+    depth = np.maximum((lamina - skin_y - skin.at(z, "fat")) / 2, 6.0)
+    aside, width = (np.interp(z, known, [row[n] for row in rows.values()]) for n in ("aside_mm", "half_width_mm"))
+    return {"erector": Strand(z, aside, lamina - depth, width, depth), "psoas": psoas}
 
 
 def _moving_mean(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

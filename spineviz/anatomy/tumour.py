@@ -184,11 +184,8 @@ def _fitted(level: str, diameter_mm: float, side: str, seed: int) -> Tumour:
     middle = corners.mean(0)
     # where the tumour is too wide for its side it moves towards the middle
     aside = min(tumour_table()["side_share"].value * width, max(0.42 * width - 0.45 * diameter_mm, 0.08 * width))
-    centre = middle + [
-        sign * aside,
-        tumour_table()["depth_share"].value * depth,
-        tumour_table()["height_share"].value * height,
-    ]
+    share = {name: figure.value for name, figure in tumour_table().items()}
+    centre = middle + np.array([sign * aside, share["depth_share"] * depth, share["height_share"] * height])
     # how far the room reaches up and down decides how flat it lies
     column = centre + np.column_stack([np.zeros((81, 2)), np.linspace(-height / 2, height / 2, 81)])
     free = column[room.contains(column), 2]

@@ -1,0 +1,304 @@
+"""The fracture as a deformation: invertible, smooth, exact in what it measures, and nowhere near the canal."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spineviz.anatomy.fracture import SHAPES, Fracture, fracture, fracture_table, ramp, rims
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.errors import RequestError
+from spineviz.data.tables import LEVELS
+from spineviz.geometry.frames import Frame
+
+CRUSHED_BACK = fracture_table()["crush_posterior_share"].value
+
+fractures = st.builds(
+    fracture,
+    st.sampled_from(LEVELS),
+    st.sampled_from(SHAPES),
+    st.floats(0.05, 0.6),
+    st.integers(0, 2**31 - 1),
+)
+amounts = st.floats(0.0, 1.0)
+
+
+def cloud(seed: int, count: int = 400) -> np.ndarray:
+    """Points all over and round a vertebra, mm."""
+    return np.random.default_rng(seed).uniform([-35, -75, -40], [35, 35, 40], (count, 3))
+
+
+def inside_body(broken: Fracture, count: int = 400) -> np.ndarray:
+    """Points of the healthy body's box, mm."""
+    r = rims(broken.level)
+    low = [-r.half_width_mm, r.upper_back[1], r.lower_back[2]]
+    high = [r.half_width_mm, r.upper_front[1] + 1.0, max(r.upper_back[2], r.upper_front[2])]
+    return np.random.default_rng(3).uniform(low, high, (count, 3))
+
+
+# the ramps ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_symmetric_ramp_is_what_calculus_says():
+    rise = ramp((0.0, 0.0), (1.0, 1.0), (2.0, 0.0))
+    s = np.array([-3.0, 0.0, 0.5, 1.0, 1.5, 2.0, 9.0])
+    assert rise(s) == pytest.approx([0.0, 0.0, 0.125, 0.5, 0.875, 1.0, 1.0])
+    assert rise.slope(s) == pytest.approx([0.0, 0.0, 0.5, 1.0, 0.5, 0.0, 0.0])
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=5), st.floats(-5.0, 0.95), st.integers(0, 99))
+def test_a_ramp_is_undone_exactly(inner, steepness, seed):
+    rise = ramp((0.0, 0.0), *[(i + 1.0, slope + 0.05) for i, slope in enumerate(inner)], (len(inner) + 1.0, 0.0))
+    s = np.random.default_rng(seed).uniform(-1.0, len(inner) + 2.0, 50)
+    share = np.full(50, steepness / rise.slopes.max())
+    assert rise.solve(s - share * rise(s), share) == pytest.approx(s, abs=1e-9)
+
+
+# the deformation ------------------------------------------------------------------------------------------------------
+
+
+@given(fractures, amounts, st.integers(0, 10**6))
+def test_inverse_undoes_forward_and_forward_inverse(broken, amount, seed):
+    points = cloud(seed)
+    assert broken.inverse(broken.forward(points, amount), amount) == pytest.approx(points, abs=1e-6)
+    assert broken.forward(broken.inverse(points, amount), amount) == pytest.approx(points, abs=1e-6)
+
+
+@given(fractures, amounts)
+def test_nothing_folds_over(broken, amount):
+    assert broken.least_volume_share(cloud(5, 3000), amount) > 0.02
+
+
+@given(fractures, st.floats(0.1, 1.0))
+def test_the_said_jacobian_is_that_of_finite_differences(broken, amount):
+    point = inside_body(broken, 1)
+    step = 1e-5
+    sides = [
+        (broken.forward(point + step * axis, amount) - broken.forward(point - step * axis, amount))[0] / (2 * step)
+        for axis in np.eye(3)
+    ]
+    assert broken.least_volume_share(point, amount) == pytest.approx(np.linalg.det(np.array(sides)), abs=2e-3)
+
+
+@given(fractures, amounts)
+def test_heights_keep_their_order_along_every_upright_line(broken, amount):
+    foot = inside_body(broken, 30)[:, :2]
+    z = np.linspace(-30, 30, 200)
+    lines = np.concatenate([np.column_stack([np.full(200, x), np.full(200, y), z]) for x, y in foot])
+    healthy = broken.inverse(lines, amount)[:, 2].reshape(len(foot), -1)
+    assert (np.diff(healthy, axis=1) > 0).all()
+
+
+@given(fractures, st.floats(0.0, 0.95), st.floats(0.001, 0.05))
+def test_a_small_step_of_collapse_moves_points_a_little(broken, amount, step):
+    points = cloud(11)
+    moved = broken.forward(points, amount + step) - broken.forward(points, amount)
+    lost_mm = broken.height_loss * 32.0  # no body is taller
+    assert np.linalg.norm(moved, axis=1).max() <= 3.0 * lost_mm * step
+
+
+@given(fractures, st.floats(0.2, 1.0))
+def test_the_slope_is_continuous(broken, amount):
+    """The second difference over h, divided by h, vanishes with h: there is no crease."""
+    points, h = inside_body(broken, 300), 1e-4
+    for axis in np.eye(3):
+        ahead, here, behind = (broken.forward(points + s * h * axis, amount) for s in (1, 0, -1))
+        assert np.abs(ahead - 2 * here + behind).max() / h < 3e-3
+
+
+@given(fractures)
+def test_at_amount_0_nothing_moves(broken):
+    points = cloud(2, 50)
+    assert (broken.forward(points, 0.0) == points).all()
+    assert (broken.inverse(points, 0.0) == points).all()
+
+
+# what stays -----------------------------------------------------------------------------------------------------------
+
+
+@given(fractures, amounts)
+def test_pedicles_and_arch_stay_where_they_are(broken, amount):
+    here = vertebra(broken.level)
+    names = ("canal-centre", "spinous-tip", "spinous-base", "transverse-tip-left", "superior-facet-right",
+             "inferior-facet-left", "pedicle-upper-outer-right", "pedicle-upper-outer-left")  # fmt: skip
+    marks = np.array(
+        [here.landmarks[n] for n in names] + [here.frames[f"pedicle-{s}"].origin_mm for s in ("left", "right")]
+    )
+    assert (broken.forward(marks, amount) == marks).all()
+
+
+@given(fractures.filter(lambda f: f.shape != "crush"), amounts)
+def test_the_back_wall_is_intact(broken, amount):
+    r = rims(broken.level)
+    points = cloud(7, 2000)
+    behind = points[points[:, 1] <= max(r.upper_back[1], r.lower_back[1], r.back_wall[1])]
+    assert (broken.forward(behind, amount) == behind).all()
+
+
+@settings(max_examples=30)
+@given(fractures, amounts)
+def test_the_canal_is_not_narrowed(broken, amount):
+    """Where no bone of the body stands above or below a point of the canal, none comes there."""
+    here, r = vertebra(broken.level), rims(broken.level)
+    y = max(r.upper_back[1], r.lower_back[1], r.back_wall[1])
+    x, z = r.canal_half_width_mm, np.arange(r.lower_back[2] - 3.0, r.upper_back[2] + 3.0, 0.7)
+    foot = np.random.default_rng(1).uniform([-x, y - 9.0], [x, y + 1.0], (60, 2))
+    columns = np.concatenate([np.column_stack([np.tile(f, (len(z), 1)), z]) for f in foot])
+    in_canal = here.canal.contains(columns)
+    free = (here.body(columns).reshape(len(foot), -1) > 0).all(axis=1).repeat(len(z))
+    points = columns[in_canal & free]
+    assert len(points) > 50
+    assert (here.body(broken.inverse(points, amount)) > 0).all()
+
+
+# what is measured -----------------------------------------------------------------------------------------------------
+
+
+@given(fractures, amounts)
+def test_heights_are_those_asked_for(broken, amount):
+    healthy, now = broken.heights(0.0), broken.heights(amount)
+    left = 1.0 - broken.height_loss * amount
+    if broken.shape == "biconcave":
+        assert now.middle_mm == pytest.approx(left * healthy.middle_mm, rel=0.01)
+        assert now.anterior_mm == pytest.approx(healthy.anterior_mm, rel=0.01)
+        assert now.posterior_mm == pytest.approx(healthy.posterior_mm, rel=1e-9)
+        return
+    assert now.anterior_mm == pytest.approx(left * healthy.anterior_mm, rel=0.01)
+    if broken.shape == "wedge":
+        assert now.posterior_mm == pytest.approx(healthy.posterior_mm, rel=1e-9)
+    else:
+        assert now.middle_mm == pytest.approx(left * healthy.middle_mm, rel=0.01)
+        back = 1.0 - CRUSHED_BACK * broken.height_loss * amount
+        assert now.posterior_mm == pytest.approx(back * healthy.posterior_mm, rel=0.01)
+
+
+def test_the_default_wedge_has_its_published_angles():
+    broken = fracture("L1")
+    assert broken.heights(1.0).wedge_deg == pytest.approx(17.0, abs=0.3)
+    assert broken.heights(broken.lying_amount).wedge_deg == pytest.approx(12.6, abs=0.3)
+    healthy, standing, lying = (broken.heights(a).anterior_mm for a in (0.0, 1.0, broken.lying_amount))
+    assert (lying - standing) / (healthy - standing) == pytest.approx(1 / 3, abs=0.02)
+
+
+@given(fractures, amounts, amounts)
+def test_more_collapse_is_more_wedge(broken, a, b):
+    low, high = sorted((a, b))
+    if broken.shape != "biconcave":
+        assert broken.heights(low).wedge_deg <= broken.heights(high).wedge_deg + 1e-9
+
+
+@given(fractures)
+def test_lying_gives_a_part_back_and_less_of_it_the_worse_the_fracture(broken):
+    worse = fracture(broken.level, broken.shape, min(0.6, broken.height_loss + 0.05))
+    assert 0.4 < broken.lying_amount <= worse.lying_amount < 1.0
+    assert broken.amount(1.0, 0.0) == 1.0
+    assert broken.amount(1.0, 1.0) == pytest.approx(broken.lying_amount)
+    assert broken.amount(0.0, 1.0) == 0.0
+
+
+@given(fractures.filter(lambda f: f.shape == "wedge"), st.floats(0.05, 1.0))
+def test_the_column_above_follows_the_rims(broken, amount):
+    r, motion = rims(broken.level), broken.upper_endplate_motion(amount)
+    assert motion.point(r.upper_back) == pytest.approx(r.upper_back, abs=1e-9)
+    front = broken.forward(r.upper_front[None], amount)[0]
+    carried = motion.point(r.upper_front)
+    along, across = front - r.upper_back, np.cross(carried - r.upper_back, front - r.upper_back)
+    assert np.linalg.norm(across) < 1e-6 * np.linalg.norm(along)  # the same line, the step-off apart
+    assert motion.rotation @ motion.rotation.T == pytest.approx(np.eye(3), abs=1e-12)
+
+
+def test_a_biconcave_fracture_leaves_the_column_where_it_is():
+    motion = fracture("L2", "biconcave", 0.5).upper_endplate_motion(1.0)
+    assert motion.rotation == pytest.approx(Frame().rotation, abs=0.01)
+    assert motion.origin_mm == pytest.approx(np.zeros(3), abs=0.25)
+
+
+# surfaces -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "shape", "loss"), [("L1", "wedge", 0.35), ("T6", "crush", 0.6), ("L4", "biconcave", 0.5)]
+)
+def test_surface_and_field_of_the_broken_bone_agree(level, shape, loss):
+    broken, here = fracture(level, shape, loss), vertebra(level)
+    healthy = here.mesh(1.6)
+    mesh = broken.deformed(healthy, 1.0)
+    assert mesh.is_closed
+    assert mesh.pieces == 1
+    assert (mesh.triangles == healthy.triangles).all()
+    field = broken.warped(here.field, 1.0)
+    assert (field.bounds_mm[0] <= mesh.points_mm.min(0)).all()
+    assert (field.bounds_mm[1] >= mesh.points_mm.max(0)).all()
+    near = mesh.points_mm[::40]
+    assert field(near) == pytest.approx(here.field(healthy.points_mm[::40]), abs=1e-6)
+    lost_ml = healthy.volume_ml - mesh.volume_ml
+    # the volume lost is the body's area times the mean drop, counted column by column
+    r = rims(level)
+    x, y = np.meshgrid(np.arange(-r.half_width_mm - 3, r.half_width_mm + 3, 0.7), np.arange(-25, 28, 0.7))
+    foot = np.column_stack([x.ravel(), y.ravel()])
+    z = np.arange(-22.0, 22.0, 0.7)
+    lines = np.concatenate([np.column_stack([foot, np.full(len(foot), height)]) for height in z])
+    fast = here.fast
+    before = (fast(lines) < 0).sum()
+    after = (fast(broken.inverse(lines, 1.0)) < 0).sum()
+    assert (before - after) * 0.7**3 / 1000 == pytest.approx(lost_ml, rel=0.03, abs=0.05)
+
+
+@pytest.mark.parametrize("level", ["T1", "T9", "L1", "L5"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_cleft_is_closed_and_lies_wholly_inside_the_trabecular_bone(level, shape):
+    for loss in (0.1, 0.35, 0.6):
+        broken = fracture(level, shape, loss)
+        for amount in (0.3, broken.lying_amount, 1.0):
+            mesh = broken.cleft_mesh(amount, 1.0)
+            assert mesh.is_closed
+            assert mesh.pieces == 1
+            assert mesh.volume_ml > 0
+            assert vertebra(level).core(broken.inverse(mesh.points_mm, amount)).max() < 0
+
+
+@settings(max_examples=25)
+@given(fractures, st.floats(0.1, 1.0))
+def test_surface_and_field_of_the_cleft_agree(broken, amount):
+    mesh, gap = broken.cleft_mesh(amount, 1.0), broken.cleft(amount)
+    assert gap(mesh.points_mm) == pytest.approx(np.zeros(len(mesh.points_mm)), abs=0.02)
+    assert (gap.bounds_mm[0] <= mesh.points_mm.min(0)).all()
+    assert (gap.bounds_mm[1] >= mesh.points_mm.max(0)).all()
+
+
+def test_lying_opens_the_cleft():
+    broken = fracture("L1")
+    volumes = [broken.cleft_mesh(a, 0.7).volume_ml for a in np.linspace(1.0, broken.lying_amount, 6)]
+    assert (np.diff(volumes) > 0).all()
+    assert volumes[-1] > 3 * volumes[0]
+
+
+def test_a_healthy_body_has_no_cleft():
+    broken = fracture("L1")
+    assert broken.cleft_thickness_mm(0.0) == 0.0
+    assert len(broken.cleft_mesh(0.0, 1.0).points_mm) == 0
+    assert (broken.cleft(0.0)(cloud(1)) > 0).all()
+
+
+# requests -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("L1", "burst", 0.35), r"fracture.shape: .*'burst'.*wedge, biconcave, crush"),
+        (("L1", "wedge", 0.61), r"fracture.height_loss: 0.61.*0.05 to 0.6"),
+        (("L1", "wedge", float("nan")), r"fracture.height_loss: nan"),
+        (("C7", "wedge", 0.35), r"spine.level.*'C7'"),
+    ],
+)
+def test_wrong_requests_are_refused_by_key(arguments, said):
+    with pytest.raises(RequestError, match=said):
+        fracture(*arguments)
+
+
+def test_the_same_seed_breaks_the_same_way_and_another_does_not():
+    points = inside_body(fracture("L1"))
+    one, same, other = (fracture("L1", seed=s).forward(points, 1.0) for s in (7, 7, 8))
+    assert (one == same).all()
+    assert np.abs(one - other).max() > 0.1
