@@ -47,10 +47,12 @@ _BLOCK = 4
 _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
 only within the body)."""
-_SOFT_STEP_MM = 4.0
-_SOFT_LATTICE_MM = 3.0
+_FAINT_PER_MM = 0.005
+_SOFT_STEP_MM = 5.0
+_SOFT_LATTICE_MM = 3.5
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
-_KEPT = 96
+_KEPT = 64
+_KEPT_MOVING = 8
 
 
 @cache
@@ -241,13 +243,23 @@ def _filled(
     return share
 
 
-def voxels(structure: Structure, spacing_mm: float, absorption: Absorption, mottle: float = 0.0) -> Voxels:
+def voxels(
+    structure: Structure,
+    spacing_mm: float,
+    absorption: Absorption,
+    mottle: float = 0.0,
+    seen: Callable[[Points], NDArray[np.bool_]] | None = None,
+) -> Voxels:
     """`structure` as cubes of `spacing_mm`, antialiased at its surfaces, evaluated in full only near them.
 
-    `mottle` varies the density of the core by that share of itself, as struts and marrow do.
+    `mottle` varies the density of the core by that share of itself, as struts and marrow do. Where `seen` says no to
+    points of the world, the cubes are left out.
     """
     side, pose = _BLOCK * spacing_mm, structure.world_from_local
     middles, distance = _blocks_near(structure, side, spacing_mm)
+    if seen is not None and len(middles):
+        in_view = seen(pose.points(middles))
+        middles, distance = middles[in_view], distance[in_view]
     cell = _cell(_BLOCK, spacing_mm)
     world, world_cell = pose.points(middles) if len(middles) else middles, cell @ pose.rotation.T
     reach = _reach(side, structure.field.exact) + spacing_mm
@@ -464,6 +476,7 @@ class Fluoroscope:
     words: bool = True
     absorption: Absorption = absorption_per_mm
     _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+    _moving: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
     _sums: OrderedDict[tuple, _Anatomy] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
@@ -532,6 +545,11 @@ class Fluoroscope:
         reach = np.array(self.size_px) / 2 * self.mm_per_px + 3.0
         return bool((flat.min(0) < reach).all() and (flat.max(0) > -reach).all())
 
+    def _sees(self, points_mm: Points, margin_mm: float) -> NDArray[np.bool_]:
+        """Which of `points_mm` (N, 3) lie within the picture grown by `margin_mm` at the isocentre, (N,)."""
+        reach = np.array(self.size_px) / 2 * self.mm_per_px + margin_mm
+        return np.asarray((np.abs(self.projection.flat(points_mm)[0]) < reach).all(axis=1), bool)
+
     def _own_image(self, structure: Structure, present: Sequence[Structure]) -> tuple[Image, Lattice]:
         """What `structure` adds to the picture, over what lies under it."""
         sharp = structure.rank >= _NEVER_SETS_BRIGHTNESS
@@ -539,8 +557,9 @@ class Fluoroscope:
         bounds = structure.field.bounds_mm
         under = [s for s in present if _order(s) < _order(structure) and _touch(bounds, s.field.bounds_mm)]
         key = (_pose_key(structure), *(_pose_key(s) for s in under))
-        if key not in self._images:
-            body = self._voxels(structure, self._sharp_spacing_mm if sharp else self._bone_spacing_mm)
+        store, most = (self._moving, _KEPT_MOVING) if sharp else (self._images, _KEPT)
+        if key not in store:
+            body = self._voxels(structure)
             pose = structure.world_from_local
             weight = body.weight_mm2
             if len(weight):
@@ -548,15 +567,25 @@ class Fluoroscope:
                 ground = absorption_at(under, asked, 1.0, self.absorption).astype(np.float32)
                 weight = weight - body.volume_mm3 * ground[body.block]
             world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
-            _keep(self._images, key, splat(self.projection, lattice, world, weight), _KEPT)
-        self._images.move_to_end(key)
-        return self._images[key], lattice
+            _keep(store, key, splat(self.projection, lattice, world, weight), most)
+        store.move_to_end(key)
+        return store[key], lattice
 
-    def _voxels(self, structure: Structure, spacing_mm: float) -> Voxels:
+    def _voxels(self, structure: Structure) -> Voxels:
+        if structure.rank >= _NEVER_SETS_BRIGHTNESS:
+            spacing = self._sharp_spacing_mm
+        else:
+            # what differs little from water leaves no edge that finer cubes would show
+            faint = abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
+            spacing = self._bone_spacing_mm * (2.5 if faint else 1.0)
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
-        key = (structure.name, structure.key, round(spacing_mm, 4), structure.material, self.absorption)
+        # what is small is made whole, once for every view and pose; of a rib only what is seen is made
+        whole = np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px
+        view = "" if whole else f"{self.projection.key}{self.size_px}{_pose_key(structure)}"
+        key = (structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view)
         if key not in _shared_voxels:
-            _keep(_shared_voxels, key, voxels(structure, spacing_mm, self.absorption, mottle), 40)
+            seen = None if whole else lambda points: self._sees(points, 2.0 * _BLOCK * spacing)
+            _keep(_shared_voxels, key, voxels(structure, spacing, self.absorption, mottle, seen), 32)
         _shared_voxels.move_to_end(key)
         return _shared_voxels[key]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,7 @@ _FIELD_STEP_MM = 0.45
 """Smooth shapes are asked on a raster no finer than this, and interpolated; instruments on every pixel."""
 _FAT_MM = 8.0
 """How far from the sac epidural fat is drawn, within the canal (chosen for legibility)."""
+_HALF_DISC_MM = 4.0
 _KEPT_LAYERS = 48
 _KEPT_GROUNDS = 6
 
@@ -162,7 +164,9 @@ def _cord_colours(spot: _Spot) -> Colours:
 
 def _skin_colours(spot: _Spot) -> Colours:
     skin, fat, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("skin", "fat", "panel"))
-    inner = _mix(panel, fat, 0.26 + 0.06 * (mottled_share(spot.local_mm, 3, 6.0) - 0.5))
+    # fat under the skin; what lies deeper is not told apart and stays calm
+    deep = np.clip((-spot.distance_mm - 6.0) / 18.0, 0.0, 1.0)
+    inner = _mix(panel, fat, 0.26 - 0.19 * deep + 0.05 * (mottled_share(spot.local_mm, 3, 6.0) - 0.5))
     thick = max(1.8, 2.0 * spot.px_mm)
     return _mix(inner, 0.85 * skin, _cover(-thick - spot.distance_mm, spot.px_mm))
 
@@ -170,7 +174,7 @@ def _skin_colours(spot: _Spot) -> Colours:
 def _muscle_colours(spot: _Spot) -> Colours:
     muscle, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("muscle", "panel"))
     streaks = mottled_share(spot.local_mm * np.array([1.0, 1.0, 0.2]), 9, 3.0)
-    return _mix(panel, muscle, 0.24 + 0.12 * (streaks - 0.5))
+    return _mix(panel, muscle, 0.30 + 0.14 * (streaks - 0.5))
 
 
 def _lung_colours(spot: _Spot) -> Colours:
@@ -220,9 +224,24 @@ def _order(structure: Structure) -> tuple[int, str]:
     return structure.rank, structure.name
 
 
+@cache
+def _canal_of(level: str) -> Field:
+    """The canal's room behind one body and half of the discs beside it, in the vertebra's frame."""
+    from spineviz.anatomy.vertebra import vertebra
+
+    bone = vertebra(level)
+    room = bone.canal
+    low_z = bone.landmarks["lower-back-rim"][2] - _HALF_DISC_MM
+    high_z = bone.landmarks["upper-back-rim"][2] + _HALF_DISC_MM
+    bounds = room.bounds_mm.copy()
+    bounds[:, 2] = low_z, high_z
+    return Field(
+        lambda p: np.maximum(room.distance(p), np.maximum(low_z - p[:, 2], p[:, 2] - high_z)), bounds, exact=False
+    )
+
+
 def _epidural(structures: Sequence[Structure]) -> Structure | None:
     """The fat between dura and canal, as a structure under the dura: the canal's room at the levels in view."""
-    from spineviz.anatomy.vertebra import vertebra
     from spineviz.data.tables import LEVELS
     from spineviz.geometry.operators import moved, union
 
@@ -230,8 +249,7 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
     dura = next((s for s in structures if s.name == "dura"), None)
     if dura is None or not bones:
         return None
-    rooms = union(*(moved(vertebra(s.name).canal, s.world_from_local) for s in bones))
-    # the prisms of neighbours run past each other; fat stays near the sac
+    rooms = union(*(moved(_canal_of(s.name), s.world_from_local) for s in bones))
     grown = dura.field.bounds_mm + _FAT_MM * np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]])
     low_z, high_z = dura.field.bounds_mm[:, 2]
 

@@ -25,7 +25,7 @@ from spineviz.views.fluoroscopy import (
     voxels,
 )
 
-COEFFICIENT = {"air": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
+COEFFICIENT = {"air": 0.0, "water": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
 UNIT = COEFFICIENT.__getitem__
 KEYS = count()
 
