@@ -82,18 +82,20 @@ def transported_frames(curve: Curve, first_normal: Vector | None = None) -> NDAr
         first_normal = np.eye(3)[int(np.argmin(np.abs(tangent[0])))]
     normal = first_normal - (first_normal @ tangent[0]) * tangent[0]
     normal /= np.linalg.norm(normal)
-    out = np.empty((len(tangent), 3, 3))
-    for i, here in enumerate(tangent):
-        if i:
-            step = curve.points_mm[i] - curve.points_mm[i - 1]
-            c1 = step @ step
-            reflected_n = normal - (2 / c1) * (step @ normal) * step
-            reflected_t = tangent[i - 1] - (2 / c1) * (step @ tangent[i - 1]) * step
-            second = here - reflected_t
-            c2 = second @ second
-            normal = reflected_n - (2 / c2) * (second @ reflected_n) * second if c2 > 1e-18 else reflected_n
-        out[i] = np.stack([normal, np.cross(here, normal), here], axis=1)
-    return out
+    step = np.diff(curve.points_mm, axis=0)
+    step /= np.linalg.norm(step, axis=1, keepdims=True)
+    # the mirror between two neighbours, and then the one that makes the mirrored tangent the true one
+    mirrored = tangent[:-1] - 2.0 * (step * tangent[:-1]).sum(1, keepdims=True) * step
+    second = tangent[1:] - mirrored
+    length2 = (second * second).sum(1)
+    normals = np.empty_like(tangent)
+    normals[0] = normal
+    for i in range(len(step)):
+        normal = normal - 2.0 * (step[i] @ normal) * step[i]
+        if length2[i] > 1e-18:
+            normal = normal - (2.0 / length2[i]) * (second[i] @ normal) * second[i]
+        normals[i + 1] = normal
+    return np.stack([normals, np.cross(tangent, normals), tangent], axis=2)
 
 
 def tube_mesh(curve: Curve, radius_mm: ArrayLike, sides: int = 24) -> Mesh:
@@ -107,16 +109,14 @@ def tube_mesh(curve: Curve, radius_mm: ArrayLike, sides: int = 24) -> Mesh:
     rings = len(curve.points_mm)
     here = np.arange(sides)
     after = (here + 1) % sides
-    sheets = []
-    for i in range(rings - 1):
-        a, b = i * sides + here, i * sides + after
-        c, d = a + sides, b + sides
-        sheets += [np.stack([a, b, d], 1), np.stack([a, d, c], 1)]
-    start, end = len(points), len(points) + 1
-    points = np.concatenate([points, curve.points_mm[:1], curve.points_mm[-1:]])
-    last = (rings - 1) * sides
-    sheets += [
+    a = (np.arange(rings - 1) * sides)[:, None] + here
+    b = (np.arange(rings - 1) * sides)[:, None] + after
+    start, end, last = len(points), len(points) + 1, (rings - 1) * sides
+    triangles = [
+        np.stack([a, b, b + sides], axis=-1).reshape(-1, 3),
+        np.stack([a, b + sides, a + sides], axis=-1).reshape(-1, 3),
         np.stack([np.full(sides, start), after, here], 1),
         np.stack([np.full(sides, end), last + here, last + after], 1),
     ]
-    return Mesh(points, np.concatenate(sheets).astype(np.int64))
+    points = np.concatenate([points, curve.points_mm[:1], curve.points_mm[-1:]])
+    return Mesh(points, np.concatenate(triangles).astype(np.int64))

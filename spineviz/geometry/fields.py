@@ -229,8 +229,10 @@ def polyline_tube(points_mm: Sequence[ArrayLike] | Points, radius_mm: float) -> 
 
 
 def ellipsoid(centre_mm: ArrayLike, radii_mm: ArrayLike) -> Field:
-    """An ellipsoid with half axes `radii_mm` (3,). Inexact: the sign is right, the size is first order and tamed
-    to stay 1-Lipschitz near the surface."""
+    """An ellipsoid with half axes `radii_mm` (3,). Inexact: the sign is right and the size first order.
+
+    Outside it is never more than the true distance; inside it may be, by half where one axis is three times another.
+    """
     centre, radii = as_vector(centre_mm, "centre_mm"), as_vector(radii_mm, "radii_mm")
     if (radii <= 0).any():
         raise ValueError(f"radii_mm must be more than 0, got {radii.tolist()}")
