@@ -172,7 +172,7 @@ def _handle_mesh(shape: NeedleShape) -> Mesh:
     hub = lathe(np.array([[0, middle], [part["hub_radius_mm"], middle], [part["hub_radius_mm"], middle + 6.0],
                           [neck, z - 0.8], [neck - 0.4, z], [0, z]], float))  # fmt: skip
     radius, half = part["handle_radius_mm"], part["handle_span_mm"] / 2
-    bulge = np.linspace(-half, half, 15)
+    bulge = half * np.sin(np.linspace(-np.pi / 2, np.pi / 2, 21))  # closer stations where the ends are rounded
     ends = np.sqrt(np.clip(1.0 - (np.abs(bulge) / half) ** 6, 0.0, 1.0))
     width = radius * ends * (0.82 + 0.18 * np.cos(bulge / half * np.pi) ** 2)
     width[[0, -1]] = 0.0

@@ -8,7 +8,8 @@ volume. That trabeculae take a few percent of the room is not counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,23 @@ class Fill:
     sources: NDArray[np.int64]
     levels_mm: NDArray[np.float64]
     volumes_ml: NDArray[np.float64]
+    _settled: dict[float, float] = field(default_factory=dict, repr=False)
 
     def level_at(self, volume_ml: float) -> float:
         """The level of `order` whose surface holds `volume_ml`; grows with the volume, so that regions are nested."""
-        return float(np.interp(volume_ml, self.volumes_ml, self.levels_mm))
+        key = round(volume_ml, 6)
+        if key not in self._settled:
+            guess = float(np.interp(volume_ml, self.volumes_ml, self.levels_mm))
+            above = int(np.searchsorted(self.volumes_ml, volume_ml))
+            low = float(self.levels_mm[max(above - 1, 0)])
+            high = float(self.levels_mm[min(above, len(self.levels_mm) - 1)])
+            spacing = self.room.spacing_mm
+
+            def held(level: float) -> float:
+                return mesh_grid(Grid(self.room.origin_mm, spacing, self._region(level))).volume_ml
+
+            self._settled[key] = _settled(held, volume_ml, guess, low, high)
+        return self._settled[key]
 
     def volume_at(self, level_mm: float) -> float:
         """What the surface at `level_mm` holds, mL."""
@@ -139,17 +153,13 @@ class Fill:
         if spacing_mm > 0.67 * self.room.spacing_mm:
             return coarse
         room, order, sources = self._refined(level)
-        low, high = 0.8 * level, 1.2 * level + 0.5
-        mesh = coarse
-        for _ in range(12):
-            mesh = mesh_grid(Grid(room.origin_mm, room.spacing_mm, _region(room.values, order, level, sources)))
-            if abs(mesh.volume_ml - volume_ml) <= 0.002 * volume_ml:
-                break
-            low, high = (level, high) if mesh.volume_ml < volume_ml else (low, level)
-            slope = (self.volume_at(level + 0.2) - self.volume_at(level - 0.2)) / 0.4
-            guess = level + (volume_ml - mesh.volume_ml) / slope if slope > 0 else (low + high) / 2
-            level = guess if low < guess < high else (low + high) / 2
-        return mesh
+        made: dict[float, Mesh] = {}
+
+        def held(at: float) -> float:
+            made[at] = mesh_grid(Grid(room.origin_mm, room.spacing_mm, _region(room.values, order, at, sources)))
+            return made[at].volume_ml
+
+        return made[_settled(held, volume_ml, level, level - 0.5, level + 0.5, 4e-3)]
 
     def _region(self, level_mm: float) -> NDArray[np.float64]:
         return _region(self.room.values, self.order.values, level_mm, self.sources)
@@ -168,6 +178,27 @@ class Fill:
         order = zoom(self.order.values[part], factors, order=3, grid_mode=False)
         grid = Grid(self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2, room)
         return grid, order, 2 * (self.sources - low)
+
+
+def _settled(
+    held: Callable[[float], float], volume_ml: float, guess: float, low: float, high: float, tolerance: float = 1e-3
+) -> float:
+    """The level between `low` and `high` at which `held` (level -> mL, growing) is `volume_ml` within `tolerance` (a
+    share of it): false position, falling back on halving. The last level tried is the one returned."""
+    slope = 0.0
+    last: tuple[float, float] | None = None
+    level = min(max(guess, low), high)
+    for _ in range(14):
+        now = held(level)
+        if abs(now - volume_ml) <= tolerance * volume_ml:
+            break
+        if last is not None and level != last[0]:
+            slope = (now - last[1]) / (level - last[0])
+        last = (level, now)
+        low, high = (level, high) if now < volume_ml else (low, level)
+        step = level + (volume_ml - now) / slope if slope > 0 else (low + high) / 2
+        level = step if low < step < high else (low + high) / 2
+    return level
 
 
 def _region(

@@ -282,9 +282,10 @@ def find_path(around: Surroundings, radius_mm: float, rules: Rules, target_x_mm:
                 best = lines.table[int(score.argmin())]
             spread = spread * 0.45
         path = measured_path(around, best, radius_mm, rules)
-        if path.bone_mm >= rules.least_bone_mm and path.medial_mm >= rules.least_bone_mm:
+        least = min(path.bone_mm, path.pedicle_bone_mm, path.medial_mm)
+        if least >= rules.least_bone_mm:
             return path
-        ask += 0.05 + rules.least_bone_mm - min(path.bone_mm, path.medial_mm)
+        ask += 0.05 + rules.least_bone_mm - least
     raise NoPathError("body" if passed else "pedicle", widest)
 
 

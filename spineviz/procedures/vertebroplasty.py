@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.anatomy.fracture import Heights
 from spineviz.anatomy.patient import Patient, patient
 from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
@@ -37,6 +39,8 @@ SIDES = ("right", "left")
 
 LATTICE_MM = 0.8
 """Spacing of the lattice on which the cement spreads."""
+LEAST_SHOWN_ML = 0.01
+"""A drop smaller than the lattice has no surface yet."""
 _BEFORE_SKIN_MM = 40.0
 """How far outside the skin a needle comes into view."""
 _PAST_WALL_MM = 4.0
@@ -176,6 +180,10 @@ class Plan:
 
         Raises RequestError for an unknown step or a share outside 0 to 1.
         """
+        return self._moment(step, share, measured=True)
+
+    def _moment(self, step: str, share: float, measured: bool) -> State:
+        """`state_at`, without what must be `measured` on the tumour where that is not wanted."""
         here = self.film.step(step)
         if not 0.0 <= share <= 1.0:
             raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
@@ -184,9 +192,11 @@ class Plan:
         growth = smoothstep(done("fracture", "tumour"))
         lying = smoothstep(done("table", "posture"))
         amount = self.patient.amount(collapse, lying)
-        heights = self.patient.fracture.heights(amount)
+        heights = _heights(self.patient, amount)
         ways = {side: self._way(side, done) for side in SIDES}
-        diameter, neural, canal = self._tumour_numbers(round(amount, 3), round(growth, 3), round(lying, 3))
+        diameter, neural, canal = None, None, None
+        if measured:
+            diameter, neural, canal = self._tumour_numbers(round(amount, 3), round(growth, 3), round(lying, 3))
         stylet = 1.0 - smoothstep(done("target", "biopsy") * 4.0) + smoothstep(done("withdrawal", "stylet"))
         return State(
             time_s=here.start_s + share * here.seconds,
@@ -259,7 +269,7 @@ class Plan:
         out = dict(self.patient.structures(state.collapse, state.lying, state.tumour, surroundings))
         if state.c_arm_deg is not None and surroundings == "trunk":
             out.update(theatre(self.level, state.c_arm_deg))
-        if state.cement_ml:
+        if state.cement_ml is not None and state.cement_ml >= LEAST_SHOWN_ML:
             out["cement"] = self.cement_structure(state.cement_ml)
         for side, needle in self.needles.items():
             way = state.way_mm(side)
@@ -276,11 +286,12 @@ class Plan:
         out: dict[str, tuple[float, float]] = {}
         for tenth in range(round(10 * self.film.seconds) + 1):
             time = min(tenth / 10, self.film.seconds)
-            state = self.state_at_time(time)
+            step, share = self.film.at(time)
+            state = self._moment(step.name, share, measured=False)
             here = [
                 f"{part}-{side}" for side in SIDES if state.way_mm(side) is not None for part in ("needle", "handle")
             ]
-            if state.cement_ml:
+            if state.cement_ml is not None and state.cement_ml >= LEAST_SHOWN_ML:
                 here.append("cement")
             if state.tumour > 0.0:
                 here.append("tumour")
@@ -443,13 +454,19 @@ def _c_arm_deg(step: str, done: Callable[[str, str], float]) -> float | None:
     return round(90.0 * (smoothstep(done("table", "room")) - smoothstep(done("table", "count"))), 1)
 
 
+@lru_cache(maxsize=1024)
+def _heights(here: Patient, amount: float) -> Heights:
+    return here.fracture.heights(amount)
+
+
 @lru_cache(maxsize=512)
 def _measured_tumour(case: str, amount: float, growth: float, lying: float) -> tuple[float, float, float]:
     """Greatest diameter, the way to the cord or the nearest root, and the share of the canal that is free."""
     here = case_patient(Case.model_validate_json(case))
     collapse = amount if lying == 0.0 else amount / (1.0 - lying * (1.0 - here.fracture.lying_amount))
     mesh = here.tumour_structure(amount, growth).mesh(1.5)
-    nerves = here.structures(min(1.0, collapse), lying, growth, "spine")
+    # at this level the nerves hardly move with posture and collapse: tenths of these place them within 0.1 mm
+    nerves = here.structures(round(min(1.0, collapse), 1), round(lying, 1), 1.0, "spine")
     points = mesh.points_mm
     neural = min(float(nerves[name].field(points).min()) for name in ("cord", "roots") if name in nerves)
     home = vertebra(here.level)
@@ -555,26 +572,9 @@ def _refusal(here: Patient, around: Surroundings, case: Case, error: NoPathError
     return RequestError(f"{first};\n{second}")
 
 
-def _skin_point(skin: Field, inside: Vector, forward: Vector) -> Vector:
-    """(3,) where the way back from `inside` along `forward` leaves the skin."""
-    way = np.arange(0.0, 260.0, 2.0)
-    values = skin.distance(inside - way[:, None] * forward)
-    outside = np.flatnonzero(values > 0)
-    if not len(outside):
-        raise RequestError("needle: the way back from the bone meets no skin")
-    low, high = way[max(0, outside[0] - 1)], way[outside[0]]
-    for _ in range(20):
-        middle = (low + high) / 2
-        if skin.distance((inside - middle * forward)[None, :])[0] > 0:
-            high = middle
-        else:
-            low = middle
-    return np.asarray(inside - high * forward)
-
-
 def _planned_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
-    skin = here.structures(1.0, 1.0, 1.0, "trunk")["skin"].field
+    skin = trunk(here.column(1.0, 1.0))
     size = needle_size(case.needle.gauge)
     out = {}
     for side in SIDES if case.needle.approach == "bipedicular" else (case.needle.approach,):
@@ -583,7 +583,7 @@ def _planned_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
             path = find_path(around, size.radius_mm, rules(), _target_x_mm(around, case.needle.approach))
         except NoPathError as error:
             raise _refusal(here, around, case, error) from None
-        point = _skin_point(skin, path.contact_mm, path.forward)
+        point = skin.entry_on_skin(path.contact_mm, -path.forward)
         reach = float(np.linalg.norm(path.tip_mm - point))
         out[side] = PlannedNeedle(path, point, size.length_for(reach, least_outside_mm()))
     return out
