@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -66,23 +66,21 @@ class Surface:
 
 @dataclass(frozen=True)
 class Face:
-    """A painted part of a plane: the filled face of a cut.
+    """A painted rectangle in a plane: the filled face of a cut.
 
     Attributes:
-        key: names triangles and paint.
-        points_mm: (N, 3) corners in the plane's frame; z lifts a face above others.
-        triangles: (M, 3) indices into them.
+        key: names the paint; with an equal key it is kept.
+        window_mm: left, bottom, width, height in the plane.
         world_from_plane: where the plane stands.
-        window_mm: left, bottom, width, height of the paint in the plane.
-        paint: (h, w, 3) bytes, top row first.
+        paint: makes (h, w, 4) bytes, top row first; clear where nothing is cut.
+        light: brightens or darkens it.
     """
 
     key: tuple[object, ...]
-    points_mm: NDArray[np.float64]
-    triangles: NDArray[np.int64]
-    world_from_plane: Frame
     window_mm: Four
-    paint: NDArray[np.uint8]
+    world_from_plane: Frame
+    paint: Callable[[], NDArray[np.uint8]]
+    light: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -145,6 +143,8 @@ class Offscreen:
         self._programs: dict[tuple[str, ...], Any] = {}
         self._faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
         occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
+        unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
+        self._face_quad = gl.vertex_array(self._faces, [(unit_square, "2f", "spot")])
         self._quad = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
         self._screens = {
             name: self._screen(code)
@@ -244,12 +244,12 @@ class Offscreen:
             kept = self._buffers(face.key) or self._keep(face.key, self._upload_face(face))
             _put(program, "projection", _columns(projection))
             _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
-            program["window"].value = face.window_mm
+            _put(program, "window", face.window_mm)
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
-            program["light"].value = 0.86 + 0.14 * facing
-            program["paint"].value = 0
-            kept.parts[-1].use(0)
-            kept.draws[()].render()
+            _put(program, "light", face.light * (0.84 + 0.16 * facing))
+            _put(program, "paint", 0)
+            kept.parts[0].use(0)
+            self._face_quad.render(self._gl.TRIANGLE_STRIP)
 
     def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         gl = self._gl
@@ -329,15 +329,13 @@ class Offscreen:
         return _Kept([vertices, indices], {}, data.nbytes + 12 * len(mesh.triangles))
 
     def _upload_face(self, face: Face) -> _Kept:
-        vertices = self._gl.buffer(np.ascontiguousarray(face.points_mm, np.float32).tobytes())
-        indices = self._gl.buffer(np.ascontiguousarray(face.triangles, np.uint32).tobytes())
-        draw = self._gl.vertex_array(self._faces, [(vertices, "3f", "place")], indices)
-        rows, columns = face.paint.shape[:2]
-        paint = self._gl.texture((columns, rows), 3, np.ascontiguousarray(face.paint[::-1]).tobytes(), alignment=1)
-        paint.build_mipmaps()
-        paint.filter = self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR
-        paint.repeat_x = paint.repeat_y = False
-        return _Kept([vertices, indices, paint], {(): draw}, face.paint.nbytes * 2)
+        paint = face.paint()
+        rows, columns = paint.shape[:2]
+        texture = self._gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
+        texture.build_mipmaps()
+        texture.filter = self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR
+        texture.repeat_x = texture.repeat_y = False
+        return _Kept([texture], {}, paint.nbytes * 4 // 3)
 
     def _trim(self) -> None:
         held = sum(k.size for k in self._kept.values())

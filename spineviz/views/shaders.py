@@ -244,27 +244,29 @@ void main()
 
 FACE_VERTEX = """
 #version 330
-in vec3 place;
+in vec2 spot;            // 0 to 1 across the window
 uniform mat4 projection;
 uniform mat4 eyeFromLocal;
 uniform vec4 window;     // of the plane: left, bottom, width, height in mm
-out vec2 spot;
+out vec2 place;
 void main()
 {
-  spot = (place.xy - window.xy) / window.zw;
-  gl_Position = projection * eyeFromLocal * vec4(place, 1.0);
+  place = spot;
+  gl_Position = projection * eyeFromLocal * vec4(window.xy + spot * window.zw, 0.0, 1.0);
 }
 """
 
 FACE_FRAGMENT = """
 #version 330
-in vec2 spot;
+in vec2 place;
 uniform sampler2D paint;
 uniform float light;
 out vec4 shown;
 void main()
 {
-  shown = vec4(texture(paint, spot).rgb * light, 1.0);
+  vec4 c = texture(paint, place);
+  if (c.a < 0.5) { discard; }
+  shown = vec4(min(c.rgb * light, vec3(1.0)), 1.0);
 }
 """
 

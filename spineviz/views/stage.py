@@ -19,7 +19,8 @@ from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 from spineviz.views.camera import Camera
-from spineviz.views.offscreen import Offscreen, Shadows, Surface
+from spineviz.views.cutface import cut_face
+from spineviz.views.offscreen import Face, Offscreen, Shadows, Surface
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -169,6 +170,7 @@ class Stage:
             self._offscreen = Offscreen(self.size_px, self.supersample, self._background)
         solid: list[tuple[float, list[Surface]]] = []
         panes: list[tuple[float, float, Surface]] = []
+        faces: list[Face] = []
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
         for name in sorted(shown):
@@ -192,6 +194,10 @@ class Stage:
                 tone = (*self.theme.colour("outline"), 1.0)
                 parts.append(replace(surface, tone=tone, hull_px=1.3, sides=-1))
             solid.append((-float(z.max()), parts))
+            if surface.cut is not None:
+                light = 0.35 if name in look.dim else 1.15 if name in look.highlight else 1.0
+                face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light)
+                faces += [] if face is None else [face]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
         if boxes:
             bounds = np.stack([np.min([b[0] for b in boxes], 0), np.max([b[1] for b in boxes], 0)])
@@ -200,7 +206,7 @@ class Stage:
         inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
-        return self._offscreen.draw(camera, camera.clip_range_mm(bounds), nearest_first, [], inner_first, shadows)
+        return self._offscreen.draw(camera, camera.clip_range_mm(bounds), nearest_first, faces, inner_first, shadows)
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm
