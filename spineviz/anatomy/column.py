@@ -93,10 +93,10 @@ def endplates(level: str) -> tuple[Frame, Frame]:
     one, which is its frame, and it is given twice."""
     if level == SACRUM:
         return Frame(), Frame()
-    from spineviz.anatomy.vertebra import vertebra
+    from spineviz.anatomy.vertebra_joints import plates
 
-    frames = vertebra(level).frames
-    return frames["upper-endplate"], frames["lower-endplate"]
+    upper, lower = plates(level)  # the same frames as vertebra(level).frames, without building the bone
+    return upper.vertebra_from_plate, lower.vertebra_from_plate
 
 
 @cache

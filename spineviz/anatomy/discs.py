@@ -7,6 +7,7 @@ so it stays continuous while the vertebra above moves or the treated body gives 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -150,7 +151,7 @@ class Disc:
     def _fields(self) -> tuple[Field, Field]:
         room = np.concatenate([self.above, self.below])
         reach = _joint("disc_bulge_mm")
-        bounds = box_bounds(room.min(0) - [reach, reach, 0], room.max(0) + [reach, reach, 0])
+        bounds = box_bounds(room.min(0) - [reach, reach, 0], [*room.max(0), reach, reach, 0])
         rim = (self.below[-_AROUND:] + self.above[-_AROUND:]) / 2
         centre = np.array([0.0, rim[:, 1].mean(), 0.0])
         half_width, half_depth = np.ptp(rim[:, 0]) / 2, np.ptp(rim[:, 1]) / 2
@@ -238,7 +239,7 @@ def _triangles() -> NDArray[np.int64]:
     rings = [1 + (_OUTWARD - 1) * _AROUND, *[2 * count + i * _AROUND for i in range(_WALL)]]
     rings.append(count + 1 + (_OUTWARD - 1) * _AROUND)
     wall = []
-    for low, high in zip(rings[:-1], rings[1:], strict=True):
+    for low, high in itertools.pairwise(rings):
         wall += [
             np.stack([low + here, low + after, high + after], 1),
             np.stack([low + here, high + after, high + here], 1),

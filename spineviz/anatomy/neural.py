@@ -9,7 +9,7 @@ bones round its foramen in standing and in lying.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,13 +55,26 @@ def _sizes() -> dict[str, dict[str, float]]:
 
 @cache
 def _canal_knots(level: str) -> Points:
-    """(2, 3) the middle of the canal near the upper and the lower end of the pedicles, in the vertebra's frame."""
+    """(3, 3) the middle of the sac behind the upper rim, at mid height and behind the lower rim, in the vertebra's
+    frame.
+
+    At mid height it lies in the middle of the bony ring (a little before it, for the ring narrows behind); behind the
+    rims, which stand out from the waist of the back wall, just clear of them.
+    """
     from spineviz.anatomy.vertebra import vertebra
 
     made = vertebra(level)
-    centre = made.landmarks["canal-centre"]
-    reach = 0.30 * (endplates(level)[0].origin_mm[2] - endplates(level)[1].origin_mm[2])
-    return np.array([centre + [0, 0, reach], centre - [0, 0, reach]])
+    sizes = _sizes()[level]
+    middle = made.landmarks["canal-centre"][1] + sizes["forward_mm"]
+    behind = _shape("sac_clearance_mm") + sizes["dura_depth_mm"] / 2
+    upper, lower = (made.landmarks[f"{end}-back-rim"] for end in ("upper", "lower"))
+    return np.array(
+        [
+            [0.0, min(middle, upper[1] - behind), 0.92 * upper[2]],
+            [0.0, middle, 0.5 * (upper[2] + lower[2])],
+            [0.0, min(middle, lower[1] - behind), 0.92 * lower[2]],
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +106,9 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         else:
             inner = _canal_knots(level)
             if level == top:
-                inner = np.concatenate([inner[:1] + [0, 0, 6.0], inner])
+                inner = np.concatenate([inner[:1] + np.array([0.0, 0.0, 6.0]), inner])
             if level == bottom:
-                inner = np.concatenate([inner, inner[-1:] - [0, 0, 8.0]])
+                inner = np.concatenate([inner, inner[-1:] - np.array([0.0, 0.0, 8.0])])
         knots.extend(frame.points(inner))
     curve = curve_through(np.array(knots), _STEP_MM)
 
@@ -105,7 +118,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     ways = {}
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
-        inner_point = s.canal_centres()[2] if level == SACRUM else _canal_knots(level).mean(0)
+        inner_point = s.canal_centres()[2] if level == SACRUM else _canal_knots(level)[1]
         ways[level] = nearest(frame.point(inner_point))
     conus = curve.length_mm + 1e3
     l1 = COLUMN_LEVELS.index("L1")
@@ -113,7 +126,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         upper, lower = endplates("L1")
         share = _shape("conus_share_of_L1")
         height = (1 - share) * upper.origin_mm[2] + share * lower.origin_mm[2]
-        centre = _canal_knots("L1").mean(0)
+        centre = _canal_knots("L1")[1]
         conus = nearest(column.world_from_vertebra("L1").point([0.0, centre[1], height]))
     elif first > l1:
         conus = -1e3
@@ -158,7 +171,7 @@ def dura_sweep(line: CanalLine) -> Sweep:
     """The dural sac along the canal's middle."""
     width, depth = _dura_halves(line)
     curve, (width, depth) = _part(line.curve, line.sac_mm, width, depth)
-    return sweep_along(curve, width, depth)
+    return sweep_along(curve, width, depth, egg=_shape("sac_egg"))
 
 
 def cord_sweep(line: CanalLine) -> Sweep | None:
@@ -193,7 +206,7 @@ def _bones_round(level: str) -> list[Field]:
 def _relaxed(path: Points, radius_mm: NDArray[np.float64], field: Field, clearance_mm: float, fixed: int) -> Points:
     """`path` (N, 3) pushed clear of `field` and kept smooth; the first `fixed` points stay."""
     points = np.array(path)
-    for turn in range(24):
+    for turn in range(14):
         lack = radius_mm + clearance_mm - field.distance(points)
         short = lack > 0.0
         short[:fixed] = False
@@ -201,7 +214,7 @@ def _relaxed(path: Points, radius_mm: NDArray[np.float64], field: Field, clearan
             break
         if short.any():
             points[short] += np.minimum(lack[short] + 0.05, 1.5)[:, None] * gradient(field, points[short])
-        if turn < 20:
+        if turn < 10:
             middle = points.copy()
             middle[1:-1] = 0.5 * points[1:-1] + 0.25 * (points[:-2] + points[2:])
             points[max(fixed, 1) : -1] = middle[max(fixed, 1) : -1]
@@ -276,10 +289,15 @@ def sacral_root(number: int) -> tuple[Points, NDArray[np.float64]]:
     return _relaxed(curve.points_mm, radius, quick_field(SACRUM), 0.3, 1), radius
 
 
-def _origin_way(line: CanalLine, index: int, exit_mm: float) -> float:
-    """Where root `index` (counted from T1) leaves the cord: near its foramen high up, far above it low down."""
-    rise = np.interp(index, [0, 8, 11, 13, 16, 20], [12.0, 30.0, 46.0, 70.0, 120.0, 170.0])
-    return float(max(exit_mm - rise, 0.0))
+def _origin_mm(line: CanalLine, index: int, exit_mm: float) -> float:
+    """The way at which root `index` (counted from T1) leaves the cord: near its foramen high up, far above it low
+    down, the last sacral one at the conus' tip. Where the view begins below that, the strand begins with the view."""
+    rise = float(np.interp(index, [0, 8, 11, 13], [12.0, 28.0, 40.0, 60.0]))
+    start = exit_mm - rise
+    if line.conus_mm <= line.curve.length_mm:
+        last = len(LEVELS) + _SACRAL_ROOTS[-1] - 1
+        start = min(start, line.conus_mm - 3.0 - 3.2 * (last - index))
+    return max(start, 0.0)
 
 
 def root_sweeps(column: Column, line: CanalLine) -> list[Sweep]:
@@ -304,7 +322,7 @@ def root_sweeps(column: Column, line: CanalLine) -> list[Sweep]:
         for side in (1.0, -1.0):
             points = frame.points(outer * np.array([side, 1.0, 1.0]))
             exit_mm = float(arc[np.argmin(np.linalg.norm(line.curve.points_mm - points[0], axis=1))])
-            start_mm = _origin_way(line, index, exit_mm)
+            start_mm = _origin_mm(line, index, exit_mm)
             inner, inner_radius = _inner_root(
                 line, sac, (width, depth, cord_width, cord_depth), start_mm, exit_mm, points[0], side, index, strand
             )
@@ -354,23 +372,26 @@ def _inner_root(
     centre = line.curve.at(ways)
     read = lambda values: np.stack([np.interp(ways, arc, values[:, i]) for i in range(values.shape[1])], 1)  # noqa: E731
     across, ahead = read(sac.side), read(sac.front)
+    egg = _shape("sac_egg")
     half_w, half_d = np.interp(ways, arc, width) - strand - 0.4, np.interp(ways, arc, depth) - strand - 0.4
     # strands lie round the cord, those that leave last in the middle and behind: a fan that never tangles
     rank = np.clip((index - 9) / 11.0, 0.0, 1.0)
-    angle = np.deg2rad(18.0 - 125.0 * rank)
-    spread = 0.92 - 0.42 * rank
+    angle = np.deg2rad(-25.0 + 105.0 * rank + (14.0 if index % 2 else -14.0))
+    spread = 0.92 - 0.30 * rank - (0.16 if index % 2 else 0.0)
     target = np.array([np.cos(angle), np.sin(angle)]) * spread
     taper = np.clip((line.conus_mm - ways) / _shape("conus_taper_mm"), 0.0, 1.0) ** 0.75
     least_w = (np.interp(ways, arc, cord_width) * taper + strand + 0.2) / np.maximum(half_w, 0.5)
     least_d = (np.interp(ways, arc, cord_depth) * taper + strand + 0.2) / np.maximum(half_d, 0.5)
-    u, v = np.full(count, target[0]), np.full(count, target[1])
+    # strands hang loosely: a slow sway of their own, the same in every film
+    sway = 0.05 * np.sin(ways / 17.0 + 2.4 * index)
+    u, v = target[0] + sway, target[1] + 0.05 * np.cos(ways / 23.0 + 1.7 * index)
     # never inside the cord: outward to its side where it is still there
     short = np.hypot(u / np.maximum(least_w, 1e-3), v / np.maximum(least_d, 1e-3))
     push = np.where(taper > 0, np.maximum(1.0, 1.0 / np.maximum(short, 1e-3)), 1.0)
     u, v = u * push, v * push
     over = np.maximum(np.hypot(u, v), 1.0)
     u, v = u / over, v / over
-    points = centre + (side * u * half_w)[:, None] * across + (v * half_d)[:, None] * ahead
+    points = centre + (side * u * half_w * (1.0 - egg * v))[:, None] * across + (v * half_d)[:, None] * ahead
     # the first millimetres come off the cord, the last ones swing to the door
     off = smooth_step((ways - start_mm) / 14.0)[:, None]
     on_cord = (
@@ -413,7 +434,7 @@ def neural_structures(column: Column, levels: Sequence[str]) -> dict[str, Struct
     }
 
 
-def _joined_mesh(parts: Sequence[Sweep], sides: int):
+def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:
     made: list[Mesh] = []
 
     def mesh(spacing_mm: float) -> Mesh:

@@ -9,13 +9,13 @@ used up.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.column import COLUMN_LEVELS, Column, below_from_above, endplates, level_above, level_below
+from spineviz.anatomy.column import COLUMN_LEVELS, Column, below_from_above, endplates, level_above
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
@@ -53,16 +53,15 @@ def _gap_mm() -> float:
 
 @cache
 def _bones_round(level: str) -> Field:
-    """The carved bones that the rib of `level` meets, in its vertebra's frame, standing and lying."""
-    from spineviz.anatomy.bones import quick_field
+    """What the rib of `level` meets, in its vertebra's frame: that vertebra, and standing and lying the body above."""
+    from spineviz.anatomy.bones import near_field
+    from spineviz.anatomy.vertebra import vertebra
 
-    parts = [quick_field(level)]
-    above, below = level_above(level), level_below(level)
-    for lying in (0.0, 1.0):
-        if above is not None:
-            parts.append(moved(quick_field(above), below_from_above(above, lying).inverse()))
-        if below is not None:
-            parts.append(moved(quick_field(below), below_from_above(level, lying)))
+    parts = [near_field(level)]
+    above = level_above(level)
+    if above is not None:
+        body = vertebra(above).body
+        parts += [moved(body, below_from_above(above, lying).inverse()) for lying in (0.0, 1.0)]
     return union(*parts)
 
 
@@ -85,7 +84,7 @@ def _head(level: str) -> Vector:
     low = level in ("T1", "T11", "T12")
     height = plate.origin_mm[2] - (6.0 if low else 0.5)
     start = np.array([half + 22.0, back[1] - 2.0, height])
-    aim = np.array([half * 0.55, back[1] + (5.5 if low else 6.5), height])
+    aim = np.array([half * 0.55, back[1] + (3.5 if low else 4.5), height])
     run = (aim - start) / np.linalg.norm(aim - start)
     return _meets(start, run, _bones_round(level), _shape("head_thickness_mm") / 2 + _gap_mm())
 
@@ -134,10 +133,17 @@ def rib_sweep(level: str) -> Sweep:
     fall = np.clip((whole.arc_mm - tubercle_mm) / (row["length_mm"] - tubercle_mm), 0.0, 1.5)
     points[:, 2] -= row["drop_mm"] * (0.35 * fall + 0.65 * fall**1.6)
     cut = Curve(points).part(0.0, row["length_mm"])
-    count = int(np.ceil(cut.length_mm / _STEP_MM)) + 1
-    line = cut.at(np.linspace(0.0, cut.length_mm, count))
+    ways = _ways(cut.length_mm)
+    line = cut.at(ways)
     arc = Curve(line).arc_mm
     return _clear(line, *_section(level, arc, tubercle_mm), level, tubercle_mm)
+
+
+def _ways(length_mm: float) -> NDArray[np.float64]:
+    """Where rings lie: every 2 mm, and closer at both ends so that they come out round."""
+    tip = np.array([0.0, 0.15, 0.5, 1.0, 1.7, 2.6])
+    count = int(np.ceil((length_mm - 8.0) / _STEP_MM)) + 1
+    return np.concatenate([tip, np.linspace(4.0, length_mm - 4.0, count), length_mm - tip[::-1]])
 
 
 def _section(level: str, arc: NDArray[np.float64], tubercle_mm: float) -> tuple[NDArray, NDArray]:
@@ -154,9 +160,9 @@ def _section(level: str, arc: NDArray[np.float64], tubercle_mm: float) -> tuple[
     left = arc[-1] - arc
     pointed = 40.0 if level in ("T11", "T12") else 10.0
     height = height * (0.45 + 0.55 * smooth_step(left / pointed)) if pointed > 20 else height
-    ends = np.sqrt(np.clip(1 - (1 - np.clip(left / 4.0, 0, 1)) ** 2, 0.01, 1)) * np.sqrt(
-        np.clip(1 - (1 - np.clip(arc / 4.5, 0, 1)) ** 2, 0.02, 1)
-    )
+    ends = np.ones_like(arc)
+    for way, radius in ((left, 3.5), (arc, 4.5)):  # a quarter circle closes each end
+        ends = ends * np.sqrt(np.clip(1 - (1 - np.clip(way / radius, 0, 1)) ** 2, 1e-4, 1))
     return height / 2 * ends, thick / 2 * ends
 
 
@@ -179,7 +185,9 @@ def _clear(line: Points, half_height: NDArray, half_thick: NDArray, level: str, 
             np.minimum(1.0, 2.0 / np.maximum(np.linalg.norm(moved_by, axis=1, keepdims=True), 1e-9)) * moved_by
         )
         if turn < 8:
-            points[1:-1] = 0.5 * points[1:-1] + 0.25 * (points[:-2] + points[2:])
+            arc = Curve(points).arc_mm
+            share = ((arc[1:-1] - arc[:-2]) / (arc[2:] - arc[:-2]))[:, None]
+            points[1:-1] = 0.5 * points[1:-1] + 0.5 * ((1 - share) * points[:-2] + share * points[2:])
     return sweep_along(Curve(points), half_height, half_thick, (0.0, 0.0, 1.0))
 
 
@@ -219,7 +227,7 @@ def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure
     return out
 
 
-def _joined_mesh(sweeps: Sequence[Sweep]):
+def _joined_mesh(sweeps: Sequence[Sweep]) -> Callable[[float], Mesh]:
     made: list[Mesh] = []
 
     def mesh(spacing_mm: float) -> Mesh:

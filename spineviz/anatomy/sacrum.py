@@ -1,4 +1,4 @@
-"""The sacrum: five fused vertebrae on a curved axis, with wings, canal, foramina, crest and the processes that carry L5.
+"""The sacrum: five fused vertebrae on a curved axis, with wings, canal, foramina, crest and processes to carry L5.
 
 Its frame: origin in the middle of the upper end-plate of S1, z that plate's outward normal, y forward, x right. Totals
 (width, height, foramina) are published; how they are joined is constructed (sacrum.csv).
@@ -6,6 +6,7 @@ Its frame: origin in the middle of the upper end-plate of S1, z that plate's out
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -251,18 +252,18 @@ def uncarved() -> Field:
         # the wing swings forward as it leaves the body, so that the pelvis' inlet is round
         swing = 5.0 * np.clip((x - 20.0) / 30.0, 0.0, 1.0) ** 1.5 * np.clip(1.0 - way / 60.0, 0.0, 1.0)
         thick = (read["wing_front"] - read["wing_back"]) / 2
-        wing, _ = _superellipse(x, ahead - middle - swing, read["wing_half_width"], thick, 3.0)
-        roof = (p[:, 2] + 4.0 + 0.16 * np.clip(x - 20.0, 0.0, None) - 0.10 * p[:, 1]) * 0.97
-        wing = -_smooth_minimum(-wing, -roof, 7.0)
+        wing, _ = _superellipse(x, ahead - middle - swing, read["wing_half_width"], thick, 2.6)
+        roof = (p[:, 2] + 3.0 + 0.30 * np.clip(x - 20.0, 0.0, None) - 0.12 * p[:, 1]) * 0.95
+        wing = -_smooth_minimum(-wing, -roof, 11.0)
         wing = np.maximum(wing, way - (len(index) - 1))
-        out = _smooth_minimum(body, wing, 6.0)
+        out = _smooth_minimum(body, wing, 8.0)
 
         canal_middle = -(read["body_half_depth"] + read["canal_half_depth"])
         canal, _ = _superellipse(x, ahead - canal_middle, read["canal_half_width"], read["canal_half_depth"], 2.2)
         wall = 4.6 - 1.4 * np.clip(way / hiatus, 0.0, 1.0)
         arch = np.maximum(canal - wall, np.maximum(9.0 - way, way - hiatus + 4.0))
         out = _smooth_minimum(out, arch, 4.0)
-        out = _smooth_minimum(out, crest.distance(p), 4.0)
+        out = _smooth_minimum(out, crest.distance(p), 9.0)
         out = _smooth_minimum(out, processes.distance(p), 5.0)
         # the canal: open above behind the body, open below at the hiatus
         room = np.maximum(canal, way - hiatus)
@@ -282,14 +283,14 @@ def _crest() -> Field:
     tops = []
     for way, radius in ((18.0, 4.8), (40.0, 5.0), (62.0, 4.2), (80.0, 3.2)):
         i = round(way)
-        back = -(profile.body_half_depth[i] + 2 * profile.canal_half_depth[i] + 5.5)
+        back = -(profile.body_half_depth[i] + 2 * profile.canal_half_depth[i] + 4.2)
         tops.append((at(way, 0.0, float(back)), radius))
         parts.append(sphere(tops[-1][0], radius))
-    for (a, ra), (b, rb) in zip(tops[:-1], tops[1:], strict=True):
-        parts.append(round_cone(a + [0, 1.5, 0], b + [0, 1.5, 0], ra * 0.62, rb * 0.62))
+    for (a, ra), (b, rb) in itertools.pairwise(tops):
+        parts.append(round_cone(a, b, ra * 0.8, rb * 0.8))
     for way, out, radius in ((16.0, 36.0, 5.0), (38.0, 34.0, 5.0), (60.0, 28.0, 4.2), (80.0, 21.0, 3.4)):
         i = round(way)
-        parts.append(both_sides(sphere(at(way, out, float(profile.wing_back[i]) + 2.5), radius)))
+        parts.append(both_sides(sphere(at(way, out, float(profile.wing_back[i]) + 3.8), radius)))
     return smooth_union(*parts, blend_mm=3.0)
 
 

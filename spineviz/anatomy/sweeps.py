@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.geometry.curves import Curve
-from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 
@@ -25,6 +25,7 @@ class Sweep:
         points_mm: (M, 3) centres, M of at least 3, about evenly spaced.
         side, front: (M, 3) unit axes of the ellipse, normal to the curve and to each other.
         side_mm, front_mm: (M,) half axes along them.
+        egg: how much narrower the ellipse is towards its front axis and wider away from it; 0 for none.
     """
 
     points_mm: Points
@@ -32,6 +33,7 @@ class Sweep:
     front: Points
     side_mm: NDArray[np.float64]
     front_mm: NDArray[np.float64]
+    egg: float = 0.0
 
     @property
     def curve(self) -> Curve:
@@ -47,14 +49,20 @@ class Sweep:
         """The sweep carried outward by a rigid frame."""
         turn = outer_from_inner.rotation.T
         return Sweep(
-            outer_from_inner.points(self.points_mm), self.side @ turn, self.front @ turn, self.side_mm, self.front_mm
+            outer_from_inner.points(self.points_mm),
+            self.side @ turn,
+            self.front @ turn,
+            self.side_mm,
+            self.front_mm,
+            self.egg,
         )
 
     def mesh(self, sides: int = 12) -> Mesh:
         """The closed surface: rings of `sides` vertices, each end closed over its middle."""
         angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
+        across = np.cos(angle) * (1.0 - self.egg * np.sin(angle))
         around = (
-            np.cos(angle)[None, :, None] * (self.side_mm[:, None] * self.side)[:, None, :]
+            across[None, :, None] * (self.side_mm[:, None] * self.side)[:, None, :]
             + np.sin(angle)[None, :, None] * (self.front_mm[:, None] * self.front)[:, None, :]
         )
         rings = len(self.points_mm)
@@ -85,7 +93,13 @@ class Sweep:
         return box_bounds((self.points_mm - reach).min(0), (self.points_mm + reach).max(0))
 
 
-def sweep_along(curve: Curve, side_mm: ArrayLike, front_mm: ArrayLike, side_hint: ArrayLike = (1.0, 0.0, 0.0)) -> Sweep:
+def sweep_along(
+    curve: Curve,
+    side_mm: ArrayLike,
+    front_mm: ArrayLike,
+    side_hint: ArrayLike = (1.0, 0.0, 0.0),
+    egg: float = 0.0,
+) -> Sweep:
     """An ellipse along `curve` whose side axis stays as near as it can to `side_hint` ((3,) or (M, 3)).
 
     The hint must not run along the curve. `side_mm`, `front_mm`: one number or (M,).
@@ -101,6 +115,7 @@ def sweep_along(curve: Curve, side_mm: ArrayLike, front_mm: ArrayLike, side_hint
         np.cross(tangent, side),
         np.maximum(np.broadcast_to(np.asarray(side_mm, float), count), _LEAST_RADIUS_MM),
         np.maximum(np.broadcast_to(np.asarray(front_mm, float), count), _LEAST_RADIUS_MM),
+        egg,
     )
 
 
@@ -115,6 +130,7 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
     tangents = np.concatenate([s.tangents for s in sweeps])
     half_side = np.concatenate([s.side_mm for s in sweeps])
     half_front = np.concatenate([s.front_mm for s in sweeps])
+    egg = np.concatenate([np.full(len(s.points_mm), s.egg) for s in sweeps])
     slope_side = np.concatenate([_slope(s, s.side_mm) for s in sweeps])
     slope_front = np.concatenate([_slope(s, s.front_mm) for s in sweeps])
     at_start = np.zeros(len(centres), bool)
@@ -138,6 +154,7 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
         v = np.einsum("ij,ij->i", offset, front[i])
         a = np.maximum(half_side[i] + along * slope_side[i], _LEAST_RADIUS_MM)
         b = np.maximum(half_front[i] + along * slope_front[i], _LEAST_RADIUS_MM)
+        a = a * (1.0 - egg[i] * np.clip(v / b, -1.0, 1.0))
         value = np.hypot(u / a, v / b)
         gradient = np.hypot(u / a**2, v / b**2)
         least = np.minimum(a, b)
@@ -157,25 +174,6 @@ def smooth_step(share: NDArray[np.float64]) -> NDArray[np.float64]:
     """0 to 1 with flat ends, for shares (N,) held to 0..1."""
     held = np.clip(share, 0.0, 1.0)
     return held * held * (3.0 - 2.0 * held)
-
-
-def pushed_out(
-    points_mm: Points, field: Field, clearance_mm: ArrayLike, rounds: int = 6, toward: Vector | None = None
-) -> Points:
-    """`points_mm` (N, 3) moved along the slope of `field` until each is `clearance_mm` outside it."""
-    points = np.array(points_mm)
-    wanted = np.broadcast_to(np.asarray(clearance_mm, float), len(points))
-    for _ in range(rounds):
-        lack = wanted - field.distance(points)
-        short = lack > 1e-3
-        if not short.any():
-            break
-        step = gradient(field, points[short])
-        if toward is not None:
-            step = step + 0.3 * toward
-            step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
-        points[short] += np.minimum(lack[short], 2.0)[:, None] * step
-    return points
 
 
 def gradient(field: Field, points_mm: Points, step_mm: float = 0.4) -> Points:
