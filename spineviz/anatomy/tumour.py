@@ -20,7 +20,8 @@ from spineviz.geometry.operators import smooth_union
 
 SIDES = ("left", "right")
 EXTENTS = ("auto", "body")
-_GRID_MM = 0.5
+_GRID_MM, _GRID_SHARE = 0.5, 1.0 / 26.0
+"""The sampled field's spacing: this much, or that share of the diameter where it is less."""
 _TOLERANCE = 0.008
 """How near the greatest diameter comes to the chosen one; what is promised is 2 %."""
 
@@ -79,7 +80,7 @@ class Tumour:
         """The closed surface at `share`; the same triangles for every share, none at 0."""
         if share <= 0.0:
             return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-        spacing = round(min(float(spacing_mm), self.diameter_mm / 12.0), 4)
+        spacing = round(min(float(spacing_mm), self.diameter_mm / 18.0), 4)
         if spacing not in self._meshes:
             self._meshes[spacing] = mesh_field(self.full, spacing)
         whole = self._meshes[spacing]
@@ -147,7 +148,9 @@ def _grown(level: str, centre: Vector, scale_mm: Vector, seed: int) -> Grid:
         return np.maximum(inside, bound) + h * h * blend * 0.25
 
     bounds = box_bounds(centre + cluster.bounds_mm[0] * squash, centre + cluster.bounds_mm[1] * squash)
-    return sample(Field(distance, bounds, exact=False), _GRID_MM, margin_mm=2.0, steepness=2.0)
+    return sample(
+        Field(distance, bounds, exact=False), min(_GRID_MM, _GRID_SHARE * widest), margin_mm=2.0, steepness=2.0
+    )
 
 
 @cache
