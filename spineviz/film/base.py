@@ -57,7 +57,7 @@ from spineviz.data.narration import filled, narration, with_phrases
 from spineviz.data.tables import sourced_table
 from spineviz.film.pieces import Piece, Quality, pieces
 from spineviz.film.screen import Instant, Paints, Screen, shot_key
-from spineviz.film.shot import TRANSITION_S, CardColumn, CardRow, CardShot, Shot, appear, smooth
+from spineviz.film.shot import TRANSITION_S, CardColumn, CardRow, CardShot, Shot, StageShot, appear, smooth
 from spineviz.views.gauges import GAUGES, Reading
 from spineviz.views.theme import theme as named_theme
 from spineviz.views.viewport import FilmCamera, Viewport
@@ -69,6 +69,9 @@ if TYPE_CHECKING:
 
 _TICK_S = 1.0 / 30.0
 """The grid on which a change of layout is looked for, seconds: that of the finest rate."""
+
+SUBJECT_ROLES = frozenset({"bone", "disc", "skin"})
+"""What labels stand beside; they may lie over instruments, which run to the edge of the screen."""
 
 _CAPTION_FADE_S = 0.25
 
@@ -266,6 +269,17 @@ class ProcedureScene(Scene):
         values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
         # the theatre stands in the picture or not whatever the numbers say: the step tells
         return (getattr(state, "step", ""), *values.items())
+
+    def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
+        """The corners (N, 3) mm of the boxes round the body's parts that the stage shows when the step begins."""
+        step, _ = self.clock.at(time_s)
+        present = self.structures(time_s, shot.moment or (step.name, 0.0))
+        boxes = [
+            structure.field.bounds_mm
+            for name, structure in present.items()
+            if structure.role in SUBJECT_ROLES and name not in shot.look.hidden
+        ]
+        return np.array([[b[i, 0], b[j, 1], b[k, 2]] for b in boxes for i, j, k in np.ndindex(2, 2, 2)]).reshape(-1, 3)
 
     def plane(self, name: str) -> Frame:
         """world_from_plane of a section; KeyError, listing the planes, for one that the plan has not."""

@@ -19,7 +19,7 @@ from spineviz.views.gauges import Reading, draw_gauge, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
 from spineviz.views.signs import draw_mark
-from spineviz.views.text import CAPTION, HEADER, NOTE, SUBTITLE, TITLE, wrap
+from spineviz.views.text import CAPTION, HEADER, NOTE, SUBTITLE, TITLE, text_size, wrap
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
 
@@ -45,6 +45,9 @@ class Source(Protocol):
 
     def state_key(self, time_s: float, moment: Moment | None) -> Hashable:
         """The same for moments whose structures are the same."""
+
+    def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
+        """Points (N, 3) mm round what the stage is about, the same throughout a step; labels stand beside them."""
 
     def plane(self, name: str) -> Frame:
         """world_from_plane of a section."""
@@ -196,19 +199,19 @@ class Screen:
         for shot, opacity in self._cards(now):
             out += self._card_layers(shot, opacity, now)
         if now.previous is not None and now.share < 0.5:
-            out += self._label_layers(now.previous, 1.0 - 2.0 * now.share)
+            out += self._label_layers(now.previous, now.changed_s, 1.0 - 2.0 * now.share)
             out += self._title_layers(now.previous, now, 1.0 - 2.0 * now.share)
             words = 2.0 * now.share
         else:
             words = 1.0
         arriving = 1.0 if now.previous is None else max(0.0, 2.0 * now.share - 1.0)
-        out += self._label_layers(now.shot, arriving)
+        out += self._label_layers(now.shot, now.time_s, arriving)
         out += self._title_layers(now.shot, now, arriving)
         out += self._bar_layers(now, words)
         return [layer for layer in out if layer.opacity > 0]
 
-    def labels_of(self, shot: Shot) -> tuple[tuple[Label, Placed, tuple[float, float]], ...]:
-        """The labels of `shot` that are drawn: each with its place and the end of its line, design pixels."""
+    def labels_of(self, shot: Shot, time_s: float) -> tuple[tuple[Label, Placed, tuple[float, float]], ...]:
+        """The labels of `shot` that are drawn at `time_s`: each with its place and its line's end, design pixels."""
         area, *keep = label_area(shot) or (None,)
         if area is None or shot.stage is None or not shot.labels:
             return ()
@@ -217,9 +220,12 @@ class Screen:
         now = self._on_stage(shot.stage, tuple(label.anchor_mm for label in shot.labels), shot)
         sizes = [label_size(label.text) for label in shot.labels]
         sides, weights = [label.side for label in shot.labels], [label.importance for label in shot.labels]
-        key = (tuple(sizes), tuple(sides), tuple(weights), np.round(rest, 1).tobytes(), area, tuple(keep))
+        outline = self._on_stage(at_rest, self.source.outline(time_s, shot.stage), shot)[:, 0]
+        outline = outline[np.isfinite(outline)]
+        subject = (float(outline.min()), float(outline.max())) if len(outline) else None
+        key = (tuple(sizes), tuple(sides), tuple(weights), np.round(rest, 1).tobytes(), area, tuple(keep), subject)
         if key not in self._places:
-            self._places[key] = place_labels(rest, sizes, area, sides, weights, keep)
+            self._places[key] = place_labels(rest, sizes, area, sides, weights, keep, subject)
             while len(self._places) > 64:
                 self._places.popitem(last=False)
         visible = [
@@ -337,11 +343,11 @@ class Screen:
         pixels = self.painter.project_stage(size, stage, points_mm)
         return np.column_stack([rect.x + pixels[:, 0] / self.scale, rect.y + pixels[:, 1] / self.scale])
 
-    def _label_layers(self, shot: Shot, opacity: float) -> list[Layer]:
+    def _label_layers(self, shot: Shot, time_s: float, opacity: float) -> list[Layer]:
         if opacity <= 0 or not any(label.shown > 0 for label in shot.labels):
             return []
         lines, boxes = [], []
-        for label, place, at in self.labels_of(shot):
+        for label, place, at in self.labels_of(shot, time_s):
             lines.append(draw_leader(place.port, at, self.theme, self.scale).faded(opacity * label.shown))
             boxes.append(
                 draw_label(label.text, label.role, place.box, self.theme, self.scale).faded(opacity * label.shown)
@@ -493,10 +499,20 @@ def _frame(rect: Rect, theme_name: str, scale: float, title: str, header: str, l
 @lru_cache(maxsize=16)
 def _title(title: str, subtitle: str, theme_name: str, scale: float) -> Layer:
     theme = named_theme(theme_name)
-    canvas = Canvas(1240, 126, scale, 0, 0)
+    width = 40 + max(text_size(title, TITLE)[0], text_size(subtitle, SUBTITLE)[0])
+    canvas = Canvas(width + 260, 190, scale, 0, 0)
+    _shade(canvas, width + 30, 122.0, theme.colour("ground"))
     canvas.text(title, 40, 64, TITLE, theme.colour("text"))
     canvas.text(subtitle, 40, 104, SUBTITLE, theme.colour("muted"))
     return canvas.layer()
+
+
+def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float]) -> None:
+    """Darkness behind words at the top left, even where they stand and gone softly beyond: they read on bone too."""
+    across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + 220.0], [1.0, 0.0])
+    down = np.interp(np.arange(canvas.height_px) / canvas.scale, [height, height + 66.0], [1.0, 0.0])
+    alpha = 0.86 * (across * across * (3 - 2 * across))[None, :] * (down * down * (3 - 2 * down))[:, None]
+    canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))
 
 
 @lru_cache(maxsize=32)

@@ -202,6 +202,18 @@ class Canvas:
         surface.finish()
         return width
 
+    def lay(self, premultiplied: NDArray[np.floating]) -> None:
+        """Put pixels (h, w, 4), 0 to 1 and multiplied by their alpha, onto the whole canvas, before anything else."""
+        self.surface.flush()
+        raw = np.ndarray(
+            (self.height_px, self.width_px, 4),
+            np.uint8,
+            self.surface.get_data(),
+            strides=(self.surface.get_stride(), 4, 1),
+        )
+        raw[:] = np.round(255.0 * premultiplied[:, :, [2, 1, 0, 3]])
+        self.surface.mark_dirty()
+
     def layer(self) -> Layer:
         """What has been drawn, cut to where there is something."""
         self.surface.flush()

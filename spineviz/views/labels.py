@@ -26,6 +26,9 @@ CHIP_RADIUS, CHIP_ROOM, BOX_PAD = 9.5, 42.0, 15.0
 LEAST_LEAD = 26.0
 """A line is at least this long across, design pixels: points nearer to a column, or under it, go to the other."""
 
+SUBJECT_LEAD = 70.0
+"""How far from the subject's outline a column stands, design pixels."""
+
 Vec = NDArray[np.float64]
 
 
@@ -60,6 +63,7 @@ def place_labels(
     sides: Sequence[str] = (),
     importance: Sequence[float] = (),
     keep_clear: Sequence[Rect] = (),
+    subject: tuple[float, float] | None = None,
 ) -> tuple[Placed | None, ...]:
     """A place for each label, or None for one that there is no room for.
 
@@ -70,6 +74,8 @@ def place_labels(
         sides: N wishes, "left", "right" or ""; a wish gives way where lines would cross or a label be lost.
         importance: N numbers; where there is no room the least is left out.
         keep_clear: rectangles inside the area that boxes and lines must not touch.
+        subject: the left and right edge of what the labels are about; the columns stand beside it, and at the area's
+            edges where it is as wide as that or None.
 
     Returns:
         Boxes inside `area` that do not meet each other nor what is kept clear; their lines cross neither each other
@@ -87,7 +93,7 @@ def place_labels(
     best: tuple[Placed | None, ...] = (None,) * count
     lowest = np.inf
     for chosen in _assignments(anchors, wishes):
-        places = _placed(anchors, sizes_px, area, chosen, weights, keep_clear)
+        places = _placed(anchors, sizes_px, area, chosen, weights, keep_clear, subject)
         places = settled(places, anchors, area, weights, keep_clear)
         cost = _cost(places, anchors, wishes, weights)
         if cost < lowest:
@@ -218,6 +224,7 @@ def _placed(
     sides: Sequence[str],
     importance: Sequence[float],
     keep_clear: Sequence[Rect],
+    subject: tuple[float, float] | None,
 ) -> tuple[Placed | None, ...]:
     """The two columns for one way to share the labels."""
     places: list[Placed | None] = [None] * len(anchors)
@@ -235,6 +242,10 @@ def _placed(
             continue
         width, height = max(sizes[i][0] for i in members), max(sizes[i][1] for i in members)
         edge = area.x + width if side == "left" else area.right - width
+        if subject is not None and side == "left":
+            edge = max(edge, min(subject[0] - SUBJECT_LEAD, min(anchors[i, 0] for i in members) - LEAST_LEAD))
+        elif subject is not None:
+            edge = min(edge, max(subject[1] + SUBJECT_LEAD, max(anchors[i, 0] for i in members) + LEAST_LEAD))
         column = Rect(edge - width if side == "left" else edge, area.y, width, area.h)
         low, high = _free_run(column, keep_clear)
         step = height + BOX_GAP

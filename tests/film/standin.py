@@ -109,6 +109,9 @@ class Standin(ProcedureScene):
     def find_clock(self) -> Film:
         return CLOCK
 
+    def outline(self, time_s: float, shot: StageShot) -> np.ndarray:
+        return np.array([[-30.0, 0.0, 0.0], [30.0, 0.0, 0.0]])
+
     def shot_at(self, time_s: float) -> Shot:
         now = self.moment(time_s)
         camera = Camera((0, -400, 0), (0, 0, 0), (0, 0, 1), 26.0)
