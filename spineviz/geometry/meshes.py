@@ -110,17 +110,35 @@ def from_polydata(data: pyvista.PolyData) -> Mesh:
 def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
     """The surface where `grid` passes `level`, lower values inside (flying edges; Schroeder 2015,
     doi:10.1109/LDAV.2015.7348069)."""
-    import pyvista as pv
+    # VTK's own modules: importing pyvista costs a second that a still does not have
+    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkFiltersCore import vtkCleanPolyData, vtkFlyingEdges3D
 
-    image = pv.ImageData(dimensions=grid.values.shape, spacing=(grid.spacing_mm,) * 3, origin=grid.origin_mm)
-    image.point_data["d"] = grid.values.ravel(order="F")
-    surface = image.contour([level], scalars="d", method="flying_edges", compute_normals=False, compute_scalars=False)
-    if surface.n_points == 0:
+    image = vtkImageData()
+    image.SetDimensions(grid.values.shape)
+    image.SetSpacing((grid.spacing_mm,) * 3)
+    image.SetOrigin(tuple(grid.origin_mm))
+    values = grid.values.ravel(order="F")
+    image.GetPointData().SetScalars(numpy_to_vtk(values))
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(image)
+    edges.SetValue(0, level)
+    edges.ComputeNormalsOff()
+    edges.ComputeScalarsOff()
+    # nodes that lie on the level exactly leave triangles without area, which cleaning merges away
+    clean = vtkCleanPolyData()
+    clean.SetInputConnection(edges.GetOutputPort())
+    clean.ConvertPolysToLinesOff()
+    clean.SetTolerance(1e-7)
+    clean.Update()
+    surface = clean.GetOutput()
+    if surface.GetNumberOfPolys() == 0:
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-    # nodes that lie on the level exactly leave triangles without area, which clean() merges away
-    mesh = from_polydata(surface.clean(tolerance=1e-7, absolute=False))
-    a, b, c = mesh.triangles.T
-    mesh = Mesh(mesh.points_mm, mesh.triangles[(a != b) & (b != c) & (c != a)])
+    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+    a, b, c = triangles.T
+    mesh = Mesh(points, triangles[(a != b) & (b != c) & (c != a)])
     return mesh if mesh.volume_ml >= 0 else Mesh(mesh.points_mm, mesh.triangles[:, ::-1])
 
 
