@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot, smooth
 from spineviz.views import layout as places
-from spineviz.views.canvas import Canvas, Layer, Pixels
+from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
 from spineviz.views.gauges import Reading, draw_gauge, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
-from spineviz.views.signs import draw_mark
+from spineviz.views.signs import draw_mark, words_place
 from spineviz.views.text import CAPTION, HEADER, NOTE, SUBTITLE, TITLE, text_size, wrap
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
@@ -35,6 +35,8 @@ TYPE_PX = 28.0
 
 TITLE_FADE_S = 0.4
 PICTURE_RADIUS = 10.0
+SHADE_REACH = 340.0
+"""How far the darkness behind the title runs out, design pixels."""
 
 
 class Source(Protocol):
@@ -298,12 +300,14 @@ class Screen:
         if shown.panel.framed:
             fitted = _rounded(fitted, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
         out.append(Layer(fitted, x, y, shown.opacity))
+        taken: list[Rect] = []
         for mark in shown.shot.marks:
-            if mark.view == shown.name and mark.shown > 0:
-                out += self._mark_layers(mark, shown)
+            if mark.view == shown.name:
+                out += self._mark_layers(mark, shown, taken)
         return out
 
-    def _mark_layers(self, mark: Mark, shown: Shown) -> list[Layer]:
+    def _mark_layers(self, mark: Mark, shown: Shown, taken: list[Rect]) -> list[Layer]:
+        """A sign; where its words stand is added to `taken`, also before it is shown, so that none moves later."""
         spots = self._projected(shown.view, shown.size_px, mark.points_mm)
         radius = 0.0
         if mark.radius_mm > 0:
@@ -313,7 +317,11 @@ class Screen:
         points = [
             ((px * factor + left) / self.scale + rect.x, (py * factor + top) / self.scale + rect.y) for px, py in spots
         ]
-        layer = draw_mark(mark, points, radius * factor / self.scale, rect, self.theme, self.scale)
+        reach = radius * factor / self.scale
+        words = words_place(mark, points, reach, rect, taken)
+        if words is not None:
+            taken.append(words)
+        layer = draw_mark(mark, points, reach, rect, words, self.theme, self.scale)
         return [] if layer is None else [layer.faded(shown.opacity * shown.panel.light)]
 
     def _radius_px(self, mark: Mark, shown: Shown) -> float:
@@ -359,7 +367,7 @@ class Screen:
             return []
         subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
         fade = smooth(now.age_s / TITLE_FADE_S)
-        return [_title(shot.title, subtitle, self.theme.name, self.scale).faded(opacity * fade)]
+        return [_title(shot.title, subtitle, self.theme.name, self.scale, bool(label_area(shot))).faded(opacity * fade)]
 
     def _bar_layers(self, now: Instant, words: float) -> list[Layer]:
         opacity = _bar_opacity(now.shot)
@@ -479,9 +487,9 @@ def _ground(size_px: tuple[int, int], theme_name: str) -> Layer:
 def _veil(size_px: tuple[int, int], theme_name: str) -> Layer:
     """Darkness over a card's backdrop, deepest on the left where the words stand."""
     share = np.interp(np.linspace(0, 1, size_px[0]), [0.0, 0.45, 0.8, 1.0], [0.96, 0.86, 0.25, 0.15])
-    alpha = np.broadcast_to((255 * share)[None, :, None], (size_px[1], size_px[0], 1))
+    alpha = np.broadcast_to(share[None, :, None], (size_px[1], size_px[0], 1))
     colour = alpha * np.array(named_theme(theme_name).colour("ground"))
-    return Layer(np.concatenate([colour, alpha], axis=2).astype(np.uint8), 0, 0)
+    return Layer(dithered(np.concatenate([colour, alpha], axis=2)), 0, 0)
 
 
 @lru_cache(maxsize=64)
@@ -497,11 +505,12 @@ def _frame(rect: Rect, theme_name: str, scale: float, title: str, header: str, l
 
 
 @lru_cache(maxsize=16)
-def _title(title: str, subtitle: str, theme_name: str, scale: float) -> Layer:
+def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: bool) -> Layer:
     theme = named_theme(theme_name)
     width = 40 + max(text_size(title, TITLE)[0], text_size(subtitle, SUBTITLE)[0])
-    canvas = Canvas(width + 260, 190, scale, 0, 0)
-    _shade(canvas, width + 30, 122.0, theme.colour("ground"))
+    canvas = Canvas(width + SHADE_REACH + 20, 110 + 0.5 * SHADE_REACH, scale, 0, 0)
+    if shaded:
+        _shade(canvas, width, 104.0, theme.colour("ground"))
     canvas.text(title, 40, 64, TITLE, theme.colour("text"))
     canvas.text(subtitle, 40, 104, SUBTITLE, theme.colour("muted"))
     return canvas.layer()
@@ -509,9 +518,9 @@ def _title(title: str, subtitle: str, theme_name: str, scale: float) -> Layer:
 
 def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float]) -> None:
     """Darkness behind words at the top left, even where they stand and gone softly beyond: they read on bone too."""
-    across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + 220.0], [1.0, 0.0])
-    down = np.interp(np.arange(canvas.height_px) / canvas.scale, [height, height + 66.0], [1.0, 0.0])
-    alpha = 0.86 * (across * across * (3 - 2 * across))[None, :] * (down * down * (3 - 2 * down))[:, None]
+    across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + SHADE_REACH], [1.0, 0.0])
+    down = np.interp(np.arange(canvas.height_px) / canvas.scale, [height, height + 0.5 * SHADE_REACH], [1.0, 0.0])
+    alpha = 0.82 * (across * across * (3 - 2 * across))[None, :] * (down * down * (3 - 2 * down))[:, None]
     canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))
 
 

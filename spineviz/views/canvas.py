@@ -211,7 +211,7 @@ class Canvas:
             self.surface.get_data(),
             strides=(self.surface.get_stride(), 4, 1),
         )
-        raw[:] = np.round(255.0 * premultiplied[:, :, [2, 1, 0, 3]])
+        raw[:] = dithered(premultiplied)[:, :, [2, 1, 0, 3]]
         self.surface.mark_dirty()
 
     def layer(self) -> Layer:
@@ -245,6 +245,13 @@ class Canvas:
             c.set_line_width(stroke_px)
             c.stroke()
         c.new_path()
+
+
+def dithered(premultiplied: NDArray[np.floating]) -> Pixels:
+    """Pixels (h, w, 4) from values 0 to 1, rounded up or down by chance so that a slow gradient shows no bands."""
+    chance = np.random.default_rng(0).random((*premultiplied.shape[:2], 1))
+    pixels = np.floor(255.0 * premultiplied + chance).clip(0, 255).astype(np.uint8)
+    return np.minimum(pixels, pixels[:, :, 3:])  # a colour multiplied by alpha is never more than alpha
 
 
 def _solid(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from spineviz.views.canvas import Canvas, Layer
 from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
-from spineviz.views.text import NOTE, TITLE, TextStyle, text_size
+from spineviz.views.text import NOTE, TextStyle, cap_height, text_size
 from spineviz.views.theme import Theme
 
 HEADING = TextStyle(92, "bold")
@@ -17,7 +17,9 @@ CASE_HEADING = TextStyle(56, "bold")
 LINE = TextStyle(34)
 COLUMN_TITLE = TextStyle(28, "semibold")
 ROW_NAME, ROW_VALUE = TextStyle(28), TextStyle(30, "semibold")
-ROW_STEP, NOTE_STEP = 62.0, 32.0
+ROW_STEP, NOTE_STEP, VALUE_STEP = 62.0, 32.0, 36.0
+LEAST_ROW, MOST_ROW = 46.0, 86.0
+"""How far a table's rows may be drawn together or apart to fit its room, design pixels."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,11 @@ def _case(canvas: Canvas, card: Card, theme: Theme, width: float) -> None:
         canvas.text(line, left, y, TextStyle(28), theme.colour("muted"))
         y += 28.0
     y += 14.0
+    bottom = BAR_TOP - 34.0 - _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, width) - 10.0
+    room = bottom - y - 26.0 * (len(card.columns) - 1)
+    step = _row_step([card.columns], width, room, ROW_STEP)
     for column in card.columns:
-        y = _block(canvas, column, left, y, width, theme) + 26.0
-    _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, width)
+        y = _block(canvas, column, left, y, width, theme, step) + 26.0
 
 
 def _outcome(canvas: Canvas, card: Card, theme: Theme) -> None:
@@ -137,40 +141,76 @@ def _outcome(canvas: Canvas, card: Card, theme: Theme) -> None:
     count = max(1, len(card.columns))
     width = (right - left - gap * (count - 1)) / count
     top = 190.0 + 36.0 * len(card.lines)
+    bottom = BAR_TOP - 34.0 - _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, right - left) - 24.0
+    step = _row_step([(column,) for column in card.columns], width, bottom - top, MOST_ROW)
     for i, column in enumerate(card.columns):
-        _block(canvas, column, left + i * (width + gap), top, width, theme)
-    _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, right - left)
+        _block(canvas, column, left + i * (width + gap), top, width, theme, step)
 
 
-def _block(canvas: Canvas, column: CardColumn, x: float, top: float, width: float, theme: Theme) -> float:
-    """A titled table; returns where it ends."""
+def _row_step(stacks: Sequence[Sequence[CardColumn]], width: float, room: float, most: float) -> float:
+    """How far apart rows may be for the tallest of `stacks` (blocks above one another) to fit `room`.
+
+    Raises ValueError where it does not fit with the rows as near as can be.
+    """
+    steps = [most]
+    for stack in stacks:
+        rows = sum(len(column.rows) for column in stack)
+        if rows:
+            steps.append((room - sum(_height(column, width, 0.0) for column in stack)) / rows)
+    if min(steps) < LEAST_ROW:
+        raise ValueError(f"a card has more rows than fit: {min(steps):.0f} design pixels a row, least {LEAST_ROW:g}")
+    return min(steps)
+
+
+def _height(column: CardColumn, width: float, step: float) -> float:
+    """How tall a block is with its rows `step` apart."""
+    return 46.0 + sum(step + _more_lines(row, width) for row in column.rows)
+
+
+def _more_lines(row: CardRow, width: float) -> float:
+    """What a row takes beyond one line: further lines of its value, and its note."""
+    values = _fitted(row.value, _value_room(row, width), ROW_VALUE)
+    notes = _fitted(row.note, width, NOTE) if row.note else []
+    return VALUE_STEP * (len(values) - 1) + NOTE_STEP * len(notes)
+
+
+def _value_room(row: CardRow, width: float) -> float:
+    return width - text_size(row.name, ROW_NAME)[0] - 24.0
+
+
+def _block(canvas: Canvas, column: CardColumn, x: float, top: float, width: float, theme: Theme, step: float) -> float:
+    """A titled table with rows `step` apart; returns where it ends."""
     shown = column.shown
     canvas.text(column.title, x, top + 28.0, COLUMN_TITLE, theme.colour("text"), alpha=shown)
     canvas.path([(x, top + 46), (x + width, top + 46)], stroke=theme.colour("cement"), stroke_px=3.0, alpha=shown)
     y = top + 46.0
     for row in column.rows:
         alpha = shown * row.shown
-        base = y + 40.0
-        name_width = canvas.text(row.name, x, base, ROW_NAME, theme.colour("muted"), alpha=alpha)
-        room = width - name_width - 24.0
-        value_lines = _fitted(row.value, room, ROW_VALUE)
-        for i, line in enumerate(value_lines):
-            canvas.text(line, x + width, base + 36.0 * i, ROW_VALUE, theme.colour("text"), "rs", alpha)
-        y += ROW_STEP + 36.0 * (len(value_lines) - 1)
-        for line in _fitted(row.note, width, NOTE) if row.note else ():
-            canvas.text(line, x, y + 8.0, NOTE, theme.colour("muted"), alpha=alpha)
-            y += NOTE_STEP
-        if row.note:
-            y += 6.0
+        base = y + step / 2 + cap_height(ROW_VALUE) / 2
+        canvas.text(row.name, x, base, ROW_NAME, theme.colour("muted"), alpha=alpha)
+        for i, line in enumerate(_fitted(row.value, _value_room(row, width), ROW_VALUE)):
+            canvas.text(line, x + width, base + VALUE_STEP * i, ROW_VALUE, theme.colour("text"), "rs", alpha)
+        y += step + _more_lines(row, width)
+        notes = _fitted(row.note, width, NOTE) if row.note else []
+        for i, line in enumerate(reversed(notes)):
+            canvas.text(
+                line,
+                x,
+                y - step / 2 + cap_height(ROW_VALUE) / 2 - NOTE_STEP * i,
+                NOTE,
+                theme.colour("muted"),
+                alpha=alpha,
+            )
         canvas.path([(x, y), (x + width, y)], stroke=theme.colour("edge"), stroke_px=1.5, alpha=alpha)
     return y
 
 
-def _notes(canvas: Canvas, notes: Sequence[str], x: float, bottom: float, theme: Theme, width: float) -> None:
-    """Small lines, the last one ending at `bottom`."""
+def _notes(canvas: Canvas, notes: Sequence[str], x: float, bottom: float, theme: Theme, width: float) -> float:
+    """Small lines, the last one ending at `bottom`; returns how much room they take."""
     lines = [line for note in notes for line in _fitted(note, width, NOTE)]
     for i, line in enumerate(reversed(lines)):
         canvas.text(line, x, bottom - NOTE_STEP * i, NOTE, theme.colour("muted"))
+    return NOTE_STEP * len(lines)
 
 
 def _fitted(words: str, width: float, style: TextStyle) -> list[str]:
@@ -189,6 +229,3 @@ def _fitted(words: str, width: float, style: TextStyle) -> list[str]:
 def heading_width(card: Card) -> float:
     """The width of the card's heading, design pixels."""
     return text_size(card.heading, HEADING if card.kind == "title" else CASE_HEADING)[0]
-
-
-__all__ = ["TITLE", "draw_card", "heading_width", "picture_place"]

@@ -116,7 +116,7 @@ GAUGES: Mapping[str, Reader] = MappingProxyType(
 
 def fits_one_line(reading: Reading, place: Rect) -> bool:
     """Whether name and figure stand side by side in `place`."""
-    return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 16 <= place.w
+    return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 12 <= place.w
 
 
 def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float, stacked: bool = False) -> Layer:

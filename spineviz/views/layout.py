@@ -106,8 +106,8 @@ class Panel:
 def arrangement(layout: str, views: Sequence[str], focus: str = "") -> dict[str, Panel]:
     """The place of each of `views` in `layout`, in the order of drawing.
 
-    `views` are "stage", "after", "fluoro-0", "fluoro-1", "section"; `focus` is one of them, or "". Raises ValueError for
-    a layout that does not exist, a view that the layout has no room for and a focus that is not among the views.
+    `views` are "stage", "after", "fluoro-0", "fluoro-1", "section"; `focus` is one of them, or "". Raises ValueError
+    for a layout that does not exist, a view that the layout has no room for and a focus that is not among the views.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -174,7 +174,7 @@ def gauge_places(count: int) -> tuple[Rect, ...]:
         raise ValueError(f"a shot has at most four gauges, got {count}")
     if count == 0:
         return ()
-    left, right, gap = 930.0, WIDTH - 40.0, 44.0
+    left, right, gap = 904.0, WIDTH - 40.0, 40.0
     width = min(300.0, (right - left - gap * (count - 1)) / count)
     start = right - count * width - (count - 1) * gap
     return tuple(Rect(start + i * (width + gap), BAR_TOP + 18.0, width, 132.0) for i in range(count))

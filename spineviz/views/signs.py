@@ -10,13 +10,14 @@ from typing import Literal
 
 from spineviz.views.canvas import Canvas, Layer
 from spineviz.views.layout import Rect
-from spineviz.views.text import HEADER, TextStyle, cap_height, text_size
+from spineviz.views.text import HEADER, cap_height, text_size
 from spineviz.views.theme import RGB, Theme
 
 WORDS = HEADER
 SIGN_RADIUS = 19.0
 RING_RADIUS = 14.0
 DASH = (10.0, 8.0)
+WORDS_PAD = 9.0
 
 Spot = tuple[float, float]
 Point = tuple[float, float, float]
@@ -54,18 +55,21 @@ class Mark:
 
 
 def draw_mark(
-    mark: Mark, points: Sequence[Spot], radius: float, view: Rect, theme: Theme, scale: float
+    mark: Mark, points: Sequence[Spot], radius: float, view: Rect, words: Rect | None, theme: Theme, scale: float
 ) -> Layer | None:
     """One sign as a layer, cut to the rectangle `view`; None where nothing of it is to be seen.
 
-    `points` are the mark's points on the screen and `radius` a ring's, both in design pixels.
+    `points` are the mark's points on the screen and `radius` a ring's, both in design pixels; `words` is where its
+    words stand, as `words_place` found it.
     """
     if mark.shown <= 0.0 or not points or any(math.isnan(v) for p in points for v in p):
         return None
     reach = max(radius, SIGN_RADIUS) + 14.0
-    room = text_size(mark.text, WORDS)[0] + 2 * reach + 24.0 if mark.text else reach
-    left, right = min(p[0] for p in points) - room, max(p[0] for p in points) + room
-    top, bottom = min(p[1] for p in points) - reach - 30, max(p[1] for p in points) + reach + 30
+    left, right = min(p[0] for p in points) - reach, max(p[0] for p in points) + reach
+    top, bottom = min(p[1] for p in points) - reach, max(p[1] for p in points) + reach
+    if words is not None:
+        left, right = min(left, words.x - 2), max(right, words.right + 2)
+        top, bottom = min(top, words.y - 2), max(bottom, words.bottom + 2)
     left, top, right, bottom = max(left, view.x), max(top, view.y), min(right, view.right), min(bottom, view.bottom)
     if right - left < 1 or bottom - top < 1:
         return None
@@ -91,8 +95,10 @@ def draw_mark(
         canvas.haloed_line(drawn, ink, rim, 3.0, DASH if mark.dashed else ())
         if mark.kind == "measure":
             _end_bars(canvas, points[0], points[-1], ink, rim)
-    if mark.text:
-        _words(canvas, mark, points, radius, view, theme)
+    if words is not None:
+        canvas.panel(words.x, words.y, words.w, words.h, 8, fill=theme.colour("outline"), alpha=0.72)
+        middle = words.y + words.h / 2 + cap_height(WORDS) / 2
+        canvas.text(mark.text, words.x + WORDS_PAD, middle, WORDS, theme.colour("text"))
     # a line grows; everything else fades in
     return canvas.layer().faded(1.0 if line_share < 1.0 or mark.kind == "line" else mark.shown)
 
@@ -182,18 +188,39 @@ def _part(points: Sequence[Spot], share: float) -> list[Spot]:
     return out
 
 
-def _words(canvas: Canvas, mark: Mark, points: Sequence[Spot], radius: float, view: Rect, theme: Theme) -> None:
-    """The words beside a sign, on a dark plate, kept inside the view."""
-    style: TextStyle = WORDS
-    width = text_size(mark.text, style)[0]
+def words_place(
+    mark: Mark, points: Sequence[Spot], radius: float, view: Rect, taken: Sequence[Rect] = ()
+) -> Rect | None:
+    """Where a sign's words stand: beside it, inside `view`, clear of `taken` where that can be; None without words.
+
+    The side that the mark wishes comes first, then the other, then above and below.
+    """
+    if not mark.text or not points or any(math.isnan(v) for p in points for v in p):
+        return None
+    width, height = text_size(mark.text, WORDS)[0] + 2 * WORDS_PAD, 38.0
     xs, ys = [p[0] for p in points], [p[1] for p in points]
-    gap = 16.0 if mark.kind in ("text", "line", "measure", "area") else max(radius, SIGN_RADIUS) + 14.0
-    middle = (min(ys) + max(ys)) / 2 if mark.kind in ("measure", "area", "arrow") else points[-1][1]
-    anchor_right = max(xs) if mark.kind in ("measure", "area") else points[-1][0]
-    anchor_left = min(xs) if mark.kind in ("measure", "area") else points[-1][0]
-    to_right = mark.side == "right" or (mark.side == "" and anchor_right + gap + width + 12 <= view.right)
-    x = anchor_right + gap if to_right else anchor_left - gap - width
-    x = min(max(x, view.x + 14.0), view.right - width - 14.0)
-    middle = min(max(middle, view.y + 24.0), view.bottom - 24.0)
-    canvas.panel(x - 9, middle - 19, width + 18, 38, 8, fill=theme.colour("outline"), alpha=0.72)
-    canvas.text(mark.text, x, middle + cap_height(style) / 2, style, theme.colour("text"))
+    spread = mark.kind in ("measure", "area", "arrow")
+    right, left = (max(xs), min(xs)) if spread else (points[-1][0], points[-1][0])
+    top, bottom = (min(ys), max(ys)) if spread else (points[-1][1], points[-1][1])
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    gap = 8.0 if mark.kind in ("text", "line", "measure", "area") else max(radius, SIGN_RADIUS) + 6.0
+    beside = [
+        Rect(right + gap, middle_y - height / 2, width, height),
+        Rect(left - gap - width, middle_y - height / 2, width, height),
+    ]
+    if mark.side == "left" or (mark.side == "" and right + gap + width + 6 > view.right):
+        beside.reverse()
+    tried = [
+        *beside,
+        Rect(middle_x - width / 2, top - gap - height, width, height),
+        Rect(middle_x - width / 2, bottom + gap, width, height),
+        *(Rect(r.x, r.y + k * (height + 4), width, height) for k in (-1, 1, -2, 2) for r in beside),
+    ]
+    held = [_inside(rect, view) for rect in tried]
+    return next((rect for rect in held if not any(rect.meets(other, 3.0) for other in taken)), held[0])
+
+
+def _inside(rect: Rect, view: Rect) -> Rect:
+    """`rect` moved into `view`, a little off its edge."""
+    x = min(max(rect.x, view.x + 6.0), view.right - rect.w - 6.0)
+    return Rect(x, min(max(rect.y, view.y + 6.0), view.bottom - rect.h - 6.0), rect.w, rect.h)

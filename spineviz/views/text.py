@@ -50,7 +50,7 @@ LABEL = TextStyle(28, "semibold")
 HEADER = TextStyle(26, "semibold")
 NOTE = TextStyle(24)
 GAUGE_NAME = TextStyle(28)
-GAUGE_VALUE = TextStyle(38, "bold")
+GAUGE_VALUE = TextStyle(36, "bold")
 
 
 def font_file(weight: str) -> Path:
