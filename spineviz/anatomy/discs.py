@@ -151,7 +151,8 @@ class Disc:
     def _fields(self) -> tuple[Field, Field]:
         room = np.concatenate([self.above, self.below])
         reach = _joint("disc_bulge_mm")
-        bounds = box_bounds(room.min(0) - [reach, reach, 0], [*room.max(0), reach, reach, 0])
+        margin = np.array([reach, reach, 0.0])
+        bounds = box_bounds(room.min(0) - margin, room.max(0) + margin)
         rim = (self.below[-_AROUND:] + self.above[-_AROUND:]) / 2
         centre = np.array([0.0, rim[:, 1].mean(), 0.0])
         half_width, half_depth = np.ptp(rim[:, 0]) / 2, np.ptp(rim[:, 1]) / 2

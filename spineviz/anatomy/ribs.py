@@ -74,19 +74,15 @@ def _meets(start: Vector, towards: Vector, field: Field, distance_mm: float) -> 
 
 
 def _head(level: str) -> Vector:
-    """(3,) the middle of the right rib's head."""
+    """(3,) the middle of the right rib's head: outside its facet, where the body (and the one above) lets it come."""
     from spineviz.anatomy.vertebra import vertebra
 
-    made = vertebra(level)
-    plate = endplates(level)[0]
-    half = made.row["EPWu_mm"].value / 2
-    back = made.landmarks["upper-back-rim"]
-    low = level in ("T1", "T11", "T12")
-    height = plate.origin_mm[2] - (6.0 if low else 0.5)
-    start = np.array([half + 22.0, back[1] - 2.0, height])
-    aim = np.array([half * 0.55, back[1] + (3.5 if low else 4.5), height])
-    run = (aim - start) / np.linalg.norm(aim - start)
-    return _meets(start, run, _bones_round(level), _shape("head_thickness_mm") / 2 + _gap_mm())
+    facet = vertebra(level).landmarks["rib-head-right"].copy()
+    if level not in ("T1", "T10", "T11", "T12"):
+        # half of the head belongs to the vertebra above: it lies at the height of the disc
+        facet[2] = endplates(level)[0].origin_mm[2] - 0.5
+    out = np.array([0.97, -0.24, 0.0])
+    return _meets(facet + 28.0 * out, -out, _bones_round(level), 0.9 * _shape("head_thickness_mm") / 2)
 
 
 def _knots(level: str) -> tuple[Points, int]:
@@ -94,17 +90,15 @@ def _knots(level: str) -> tuple[Points, int]:
     from spineviz.anatomy.vertebra import vertebra
 
     row = rib_table()[level]
-    made = vertebra(level)
-    tip = made.landmarks["transverse-tip-right"]
+    marks = vertebra(level).landmarks
     head = _head(level)
-    if level in ("T11", "T12"):
-        # no joint with the transverse process: the rib passes before it
-        tubercle = np.array([tip[0] + 3.0, tip[1] + 12.0, head[2] - 5.0])
+    if "rib-facet-right" in marks:
+        away = (row["shaft_thickness_mm"] + _shape("tubercle_swell_mm")) / 2 + _gap_mm()
+        tubercle = marks["rib-facet-right"] + away * marks["rib-facet-right-normal"]
     else:
-        front = np.array([tip[0] - 1.5, tip[1] + 22.0, tip[2] + 2.0])
-        tubercle = _meets(
-            front, np.array([0.05, -1.0, 0.0]), _bones_round(level), row["shaft_thickness_mm"] / 2 + _gap_mm() + 0.8
-        )
+        # ribs 11 and 12 have no joint with the transverse process: they pass before it
+        tip = marks["transverse-tip-right"]
+        tubercle = np.array([max(tip[0] + 4.0, head[0] + 4.0), min(tip[1] + 10.0, head[1] - 9.0), head[2] - 3.0])
     neck = (head + tubercle) / 2 + np.array([0.0, -0.5, 0.0])
     back = tubercle[1] - _shape("angle_behind_mm")
     half_x, half_y = row["half_width_mm"], (row["front_mm"] - back) / 2
