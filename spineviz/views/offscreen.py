@@ -25,13 +25,26 @@ _CLIP_DISTANCE_0 = 0x3000
 Four = tuple[float, float, float, float]
 
 
+@dataclass(eq=False)
+class Kept:
+    """What lies in the graphics memory for one surface or one paint.
+
+    Attributes:
+        bounds_mm: (2, 3) low and high corner of a surface in its local frame; None when there is nothing to draw.
+    """
+
+    parts: list[Any]
+    draws: dict[tuple[str, ...], Any]
+    size: int
+    bounds_mm: NDArray[np.float64] | None = None
+
+
 @dataclass(frozen=True)
 class Surface:
     """One surface of one picture.
 
     Attributes:
-        key: names the mesh; with an equal key its vertex buffers are kept.
-        mesh: the surface in its local frame; read only when `key` is new.
+        mesh: vertex buffers, from `Store.mesh`.
         world_from_local: where it stands.
         tone: red, green, blue and how solid, 0 to 1.
         sheen: gloss, shine, metal, soft, as in Finish.
@@ -42,8 +55,7 @@ class Surface:
         hull_px: more than 0: drawn as a flat outline grown by so many pixels.
     """
 
-    key: tuple[object, ...]
-    mesh: Mesh
+    mesh: Kept
     world_from_local: Frame
     tone: Four
     sheen: Four = (0.15, 24.0, 0.0, 0.2)
@@ -91,13 +103,6 @@ class Shadows:
     reach_mm: float
 
 
-@dataclass
-class _Kept:
-    parts: list[Any]
-    draws: dict[tuple[str, ...], Any]
-    size: int
-
-
 @cache
 def _context() -> Any:
     """The one OpenGL context of this process."""
@@ -115,6 +120,93 @@ def _context() -> Any:
     raise FaultError(f"off-screen OpenGL: {reason}; spineviz doctor names the missing library")
 
 
+class Store:
+    """Shaders, vertex buffers and paints of the one context, shared by all stages of the process."""
+
+    def __init__(self) -> None:
+        self.gl = _context()
+        self._programs: dict[tuple[str, ...], Any] = {}
+        self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
+        self._held = 0
+        gl = self.gl
+        self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
+        unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
+        self.face_quad = gl.vertex_array(self.faces, [(unit_square, "2f", "spot")])
+        triangle = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
+        occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
+        self.screens: dict[str, tuple[Any, Any]] = {}
+        for name, fragment in (
+            ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
+            ("finish", shaders.FINISH_FRAGMENT),
+        ):  # fmt: skip
+            program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
+            self.screens[name] = program, gl.vertex_array(program, [(triangle, "2f", "corner")])
+
+    def program(self, kinds: tuple[str, ...]) -> Any:
+        """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
+        if kinds not in self._programs:
+            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds)
+            self._programs[kinds] = self.gl.program(
+                vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
+            )
+        return self._programs[kinds]
+
+    def mesh(self, key: tuple[object, ...], make: Callable[[], Mesh]) -> Kept:
+        """The buffers of a surface; `make` is asked only where `key` is new."""
+        return self._get(("mesh", *key), lambda: self._upload(make()))
+
+    def paint(self, face: Face) -> Any:
+        """The paint of a face as a texture."""
+        return self._get(("face", *face.key), lambda: self._upload_paint(face.paint())).parts[0]
+
+    def drawer(self, kept: Kept, kinds: tuple[str, ...]) -> Any:
+        """The surface bound to the shader with `kinds`."""
+        if kinds not in kept.draws:
+            flat = kinds == ("VEIL",)  # needs no normals
+            content = [(kept.parts[0], *(("3f 12x", "place") if flat else ("3f 3f", "place", "normal")))]
+            kept.draws[kinds] = self.gl.vertex_array(self.program(kinds), content, kept.parts[1])
+        return kept.draws[kinds]
+
+    def trim(self) -> None:
+        """Let go of what was unused for longest, down to the limit. Not while a picture is being made."""
+        while self._held > _KEPT_BYTES and len(self._kept) > 1:
+            _, old = self._kept.popitem(last=False)
+            self._held -= old.size
+            for part in (*old.draws.values(), *old.parts):
+                part.release()
+
+    def _get(self, key: tuple[object, ...], make: Callable[[], Kept]) -> Kept:
+        if key not in self._kept:
+            self._kept[key] = make()
+            self._held += self._kept[key].size
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _upload(self, mesh: Mesh) -> Kept:
+        if not len(mesh.triangles):
+            return Kept([], {}, 0)
+        data = np.empty((len(mesh.points_mm), 6), np.float32)
+        data[:, :3] = mesh.points_mm
+        data[:, 3:] = vertex_normals(mesh)
+        indices = np.ascontiguousarray(mesh.triangles, np.uint32)
+        parts = [self.gl.buffer(data.tobytes()), self.gl.buffer(indices.tobytes())]
+        return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm)
+
+    def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
+        rows, columns = paint.shape[:2]
+        texture = self.gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
+        texture.build_mipmaps()
+        texture.filter = self.gl.LINEAR_MIPMAP_LINEAR, self.gl.LINEAR
+        texture.repeat_x = texture.repeat_y = False
+        return Kept([texture], {}, paint.nbytes * 4 // 3)
+
+
+@cache
+def store() -> Store:
+    """The store of this process; FaultError where no OpenGL can be had."""
+    return Store()
+
+
 class Offscreen:
     """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown.
 
@@ -123,7 +215,8 @@ class Offscreen:
 
     def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32]) -> None:
         self.size_px, self.factor = size_px, factor
-        gl = self._gl = _context()
+        self.store = store()
+        gl = self._gl = self.store.gl
         width, height = size_px
         large, small = (width * factor, height * factor), ((width + 1) // 2, (height + 1) // 2)
         self._solid, self._depth = gl.texture(large, 4), gl.depth_texture(large)
@@ -140,24 +233,6 @@ class Offscreen:
         self._ground = gl.texture(size_px, 3, np.ascontiguousarray(ground[::-1], np.float16).tobytes(), dtype="f2")
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
-        self._programs: dict[tuple[str, ...], Any] = {}
-        self._faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
-        occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
-        unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
-        self._face_quad = gl.vertex_array(self._faces, [(unit_square, "2f", "spot")])
-        self._quad = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
-        self._screens = {
-            name: self._screen(code)
-            for name, code in (
-                ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
-                ("finish", shaders.FINISH_FRAGMENT),
-            )
-        }  # fmt: skip
-        self._kept: OrderedDict[tuple[object, ...], _Kept] = OrderedDict()
-
-    def _screen(self, fragment: str) -> tuple[Any, Any]:
-        program = self._gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
-        return program, self._gl.vertex_array(program, [(self._quad, "2f", "corner")])
 
     def draw(
         self,
@@ -187,17 +262,8 @@ class Offscreen:
         width, height = self.size_px
         picture = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
         small = np.frombuffer(self._small.read(), np.float32).reshape(self._small.size[1], self._small.size[0])
-        self._trim()
+        self.store.trim()
         return picture[::-1], small[::-1]
-
-    def _program(self, kinds: tuple[str, ...]) -> Any:
-        """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
-        if kinds not in self._programs:
-            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds)
-            self._programs[kinds] = self._gl.program(
-                vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
-            )
-        return self._programs[kinds]
 
     def _draw_surfaces(
         self,
@@ -210,12 +276,7 @@ class Offscreen:
         key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         for surface in surfaces:
             kind = surface.kinds if kinds is None else kinds
-            program = self._program(kind)
-            kept = self._buffers(surface.key) or self._keep(surface.key, self._upload(surface.mesh))
-            if kind not in kept.draws:
-                flat = kind == ("VEIL",)  # needs no normals
-                content = [(kept.parts[0], *(("3f 12x", "place") if flat else ("3f 3f", "place", "normal")))]
-                kept.draws[kind] = gl.vertex_array(program, content, kept.parts[1])
+            program, draw = self.store.program(kind), self.store.drawer(surface.mesh, kind)
             _put(program, "projection", _columns(projection))
             _put(program, "eyeFromLocal", _columns(view @ surface.world_from_local.matrix))
             _put(program, "keyWay", tuple(key))
@@ -233,23 +294,23 @@ class Offscreen:
                 gl.cull_face = "back" if sides > 0 else "front"
             else:
                 gl.disable(gl.CULL_FACE)
-            kept.draws[kind].render()
+            draw.render()
             if surface.cut is not None:
                 gl.disable_direct(_CLIP_DISTANCE_0)
         gl.disable(gl.CULL_FACE)
 
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
-        program = self._faces
+        program = self.store.faces
         for face in faces:
-            kept = self._buffers(face.key) or self._keep(face.key, self._upload_face(face))
+            paint = self.store.paint(face)
             _put(program, "projection", _columns(projection))
             _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
             _put(program, "window", face.window_mm)
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
             _put(program, "light", face.light * (0.84 + 0.16 * facing))
             _put(program, "paint", 0)
-            kept.parts[0].use(0)
-            self._face_quad.render(self._gl.TRIANGLE_STRIP)
+            paint.use(0)
+            self.store.face_quad.render(self._gl.TRIANGLE_STRIP)
 
     def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         gl = self._gl
@@ -274,12 +335,12 @@ class Offscreen:
         gl = self._gl
         width, height = self.size_px
         gl.disable(gl.DEPTH_TEST)
-        program, quad = self._screens["depth"]
+        program, quad = self.store.screens["depth"]
         self._depth.use(0)
         program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
         self._small_target.use()
         quad.render(gl.TRIANGLES)
-        program, quad = self._screens["occlusion"]
+        program, quad = self.store.screens["occlusion"]
         self._small.use(0)
         key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
@@ -288,7 +349,7 @@ class Offscreen:
         program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
         self._rough_target.use()
         quad.render(gl.TRIANGLES)
-        program, quad = self._screens["blur"]
+        program, quad = self.store.screens["blur"]
         self._rough.use(0)
         program["open"].value, program["like"].value = 0, 0.05 * shadows.reach_mm
         self._open_target.use()
@@ -298,7 +359,7 @@ class Offscreen:
     def _finish(self, range_mm: tuple[float, float], shadows: Shadows, glazed: bool) -> None:
         gl = self._gl
         gl.disable(gl.DEPTH_TEST)
-        program, quad = self._screens["finish"]
+        program, quad = self.store.screens["finish"]
         sources = {
             "solid": self._solid, "buffer": self._depth, "open": self._open,
             "ground": self._ground, "glass": self._glass if glazed else self._solid,
@@ -311,54 +372,13 @@ class Offscreen:
         self._target.use()
         quad.render(gl.TRIANGLES)
 
-    def _buffers(self, key: tuple[object, ...]) -> _Kept | None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def _keep(self, key: tuple[object, ...], kept: _Kept) -> _Kept:
-        self._kept[key] = kept
-        return kept
-
-    def _upload(self, mesh: Mesh) -> _Kept:
-        data = np.empty((len(mesh.points_mm), 6), np.float32)
-        data[:, :3] = mesh.points_mm
-        data[:, 3:] = vertex_normals(mesh)
-        vertices = self._gl.buffer(data.tobytes())
-        indices = self._gl.buffer(np.ascontiguousarray(mesh.triangles, np.uint32).tobytes())
-        return _Kept([vertices, indices], {}, data.nbytes + 12 * len(mesh.triangles))
-
-    def _upload_face(self, face: Face) -> _Kept:
-        paint = face.paint()
-        rows, columns = paint.shape[:2]
-        texture = self._gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
-        texture.build_mipmaps()
-        texture.filter = self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR
-        texture.repeat_x = texture.repeat_y = False
-        return _Kept([texture], {}, paint.nbytes * 4 // 3)
-
-    def _trim(self) -> None:
-        held = sum(k.size for k in self._kept.values())
-        while held > _KEPT_BYTES and len(self._kept) > 1:
-            _, old = self._kept.popitem(last=False)
-            held -= old.size
-            _release(old)
-
     def close(self) -> None:
         """Give the memory back."""
-        for kept in self._kept.values():
-            _release(kept)
-        self._kept.clear()
         targets = (self._scene, self._panes, self._small_target, self._open_target, self._rough_target, self._target)
         textures = (self._solid, self._depth, self._glass, self._small, self._open, self._rough, self._shown)
         for part in (*targets, *textures, self._ground):
             if part is not None:
                 part.release()
-
-
-def _release(kept: _Kept) -> None:
-    for part in (*kept.draws.values(), *kept.parts):
-        part.release()
 
 
 def _put(program: Any, name: str, value: object) -> None:

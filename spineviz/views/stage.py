@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.meshes import Mesh
 from spineviz.views.camera import Camera
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import Face, Offscreen, Shadows, Surface
+from spineviz.views.offscreen import Face, Kept, Offscreen, Shadows, Surface
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -168,6 +168,7 @@ class Stage:
         shown = {n: s for n, s in structures.items() if n not in hidden and look.opacity.get(n, 1.0) > 0.0}
         if self._offscreen is None:
             self._offscreen = Offscreen(self.size_px, self.supersample, self._background)
+        store = self._offscreen.store
         solid: list[tuple[float, list[Surface]]] = []
         panes: list[tuple[float, float, Surface]] = []
         faces: list[Face] = []
@@ -176,15 +177,15 @@ class Stage:
         for name in sorted(shown):
             structure = shown[name]
             spacing = self._spacing_mm(structure, camera)
-            mesh = structure.mesh(spacing)
-            if not len(mesh.triangles):
+            mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing))
+            if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
             if outside(camera, world, self.size_px):
                 continue
             boxes.append(np.stack([world.min(0), world.max(0)]))
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
-            surface = self._surface(structure, spacing, mesh, camera, look, name in glass, opacity)
+            surface = self._surface(structure, mesh, camera, look, name in glass, opacity)
             z = eye_from_world.points(world)[:, 2]
             if name in glass or opacity < 1.0:
                 panes.append((-float(structure.rank), float(z.mean()), surface))
@@ -218,15 +219,13 @@ class Stage:
         return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 
     def _surface(
-        self, structure: Structure, spacing: float, mesh: Mesh, camera: Camera, look: StageLook, glass: bool,
-        opacity: float,
-    ) -> Surface:  # fmt: skip
+        self, structure: Structure, mesh: Kept, camera: Camera, look: StageLook, glass: bool, opacity: float
+    ) -> Surface:
         role, name = _role(structure), structure.name
         finish = FINISHES.get(role, Finish())
         shown = float(np.clip(1.6 - 1.1 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
         cut = look.cut if name not in look.whole and role not in INSTRUMENTS else None
         return Surface(
-            key=(structure.key, spacing),
             mesh=mesh,
             world_from_local=structure.world_from_local,
             tone=(*self.theme.colour(structure.role), opacity),
