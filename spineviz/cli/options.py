@@ -75,9 +75,8 @@ def check_out(out: Path, force: bool, endings: Sequence[str]) -> Path:
             raise RequestError(f"--out {out}: is not a file; give the name of a file")
         if out.exists() and not force:
             raise RequestError(f"--out {out}: exists already; give another name or --force")
-    except (OSError, ValueError) as error:  # a name too long, a NUL in it, a folder that may not be looked into
-        reason = getattr(error, "strerror", None) or error
-        raise RequestError(f"--out {out}: {reason}; give a path that can be written") from error
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise RequestError(f"--out {out}: {error.strerror or error}; give a path that can be written") from error
     if not os.access(out.parent, os.W_OK):
         raise RequestError(f"--out {out}: the folder {out.parent} cannot be written; give one that can")
     return out
