@@ -189,13 +189,13 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     depth, height = m.canal_depth, m.body_height
     across = _arch_half_width(m, shape)
 
-    def at(name: str) -> Vector:
-        """The point `name`, of which the table gives shares."""
+    def at(name: str, level_mm: float = 0.0) -> Vector:
+        """The point `name`, of which the table gives shares; its height counts from `level_mm`."""
         return np.array(
             [
                 shape[f"{name}_x"] * across,
                 wall_y_mm - shape[f"{name}_y"] * depth,
-                shape[f"{name}_z"] * height,
+                level_mm + shape[f"{name}_z"] * height,
             ]
         )
 
@@ -211,10 +211,11 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
 
     # pedicle: an hourglass along its axis, thinnest at the isthmus
     axis = frame.rotation[:, 1]
-    ends = np.array([-shape["pedicle_reach_back"] * depth, 0.0, shape["pedicle_reach_front"] * m.body_depth])
-    flare = np.array([shape["pedicle_flare_back"], 1.0, shape["pedicle_flare_front"]])
+    reach = shape["pedicle_reach"] * depth
+    flare = np.array([shape["pedicle_flare"], 1.0, shape["pedicle_flare"]])
     half_axes = np.array([m.pedicle_width / 2, m.pedicle_height / 2])
-    pedicle = loft(frame.origin_mm + ends[:, None] * axis, flare[:, None] * half_axes, frame.rotation[:, 0])
+    stations = frame.origin_mm + np.outer([-reach, 0.0, reach], axis)
+    pedicle = loft(stations, flare[:, None] * half_axes, frame.rotation[:, 0], cap=0.5)
     # it sinks into the body well inside the side wall, however wide it stands (T1, L5)
     inner = np.array(
         [
@@ -223,8 +224,25 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
             frame.origin_mm[2] + shape["pedicle_sink_z"] * height,
         ]
     )
-    ahead = frame.origin_mm + ends[2] * 0.6 * axis
+    ahead = frame.origin_mm + reach * axis
     sink = loft([ahead, inner], [half_axes, half_axes * [0.7, 1.0]], frame.rotation[:, 0])
+
+    # behind the pedicle the canal's side wall goes on to the lamina, however far outward the pedicle runs (T1)
+    wall_thick, wall_half = shape["wall_thick"] * height, shape["wall_tall"] * m.pedicle_height / 2
+    wall_back = wall_y_mm - shape["wall_reach"] * depth
+    wall_front = float(frame.origin_mm[1])
+    pedicle_z = float(frame.origin_mm[2])
+
+    def wall_distance(p: Points) -> Distances:
+        sheet = np.abs(canal(p) - wall_thick / 2) - wall_thick / 2
+        ends = np.maximum(np.abs(p[:, 2] - pedicle_z) - wall_half, np.maximum(p[:, 1] - wall_front, wall_back - p[:, 1]))
+        return smooth_maximum(sheet, ends, wall_thick)
+
+    wall = Part(
+        wall_distance,
+        np.array([0.0, wall_back, pedicle_z - wall_half]),
+        np.array([m.canal_width / 2 + wall_thick, wall_front, pedicle_z + wall_half]),
+    )
 
     # the pillar behind it carries both articular processes and the transverse process
     root = at("root")
@@ -260,7 +278,7 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     iap = facet_lens(inferior, 1.0, thick)
 
     # lamina: a sloping plate from the pars to the midline
-    lamina_out, lamina_in = at("lamina_out"), at("lamina_in")
+    lamina_out, lamina_in = at("lamina_out", pedicle_z), at("lamina_in", pedicle_z)
     slope = np.radians(shape["lamina_slope_deg"])
     lamina_up = np.array([0.0, np.sin(slope), np.cos(slope)])
     lamina = loft([lamina_out, lamina_in], [half("lamina_out"), half("lamina_in")], lamina_up)
@@ -288,7 +306,7 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
 
     # spinous process, in the mid-sagittal plane
     dip = np.radians(m.spinous_slope_deg)
-    base = np.array([0.0, wall_y_mm - depth - shape["lamina_thick"] * height, shape["spinous_z"] * height])
+    base = np.array([0.0, wall_y_mm - depth - shape["lamina_thick"] * height, pedicle_z + shape["spinous_z"] * height])
     backward = np.array([0.0, -np.cos(dip), -np.sin(dip)])
     square = np.array([0.0, -np.sin(dip), np.cos(dip)])
     spinous_tip = base + backward * m.spinous_length
@@ -297,8 +315,10 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     open_side = beyond_joint(superior, 1.0, -superior.half_height_mm)
     sap_neck, mamillary = cut(sap_neck, open_side, 1.0), cut(mamillary, open_side, 1.0)
     iap_neck = cut(iap_neck, beyond_joint(inferior, -1.0, inferior.half_height_mm), 1.0)
-    arch = (pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous)
-    pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous = (cut(p, canal, _CANAL_EDGE_MM) for p in arch)
+    parts = tuple(
+        cut(part, canal, _CANAL_EDGE_MM)
+        for part in (pedicle, sink, wall, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous)
+    )
     points = {
         "root": root,
         "spinous-base": base,
@@ -308,8 +328,8 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         "transverse-foot": foot,
         "lamina": lamina_in,
     }
-    parts = (pedicle, sink, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, transverse, spinous)
-    names = ("pedicle", "pedicle", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "transverse", "spinous")
+    parts = (*parts, transverse)
+    names = ("pedicle", "pedicle", "wall", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "spinous", "transverse")
     blends = tuple(shape[f"blend_{name}"] * height for name in names)
     return Arch(parts, blends, canal, frame, superior, inferior, points, rib_normal, m.pedicle_width / 2)
 

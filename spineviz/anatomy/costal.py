@@ -1,4 +1,4 @@
-"""The joint surfaces for the ribs on thoracic vertebrae: hollows on the body, or the pedicle, and at the transverse tip."""
+"""The joints for the ribs on thoracic vertebrae: hollows on the body or beside the pedicle."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def rib_facets(level: str, body: Body, arch: Arch, shape: Shape, height_mm: floa
     elif pattern["upper"]:
         # a half facet reaches up to the rim, a whole one lies below it
         start = upper.origin_mm - upper.rotation[:, 2] * drop * 2 * pattern["upper"]
-        place("rib-head", _surface(body, outward, start), unit(outward + [0.0, 0.0, 0.1]))
+        place("rib-head", _surface(body, outward, start), unit(outward + np.array([0.0, 0.0, 0.1])))
     if pattern["lower"]:
         start = lower.origin_mm + lower.rotation[:, 2] * drop
-        place("rib-head-lower", _surface(body, outward, start), unit(outward - [0.0, 0.0, 0.1]))
+        place("rib-head-lower", _surface(body, outward, start), unit(outward - np.array([0.0, 0.0, 0.1])))
     if pattern["transverse"]:
         points["rib-facet"], normals["rib-facet"] = arch.points["rib-facet"], arch.rib_normal
     return RibFacets(tuple(pads), tuple(hollows), points, normals)
