@@ -48,8 +48,14 @@ _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
 only within the body)."""
 _FAINT_PER_MM = 0.005
-_SOFT_STEP_MM = 5.0
-_SOFT_LATTICE_MM = 3.5
+"""What differs from water by less leaves no edge that fine cubes would show."""
+_LIKE_THE_SAC = ("cord", "root", "roots")
+"""Roles that attenuate as the sac does in which they lie: they add nothing."""
+_COARSE_BONE_MM = 0.9
+"""Cubes of what reaches far beyond the picture (ribs)."""
+_GROUND_EDGE_MM = 1.0
+_SOFT_STEP_MM = 8.0
+_SOFT_LATTICE_MM = 5.0
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
 _KEPT = 64
 _KEPT_MOVING = 8
@@ -411,6 +417,20 @@ def _laid_over(
     ground[near] += share * (own - ground[near])
 
 
+def _under(structure: Structure, present: Sequence[Structure]) -> list[Structure]:
+    """What may lie where `structure` is, from the lowest rank up. Bones, discs and the sac never share room with each
+    other, so only soft tissue lies under them; tumour, cleft, cement and steel lie in any of them."""
+    highest = structure.rank if structure.rank >= RANKS["cleft"] else RANKS["fat"]
+    return [
+        s
+        for s in present
+        if s.rank <= highest
+        and _order(s) < _order(structure)
+        and s.role not in _LIKE_THE_SAC
+        and _touch(structure.field.bounds_mm, s.field.bounds_mm)
+    ]
+
+
 def absorption_at(
     structures: Sequence[Structure], points_mm: Points, edge_mm: float, absorption: Absorption
 ) -> NDArray[np.float64]:
@@ -477,6 +497,7 @@ class Fluoroscope:
     absorption: Absorption = absorption_per_mm
     _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
     _moving: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+    _grounds: OrderedDict[tuple, NDArray[np.float64]] = field(default_factory=OrderedDict, repr=False)
     _sums: OrderedDict[tuple, _Anatomy] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
@@ -484,7 +505,7 @@ class Fluoroscope:
         if min(width, height) < 16:
             raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
         self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
-        fine = float(np.clip(self.mm_per_px, 0.6, 0.9))
+        fine = float(np.clip(self.mm_per_px, 0.7, 0.9))
         self._pixels = Lattice(height, width, self.mm_per_px)
         self._bone_spacing_mm = fine
         # a whole number of cubes to a cell: else the two rasters beat, and a moiré shows
@@ -528,7 +549,11 @@ class Fluoroscope:
     def _anatomy(self, present: Sequence[Structure]) -> _Anatomy:
         """Everything but instruments and cement, on pixels; kept while nothing of it changes."""
         soft = [s for s in present if s.rank <= RANKS["fat"]]
-        still = [s for s in present if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS and self._in_beam(s)]
+        still = [
+            s
+            for s in present
+            if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS and s.role not in _LIKE_THE_SAC and self._in_beam(s)
+        ]
         key = tuple(_pose_key(s) for s in (*soft, *still))
         if key not in self._sums:
             background = self._upsampled(self._soft_image(soft), self._soft)
@@ -554,33 +579,43 @@ class Fluoroscope:
         """What `structure` adds to the picture, over what lies under it."""
         sharp = structure.rank >= _NEVER_SETS_BRIGHTNESS
         lattice = self._pixels if sharp else self._bone
-        bounds = structure.field.bounds_mm
-        under = [s for s in present if _order(s) < _order(structure) and _touch(bounds, s.field.bounds_mm)]
+        under = _under(structure, present)
         key = (_pose_key(structure), *(_pose_key(s) for s in under))
         store, most = (self._moving, _KEPT_MOVING) if sharp else (self._images, _KEPT)
         if key not in store:
-            body = self._voxels(structure)
-            pose = structure.world_from_local
+            body, pose = self._voxels(structure), structure.world_from_local
             weight = body.weight_mm2
             if len(weight):
-                asked = pose.points(body.block_points_mm)
-                ground = absorption_at(under, asked, 1.0, self.absorption).astype(np.float32)
-                weight = weight - body.volume_mm3 * ground[body.block]
+                weight = weight - body.volume_mm3 * self._ground(structure, body, under)[body.block]
             world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
             _keep(store, key, splat(self.projection, lattice, world, weight), most)
         store.move_to_end(key)
         return store[key], lattice
 
+    def _ground(self, structure: Structure, body: Voxels, under: Sequence[Structure]) -> NDArray[np.float32]:
+        """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
+        points = structure.world_from_local.points(body.block_points_mm)
+        still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
+        key = (_pose_key(structure), len(points), *(_pose_key(s) for s in still))
+        if key not in self._grounds:
+            _keep(self._grounds, key, absorption_at(still, points, _GROUND_EDGE_MM, self.absorption), _KEPT)
+        ground = self._grounds[key].copy()
+        for moving in under[len(still) :]:
+            _laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
+        return ground.astype(np.float32)
+
     def _voxels(self, structure: Structure) -> Voxels:
+        own, water = self.absorption(structure.material), self.absorption("water")
+        fine, coarse = self._bone_spacing_mm, _COARSE_BONE_MM
         if structure.rank >= _NEVER_SETS_BRIGHTNESS:
-            spacing = self._sharp_spacing_mm
-        else:
-            # what differs little from water leaves no edge that finer cubes would show
-            faint = abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
-            spacing = self._bone_spacing_mm * (2.5 if faint else 1.0)
+            # plastic handles leave no edge that needs the cubes of a needle
+            fine, coarse = self._sharp_spacing_mm * (1 if own > 3 * water else 2), np.inf
+        elif abs(own - water) < _FAINT_PER_MM:
+            fine *= 2.5
+        whole = np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px
+        spacing = fine if whole or np.isinf(coarse) else max(fine, coarse)
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
         # what is small is made whole, once for every view and pose; of a rib only what is seen is made
-        whole = np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px
         view = "" if whole else f"{self.projection.key}{self.size_px}{_pose_key(structure)}"
         key = (structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view)
         if key not in _shared_voxels:

@@ -32,6 +32,10 @@ _FIELD_STEP_MM = 0.45
 _FAT_MM = 8.0
 """How far from the sac epidural fat is drawn, within the canal (chosen for legibility)."""
 _HALF_DISC_MM = 4.0
+_THIN_WALL_MM = 0.6
+_WIDEST_BORE_MM = 3.6
+_UNEVEN = ("cement", "cleft", "tumour")
+"""Roles whose fields only promise the sign: their outlines are evened."""
 _KEPT_LAYERS = 48
 _KEPT_GROUNDS = 6
 
@@ -412,7 +416,16 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
             found.append(map_coordinates(coarse, place, order=3, prefilter=False).astype(np.float32))
     if not (found[0] < 1.0 + px_mm).any():
         return None
+    if structure.role in _UNEVEN and min(found[0].shape) > 2:
+        found[0] = _evened(found[0], px_mm)
     return Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
+
+
+def _evened(distance_mm: NDArray[np.float32], px_mm: float) -> NDArray[np.float32]:
+    """Distances within the plane, from values whose slope is not 1: so an outline has one width, however the field
+    was made and however aslant the plane meets the surface."""
+    down, across = np.gradient(distance_mm, px_mm)
+    return (distance_mm / np.clip(np.hypot(down, across), 0.25, 2.0)).astype(np.float32)
 
 
 def _layer(structure: Structure, plane: Frame, key: tuple, size_px: tuple[int, int], px_mm: float) -> Sampled | None:
@@ -485,7 +498,7 @@ def draw_section(
         structure = present[i]
         found = _layer(structure, world_from_plane, (plane_key, keys[i]), size_px, px_mm)
         if found is not None:
-            _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look)
+            _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, "cement" in structures)
         if i + 1 == standing:
             _keep(_grounds, (base, *keys[: i + 1]), out.copy(), _KEPT_GROUNDS)
     _keep(_grounds, (base, *keys), out, _KEPT_GROUNDS)
@@ -507,16 +520,41 @@ def _draw_layer(
     size_px: tuple[int, int],
     px_mm: float,
     theme: Theme,
+    filled: bool,
 ) -> None:
     u, v = _pixel_axes(size_px, px_mm)
     reach = _outline_mm(structure, px_mm) + 0.5 * px_mm
     row, column = np.nonzero(found.distance_mm < reach)
     if not len(row):
         return
+    if structure.role == "steel":
+        _fill_lumen(out, found, size_px, px_mm, theme.colour("cement" if filled else "outline"))
     flat = np.column_stack([u[found.left + column], v[found.top + row], np.zeros(len(row))])
     core = found.core_mm[row, column] if found.core_mm is not None else None
     index = (found.top + row) * size_px[0] + found.left + column
     _lay(out, index, structure, plane.points(flat), found.distance_mm[row, column], core, px_mm, theme)
+
+
+def _fill_lumen(
+    out: NDArray[np.float32], found: Sampled, size_px: tuple[int, int], px_mm: float, colour: Colour
+) -> None:
+    """Colour the room between the walls of a tube, in place: no bone stands there. A solid rod has none."""
+    from scipy.ndimage import distance_transform_edt
+
+    wall = found.distance_mm < 0.0
+    if not wall.any() or float(found.distance_mm.min()) < -_THIN_WALL_MM:
+        return
+    rows, columns = np.flatnonzero(wall.any(axis=1)), np.flatnonzero(wall.any(axis=0))
+    top, left = rows[0], columns[0]
+    wall = wall[top : rows[-1] + 1, left : columns[-1] + 1]
+    # a closing: grown by half of the widest bore, then shrunk by as much
+    reach = _WIDEST_BORE_MM / 2 / px_mm
+    margin = int(np.ceil(reach)) + 1
+    grown = distance_transform_edt(~np.pad(wall, margin)) < reach
+    closed = distance_transform_edt(grown)[margin:-margin, margin:-margin] > reach
+    row, column = np.nonzero(closed & ~wall)
+    index = (found.top + top + row) * size_px[0] + found.left + left + column
+    out[index, :3] = np.asarray(colour, np.float32)
 
 
 def _write(
