@@ -18,7 +18,7 @@ LINE = TextStyle(34)
 COLUMN_TITLE = TextStyle(28, "semibold")
 ROW_NAME, ROW_VALUE = TextStyle(28), TextStyle(30, "semibold")
 ROW_STEP, NOTE_STEP, VALUE_STEP = 62.0, 32.0, 36.0
-LEAST_ROW, MOST_ROW = 46.0, 86.0
+LEAST_ROW, MOST_ROW = 40.0, 86.0
 """How far a table's rows may be drawn together or apart to fit its room, design pixels."""
 
 
