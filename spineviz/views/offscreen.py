@@ -21,6 +21,9 @@ from spineviz.views.camera import Camera
 _KEPT_BYTES = 96_000_000
 """Vertex buffers held at most; the one unused for longest goes first."""
 
+NOTHING_MM = 9e8
+"""A depth beyond this means that nothing is there."""
+
 _CLIP_DISTANCE_0 = 0x3000
 Four = tuple[float, float, float, float]
 
@@ -252,12 +255,16 @@ class Offscreen:
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
+        gl.enable_direct(_CLIP_DISTANCE_0)
         self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
         self._draw_surfaces(solid, view, projection)
+        gl.disable_direct(_CLIP_DISTANCE_0)
         self._draw_faces(faces, view, projection)
         self._cast(camera, range_mm, shadows)
         if glass:
+            gl.enable_direct(_CLIP_DISTANCE_0)
             self._draw_glass(glass, view, projection)
+            gl.disable_direct(_CLIP_DISTANCE_0)
         self._finish(range_mm, shadows, bool(glass))
         width, height = self.size_px
         picture = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
@@ -284,10 +291,7 @@ class Offscreen:
             _put(program, "hullPx", surface.hull_px * self.factor)
             for name in ("tone", "sheen", "grain", "mood"):
                 _put(program, name, getattr(surface, name))
-            if surface.cut is not None:
-                normal = surface.cut.rotation[:, 2]
-                _put(program, "cut", tuple(np.append(normal, -normal @ surface.cut.origin_mm) @ np.linalg.inv(view)))
-                gl.enable_direct(_CLIP_DISTANCE_0)
+            _put(program, "cut", _eye_plane(surface.cut, view))
             sides = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
             if sides:
                 gl.enable(gl.CULL_FACE)
@@ -295,8 +299,6 @@ class Offscreen:
             else:
                 gl.disable(gl.CULL_FACE)
             draw.render()
-            if surface.cut is not None:
-                gl.disable_direct(_CLIP_DISTANCE_0)
         gl.disable(gl.CULL_FACE)
 
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
@@ -386,6 +388,14 @@ def _put(program: Any, name: str, value: object) -> None:
     uniform = program.get(name, None)
     if uniform is not None:
         uniform.value = value
+
+
+def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...]:
+    """The plane in the eye's frame; for no cut one that has everything on its near side."""
+    if cut is None:
+        return 0.0, 0.0, 0.0, -1.0
+    normal = cut.rotation[:, 2]
+    return tuple(np.append(normal, -normal @ cut.origin_mm) @ np.linalg.inv(view))
 
 
 def _columns(matrix: NDArray[np.float64]) -> tuple[float, ...]:

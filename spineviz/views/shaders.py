@@ -118,7 +118,9 @@ void main()
   localPlace = vec4(place / grain.z, grain.x * 0.9 * (cloud(place / grain.z * 0.31) - 0.5));
 #endif
 #ifdef OUTLINE
-  // the surface grown by hullPx pixels, of which only the far side is drawn
+  // the surface grown by hullPx pixels, of which only the far side is drawn, a little nearer than it is: so the line
+  // also shows where the instrument lies half sunk in bone
+  gl_Position = projection * vec4(seen.xyz * (1.0 - 0.5 / length(seen.xyz)), 1.0);
   gl_Position.xy += eyeNormal.xy / max(length(eyeNormal.xy), 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
 #endif
 }

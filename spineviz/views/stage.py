@@ -20,7 +20,7 @@ from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import Face, Kept, Offscreen, Shadows, Surface
+from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -93,7 +93,7 @@ class Stage:
         self._background = ground(self.size_px, self.theme)
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
         self._camera: Camera | None = None
-        self._depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
+        self.depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
 
     def draw(
         self, structures: Mapping[str, Structure], camera: Camera, look: StageLook | None = None
@@ -108,11 +108,11 @@ class Stage:
         self._camera = camera
         if key not in self._pictures:
             picture, depth = self._mixed(structures, camera, look)
-            self._pictures[key] = picture, depth
+            self._pictures[key] = picture, np.where(depth < NOTHING_MM, depth, np.float32(np.inf))
             while len(self._pictures) > _KEPT_PICTURES:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
-        picture, self._depth_mm = self._pictures[key]
+        picture, self.depth_mm = self._pictures[key]
         return picture.copy()
 
     def project(self, points_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -131,7 +131,7 @@ class Stage:
         placed = np.nan_to_num(pixels, nan=-1.0)
         inside: NDArray[np.bool_] = np.all((placed >= 0) & (placed < (width, height)), axis=1)
         column, row = (np.where(inside[:, None], placed, 0) / 2).astype(int).T
-        return inside & (depth <= self._depth_mm[row, column] + slack_mm)
+        return inside & (depth <= self.depth_mm[row, column] + slack_mm)
 
     def close(self) -> None:
         """Give the window's memory back; the stage opens a new one when it draws again."""

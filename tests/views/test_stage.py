@@ -1,0 +1,380 @@
+"""The stage against geometry: what is seen is where, as large and as near as calculation says."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Field, box_bounds, cylinder, sphere
+from spineviz.geometry.frames import Frame, rotation_about, translation
+from spineviz.geometry.meshes import Mesh, mesh_field
+from spineviz.geometry.operators import moved
+from spineviz.views.camera import Camera, camera_from
+from spineviz.views.offscreen import spiral, vertex_normals
+from spineviz.views.stage import Stage, StageLook, ground, outside
+from spineviz.views.theme import theme
+
+SIZE = (320, 240)
+CAMERA = camera_from("behind", (0, 0, 0), 300.0, 20.0)
+
+
+@cache
+def ball_mesh(radius_mm: float, spacing_mm: float) -> Mesh:
+    return mesh_field(sphere((0, 0, 0), radius_mm), max(spacing_mm, radius_mm / 24))
+
+
+def ball(
+    name: str = "ball", centre=(0.0, 0.0, 0.0), radius_mm: float = 20.0, role: str = "bone", pose: Frame | None = None
+) -> Structure:
+    frame = translation(centre) if pose is None else pose @ translation(centre)
+    return Structure(
+        name, role, "cortical", moved(sphere((0, 0, 0), radius_mm), frame), lambda s: ball_mesh(radius_mm, s),
+        f"ball-{radius_mm}", RANKS.get(role, 30), frame,
+    )  # fmt: skip
+
+
+def together(*structures: Structure) -> dict[str, Structure]:
+    return {s.name: s for s in structures}
+
+
+@pytest.fixture(scope="module")
+def stage():
+    made = Stage(SIZE)
+    yield made
+    made.close()
+
+
+def changed(stage: Stage, picture: np.ndarray) -> np.ndarray:
+    """Where the picture is not the empty stage."""
+    empty = stage.draw({}, CAMERA)
+    return np.abs(picture.astype(int) - empty).max(axis=2) > 6
+
+
+def silhouette_px(camera: Camera, radius_mm: float, size_px: tuple[int, int]) -> float:
+    """The area of a centred sphere's picture: a disc of the tangent cone's slope."""
+    slope = radius_mm / np.sqrt(camera.distance_mm**2 - radius_mm**2)
+    focal = size_px[1] / 2 / np.tan(np.deg2rad(camera.view_angle_deg / 2))
+    return float(np.pi * (slope * focal) ** 2)
+
+
+def test_a_spheres_silhouette_has_the_area_of_its_projection(stage):
+    picture = stage.draw(together(ball()), CAMERA)
+    covered = changed(stage, picture).sum()
+    assert covered == pytest.approx(silhouette_px(CAMERA, 20.0, SIZE), rel=0.02)
+
+
+def test_the_silhouette_is_right_to_half_a_percent_by_depth():
+    stage = Stage((800, 600), supersample=1)
+    stage.draw(together(ball(radius_mm=40.0)), CAMERA)
+    covered = np.isfinite(stage.depth_mm).sum() * 4
+    assert covered == pytest.approx(silhouette_px(CAMERA, 40.0, (800, 600)), rel=0.005)
+    stage.close()
+
+
+def test_depth_is_the_distance_along_the_line_of_sight(stage):
+    stage.draw(together(ball()), CAMERA)
+    middle = stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4]
+    assert middle == pytest.approx(300.0 - 20.0, abs=0.05)
+    assert np.isinf(stage.depth_mm[0, 0])
+
+
+def test_a_small_bright_sphere_is_drawn_where_project_says(stage):
+    for place in ((18.0, 4.0, -21.0), (-40.0, 30.0, 25.0), (5.0, -60.0, 12.0)):
+        picture = stage.draw(together(ball("dot", place, 2.0, "wire")), CAMERA, StageLook(highlight=frozenset({"dot"})))
+        row, column = np.nonzero(changed(stage, picture))
+        pixels, depth = stage.project([place])
+        assert (column.mean() + 0.5, row.mean() + 0.5) == pytest.approx(tuple(pixels[0]), abs=0.75)
+        assert depth[0] == pytest.approx(300.0 + place[1])
+
+
+def test_the_nearer_hides_the_farther_in_any_order(stage):
+    near, far = ball("near", (0, -40, 0), 8.0, "cement"), ball("far", (0, 0, 0), 20.0)
+    one, two = (stage.draw(together(*order), CAMERA) for order in ((near, far), (far, near)))
+    assert (one == two).all()
+    red, green, _ = one[SIZE[1] // 2, SIZE[0] // 2].astype(int)
+    assert green > red + 20  # cement's green, not bone's ivory
+
+
+def test_the_world_moved_with_its_camera_gives_the_same_picture(stage):
+    frame = translation((40, -25, 60)) @ rotation_about((1, 2, 3), 71.0)
+    scene = [("a", (0, 0, 0), 20.0, "disc"), ("b", (18, -20, 6), 9.0, "bone"), ("c", (-20, -25, -9), 5.0, "steel")]
+    here = stage.draw(together(*(ball(n, c, r, role) for n, c, r, role in scene)), CAMERA)
+    there = stage.draw(together(*(ball(n, c, r, role, frame) for n, c, r, role in scene)), CAMERA.moved(frame))
+    gap = np.abs(here.astype(int) - there)
+    assert (gap > 2).mean() < 0.002  # only where an edge falls on the other side of a sample
+    assert gap.mean() < 0.02
+
+
+def test_glass_shows_what_is_inside_and_solid_does_not(stage):
+    shell, core = ball("shell", radius_mm=24.0), ball("core", radius_mm=10.0, role="tumour")
+    alone = stage.draw(together(core), CAMERA)[SIZE[1] // 2, SIZE[0] // 2].astype(int)
+    solid = stage.draw(together(shell, core), CAMERA)[SIZE[1] // 2, SIZE[0] // 2].astype(int)
+    clear = stage.draw(together(shell, core), CAMERA, StageLook(glass=frozenset({"shell"})))
+    seen = clear[SIZE[1] // 2, SIZE[0] // 2].astype(int)
+    assert np.abs(seen - alone).max() < 60
+    assert np.abs(solid - alone).max() > 60
+    assert seen[2] > seen[1] + 30  # still the tumour's purple
+
+
+def test_glass_is_brightest_at_its_silhouette(stage):
+    picture = stage.draw(together(ball("shell", radius_mm=24.0)), CAMERA, StageLook(glass=frozenset({"shell"})))
+    row = picture[SIZE[1] // 2].astype(int).sum(axis=1)
+    radius = int(np.sqrt(silhouette_px(CAMERA, 24.0, SIZE) / np.pi))
+    right = row[SIZE[0] // 2 + radius - 4 : SIZE[0] // 2 + radius + 1].max()
+    assert right > 1.5 * row[SIZE[0] // 2 + radius // 3]
+
+
+def test_glass_is_hidden_by_what_is_solid_and_nearer(stage):
+    wall, pane = ball("wall", (0, -60, 0), 22.0), ball("pane", (0, 20, 0), 12.0)
+    with_pane = stage.draw(together(wall, pane), CAMERA, StageLook(glass=frozenset({"pane"})))
+    without = stage.draw(together(wall), CAMERA)
+    assert (with_pane == without).mean() > 0.999
+
+
+def plane(origin_mm=(0.0, 0.0, 0.0), angle_deg: float = 0.0) -> Frame:
+    """A plane whose removed side (+z) looks at the camera, which stands at -y."""
+    facing = Frame(np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), np.asarray(origin_mm, float))
+    return rotation_about((1, 0, 0), angle_deg, origin_mm) @ facing
+
+
+def test_the_cut_face_of_a_sphere_is_the_disc_that_geometry_gives(stage):
+    radius, offset = 30.0, 12.0
+    picture = stage.draw(together(ball(radius_mm=radius)), CAMERA, StageLook(cut=plane((0, -offset, 0))))
+    assert stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4] == pytest.approx(300.0 - offset, abs=0.2)
+    flat = np.abs(stage.depth_mm - (300.0 - offset)) < 0.2
+    focal = SIZE[1] / 2 / np.tan(np.deg2rad(CAMERA.view_angle_deg / 2))
+    disc = np.pi * (radius**2 - offset**2) * (focal / (300.0 - offset)) ** 2
+    assert flat.sum() * 4 == pytest.approx(disc, rel=0.02)
+    assert picture[SIZE[1] // 2, SIZE[0] // 2].min() > 100  # filled with the colour of bone, not a dark hollow
+
+
+def test_instruments_and_what_is_named_whole_are_not_cut(stage):
+    bone, needle = ball(radius_mm=25.0), ball("needle", (0, -40, 0), 6.0, "steel")
+    disc = ball("disc", (24, -40, 0), 6.0, "disc")
+    stage.draw(together(bone, needle, disc), CAMERA, StageLook(cut=plane(), whole=frozenset({"disc"})))
+    assert stage.visible([(0, -46, 0), (24 * 253 / 300, -46.2, 0)], slack_mm=1.5).all()
+    column = int(stage.project([(24, -40, 0)])[0][0, 0]) // 2
+    assert stage.depth_mm[SIZE[1] // 4, column] == pytest.approx(254, abs=1.0)
+    stage.draw(together(bone, needle, disc), CAMERA, StageLook(cut=plane()))
+    assert np.isinf(stage.depth_mm[SIZE[1] // 4, column])
+
+
+def test_visible_is_a_test_of_depth(stage):
+    stage.draw(together(ball()), CAMERA)
+    points = [(0, -20, 0), (0, 20, 0), (0, -60, 0), (500, 0, 0), (0, -900, 0)]
+    assert stage.visible(points).tolist() == [True, False, True, False, False]
+
+
+def test_dimming_darkens_and_highlight_brightens(stage):
+    mean = {}
+    for name, look in (
+        ("plain", StageLook()), ("dim", StageLook(dim=frozenset({"ball"}))),
+        ("bright", StageLook(highlight=frozenset({"ball"}))),
+    ):  # fmt: skip
+        picture = stage.draw(together(ball(role="tumour")), CAMERA, look)
+        mean[name] = picture[90:150, 130:190].mean()
+    assert mean["dim"] < 0.7 * mean["plain"]
+    assert mean["bright"] > 1.15 * mean["plain"]
+
+
+def test_opacity_runs_from_nothing_to_solid(stage):
+    core = ball("core", radius_mm=8.0, role="tumour")
+    shell = ball("shell", radius_mm=24.0, role="cement")
+    purple = []
+    for value in (0.0, 0.3, 0.7, 1.0):
+        picture = stage.draw(together(core, shell), CAMERA, StageLook(opacity={"shell": value}))
+        middle = picture[SIZE[1] // 2, SIZE[0] // 2].astype(int)
+        purple.append(middle[0] - middle[1])
+    assert purple == sorted(purple, reverse=True)
+    gone = stage.draw(together(core, shell), CAMERA, StageLook(opacity={"shell": 0.0}))
+    assert (stage.draw(together(core), CAMERA) == gone).all()
+
+
+def test_fade_and_turning_to_glass_begin_and_end_at_the_pictures_without_them(stage):
+    scene = together(ball(), ball("other", (25, 0, 10), 9.0, "disc"))
+    without = stage.draw(together(ball()), CAMERA)
+    whole = stage.draw(scene, CAMERA)
+    assert (stage.draw(scene, CAMERA, StageLook(fade={"other": 0.0})) == without).all()
+    assert (stage.draw(scene, CAMERA, StageLook(fade={"other": 1.0})) == whole).all()
+    half = stage.draw(scene, CAMERA, StageLook(fade={"other": 0.5})).astype(int)
+    assert np.abs(half - (without.astype(int) + whole) / 2).max() <= 1
+    glass = stage.draw(scene, CAMERA, StageLook(glass=frozenset({"ball"})))
+    assert (stage.draw(scene, CAMERA, StageLook(glassiness={"ball": 1.0})) == glass).all()
+    assert (stage.draw(scene, CAMERA, StageLook(glassiness={"ball": 0.0})) == whole).all()
+    turning = stage.draw(scene, CAMERA, StageLook(glassiness={"ball": 0.5})).astype(int)
+    assert np.abs(turning - (glass.astype(int) + whole) / 2).max() <= 1
+
+
+def test_things_near_each_other_cast_contact_shadows(stage):
+    corners = np.array([[-60, 20, -60], [60, 20, -60], [60, 20, 60], [-60, 20, 60.0]])
+    square = Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]))
+    floor = Structure(
+        "floor", "bone", "cortical", Field(lambda p: p[:, 1] - 20.0, box_bounds((-60, 20, -60), (60, 22, 60))),
+        lambda s: square, "floor", 30,
+    )  # fmt: skip
+    alone = stage.draw(together(floor), CAMERA).astype(int).sum(axis=2)
+    shared = stage.draw(together(floor, ball(radius_mm=20.0)), CAMERA).astype(int).sum(axis=2)
+    beyond = np.isclose(stage.depth_mm, 320.0, atol=0.5).repeat(2, axis=0).repeat(2, axis=1)
+    darker = (alone - shared) / alone
+    assert darker[beyond].max() > 0.1
+    assert darker[:40, :40].max() < 0.02  # not far away
+    assert np.percentile(darker[beyond], 1) > -0.02  # and not lighter, but for the ball's own soft edge
+
+
+def test_instruments_carry_a_dark_outline_on_bone(stage):
+    shaft = Structure(
+        "shaft", "steel", "steel", cylinder((-60, -30, 0), (60, -30, 0), 3.0),
+        lambda s: mesh_field(cylinder((-60, -30, 0), (60, -30, 0), 3.0), 1.0), "shaft", 60,
+    )  # fmt: skip
+    picture = stage.draw(together(ball(radius_mm=30.0), shaft), CAMERA).astype(int).sum(axis=2)
+    column = picture[:, SIZE[0] // 2]
+    top = round(stage.project([(0, -30, 3.0)])[0][0, 1])
+    edge = column[top - 3 : top + 2].min()
+    assert edge < 0.6 * column[top - 9]
+    assert edge < 0.6 * column[top + 5]
+
+
+def test_equal_input_is_not_drawn_again(stage, monkeypatch):
+    scene = together(ball())
+    first = stage.draw(scene, CAMERA)
+    monkeypatch.setattr(stage, "_mixed", lambda *_: pytest.fail("drawn again"))
+    again = stage.draw(together(ball()), camera_from("behind", (0, 0, 0), 300.0, 20.0), StageLook())
+    assert (first == again).all()
+    again[:] = 0  # the caller's copy: the kept picture stays
+    assert (first == stage.draw(scene, CAMERA)).all()
+
+
+def test_project_belongs_to_the_picture_drawn_last_even_when_it_was_kept(stage):
+    other = camera_from("left", (0, 0, 0), 300.0, 20.0)
+    stage.draw(together(ball()), other)
+    stage.draw(together(ball()), CAMERA)
+    stage.draw(together(ball()), other)
+    assert stage.project([(0, 10, 0)])[0][0, 0] < SIZE[0] / 2
+    assert stage.visible([(-20, 0, 0)]).all()
+
+
+def test_a_mesh_is_asked_for_once_while_its_key_stays(stage):
+    asked = []
+
+    def make(spacing_mm: float) -> Mesh:
+        asked.append(spacing_mm)
+        return ball_mesh(20.0, spacing_mm)
+
+    for x in (0.0, 1.0, 2.0):
+        pose = translation((x, 0, 0))
+        shape = Structure("b", "bone", "cortical", sphere((x, 0, 0), 20.0), make, "asked-once", 30, pose)
+        stage.draw(together(shape), CAMERA)
+    assert len(asked) == 1
+
+
+def test_a_smaller_picture_asks_for_a_coarser_mesh():
+    shape = ball()
+    spacing = [Stage(size)._spacing_mm(shape, CAMERA) for size in ((1280, 920), (570, 400), (160, 120))]
+    assert spacing == sorted(spacing)
+    assert spacing[0] < spacing[1] < spacing[2]
+
+
+def test_nothing_to_draw_is_the_ground(stage):
+    mesh = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
+    empty = Structure("none", "cement", "cement", sphere((0, 0, 0), 1.0), lambda s: mesh, "none", 50)
+    picture = stage.draw(together(empty), CAMERA)
+    assert np.abs(picture / 255 - ground(SIZE, theme())).max() < 1 / 255 + 1e-3
+    assert not stage.visible([(0, 0, 2000.0)]).any()
+
+
+def test_a_room_of_metres_keeps_millimetre_depth_and_does_not_flicker():
+    stage = Stage((200, 150))
+    table = cylinder((-1500, 0, 0), (1500, 0, 0), 300.0)
+    slab = Structure("table", "table", "steel", table, lambda s: mesh_field(table, 40.0), "table", 60)
+    skin = cylinder((-1400, 0, 0), (1400, 0, 0), 303.0)  # three millimetres above the table, all along
+    cloth = Structure("cloth", "cloth", "fat", skin, lambda s: mesh_field(skin, 40.0), "cloth", 10)
+    camera = Camera((-1750, -2050, 2250), (0, 0, 0), (0, -1, 0), 30.0)
+    near, far = camera.clip_range_mm(np.array([[-1500, -303, -303], [1500, 303, 303.0]]))
+    assert far / near < 8  # a 24-bit buffer then resolves a hundredth of a millimetre at three metres
+    resolution = far**2 / near * 2.0**-24
+    assert resolution < 0.01
+    assert (stage.draw(together(slab, cloth), camera) == stage.draw(together(cloth, slab), camera)).all()
+    stage.close()
+
+
+def test_what_is_out_of_the_picture_is_known():
+    box = np.array([[x, y, z] for x in (-5, 5) for y in (-5, 5) for z in (-5, 5)], float)
+    assert not outside(CAMERA, box, SIZE)
+    for way in ((200, 0, 0), (-200, 0, 0), (0, 0, 200), (0, 0, -200), (0, -400, 0)):
+        assert outside(CAMERA, box + np.array(way, float), SIZE)
+
+
+def test_vertex_normals_of_a_sphere_are_radial():
+    mesh = ball_mesh(20.0, 1.0)
+    radial = mesh.points_mm / np.linalg.norm(mesh.points_mm, axis=1, keepdims=True)
+    assert (vertex_normals(mesh) * radial).sum(axis=1).min() > 0.99
+
+
+def test_the_kernel_lies_in_the_unit_disc_and_is_balanced():
+    offsets = spiral(14)
+    assert np.linalg.norm(offsets, axis=1).max() <= 1.0
+    assert np.linalg.norm(offsets.mean(axis=0)) < 0.1
+
+
+DRAWN = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from test_stage import *
+stage = Stage(SIZE)
+scene = together(ball(role="disc"), ball("b", (18, -20, 6), 9.0), ball("c", (-20, -25, -9), 5.0, "steel"))
+look = StageLook(glass=frozenset({"b"}), cut=plane((0, 4, 0), 20.0))
+print(hashlib.sha256(stage.draw(scene, CAMERA, look).tobytes()).hexdigest())
+"""
+
+
+def test_a_picture_is_the_same_to_the_byte_also_in_another_process(stage):
+    scene = together(ball(role="disc"), ball("b", (18, -20, 6), 9.0), ball("c", (-20, -25, -9), 5.0, "steel"))
+    look = StageLook(glass=frozenset({"b"}), cut=plane((0, 4, 0), 20.0))
+    here = hashlib.sha256(stage.draw(scene, CAMERA, look).tobytes()).hexdigest()
+    fresh = Stage(SIZE)
+    assert hashlib.sha256(fresh.draw(scene, CAMERA, look).tobytes()).hexdigest() == here
+    fresh.close()
+    there = subprocess.run(
+        [sys.executable, "-c", DRAWN, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert there.stdout.strip() == here
+
+
+@pytest.mark.parametrize("size", [(8, 100), (100, 10_000)])
+def test_a_silly_size_is_refused(size):
+    with pytest.raises(ValueError, match="size_px must be 16 to 8192 a side"):
+        Stage(size)
+
+
+def test_supersample_is_one_or_two():
+    with pytest.raises(ValueError, match="supersample must be 1 or 2, got 3"):
+        Stage(SIZE, supersample=3)
+
+
+def test_project_before_the_first_picture_is_refused():
+    with pytest.raises(ValueError, match="nothing has been drawn yet"):
+        Stage(SIZE).project([(0, 0, 0)])
+
+
+def test_edges_are_smooth_with_supersampling_and_steps_without():
+    shades = []
+    for factor in (1, 2):
+        stage = Stage(SIZE, supersample=factor)
+        row = stage.draw(together(ball(radius_mm=30.0)), CAMERA)[60].astype(int).sum(axis=1)
+        empty = stage.draw({}, CAMERA)[60].astype(int).sum(axis=1)
+        inside = row - empty > 30
+        first = int(np.argmax(inside))
+        shades.append(int(row[first]) / int(row[first + 2]))
+        stage.close()
+    assert shades[1] <= shades[0]
