@@ -30,6 +30,7 @@ from spineviz.views.marks import (
     rounded_mask,
     seen_from,
 )
+from spineviz.views.rasters import blurred_wide, spline_weights
 
 Image = NDArray[np.float32]
 """(rows, columns) line integral of attenuation, without unit, or the like."""
@@ -341,23 +342,6 @@ def _lattice_over(size_px: tuple[int, int], mm_per_px: float, spacing_mm: float)
     return Lattice(rows, columns, spacing_mm)
 
 
-def _spline_weights(targets: NDArray[np.floating], first: float, step: float, count: int) -> NDArray[np.float32]:
-    """(targets, count) Catmull-Rom weights that carry values at first + i*step to `targets`."""
-    place = (targets - first) / step
-    base = np.floor(place).astype(int)
-    t = place - base
-    parts = (
-        -0.5 * t + t**2 - 0.5 * t**3,
-        1.0 - 2.5 * t**2 + 1.5 * t**3,
-        0.5 * t + 2.0 * t**2 - 1.5 * t**3,
-        -0.5 * t**2 + 0.5 * t**3,
-    )
-    out = np.zeros((len(targets), count), np.float32)
-    for shift, part in zip((-1, 0, 1, 2), parts, strict=True):
-        np.add.at(out, (np.arange(len(targets)), np.clip(base + shift, 0, count - 1)), part.astype(np.float32))
-    return out
-
-
 def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: NDArray) -> NDArray[np.float32]:
     """The line integrals of small bodies: (rows, columns).
 
@@ -655,8 +639,8 @@ class Fluoroscope:
         if lattice is self._pixels or lattice.spacing_mm == self._pixels.spacing_mm:
             return image
         if id(lattice) not in self._up:
-            down = -_spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
-            across = _spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
+            down = -spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
+            across = spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
             self._up[id(lattice)] = (-down, across.T.copy())
         down, across = self._up[id(lattice)]
         return np.asarray(down @ image @ across, np.float32)
@@ -676,7 +660,7 @@ class Fluoroscope:
         tone, px = anatomy.tone, self.mm_per_px
         # blur and scatter act on the evened picture: scatter comes from the tissue, not from the free beam beside it
         light = np.exp(tone.level + tone.slow - anatomy.total - self._instruments(present))
-        scattered = _blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
+        scattered = blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
         light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
         quanta = beam("quanta_per_mm2") * px**2 * np.exp(np.minimum(-tone.slow, 3.0))
         light = light + np.sqrt(light / quanta) * self._noise(self.pulse(time_s) if live else 0)
@@ -691,7 +675,7 @@ class Fluoroscope:
         inside = seen & (total > 0.5 * float(np.median(total[seen])))
         body = total[inside] if inside.any() else total[seen]
         level = float(np.median(body))
-        even = _blurred_wide(background, beam("levelling_spread_mm") / self.mm_per_px, self._coarse)
+        even = blurred_wide(background, beam("levelling_spread_mm") / self.mm_per_px, self._coarse)
         slow = beam("levelling_share") * (even - float(np.median(even[inside] if inside.any() else even)))
         shown = (total - level - slow)[inside] if inside.any() else (total - level - slow)[seen]
         veil = np.log1p(beam("scatter_share"))
@@ -742,21 +726,6 @@ class Fluoroscope:
             burn_text(grey, seen_from(self.projection.world_from_view), (gap, height - gap), 0.9 * size, (0.0, 1.0))
             note = f"pulse {self.pulse(time_s) % 1000:03d}" if live else "stored"
             burn_text(grey, note, (width - gap, height - gap), 0.9 * size, (1.0, 1.0))
-
-
-def _blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:
-    """A wide Gaussian blur, done on a picture `coarse` times smaller."""
-    from scipy.ndimage import gaussian_filter
-
-    rows, columns = image.shape
-    small_rows, small_columns = -(-rows // coarse), -(-columns // coarse)
-    padded = np.pad(image, ((0, small_rows * coarse - rows), (0, small_columns * coarse - columns)), mode="edge")
-    small = padded.reshape(small_rows, coarse, small_columns, coarse).mean((1, 3))
-    soft = gaussian_filter(small, spread_px / coarse, mode="nearest")
-    middle = (coarse - 1) / 2
-    down = _spline_weights(np.arange(rows, dtype=float), middle, coarse, small_rows)
-    across = _spline_weights(np.arange(columns, dtype=float), middle, coarse, small_columns)
-    return down @ soft @ across.T
 
 
 def _display_curve(x: NDArray[np.floating]) -> Grey:

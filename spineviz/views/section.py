@@ -19,6 +19,7 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, Points, as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, edge_letters
+from spineviz.views.rasters import spline_weights
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as theme_named
 from spineviz.views.trabeculae import mottled_share, trabecular_share
@@ -170,7 +171,7 @@ def _skin_colours(spot: _Spot) -> Colours:
     skin, fat, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("skin", "fat", "panel"))
     # fat under the skin; what lies deeper is not told apart and stays calm
     deep = np.clip((-spot.distance_mm - 6.0) / 18.0, 0.0, 1.0)
-    inner = _mix(panel, fat, 0.26 - 0.19 * deep + 0.05 * (mottled_share(spot.local_mm, 3, 6.0) - 0.5))
+    inner = _mix(panel, fat, 0.26 - 0.19 * deep)
     thick = max(1.8, 2.0 * spot.px_mm)
     return _mix(inner, 0.85 * skin, _cover(-thick - spot.distance_mm, spot.px_mm))
 
@@ -403,17 +404,12 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
         points = _plane_points(plane, u, v)
         found = [f.distance(points).reshape(len(v), len(u)).astype(np.float32) for f in fields]
     else:
-        from scipy.ndimage import map_coordinates, spline_filter
-
         count_u, count_v = (int(np.ceil(px_mm * len(axis) / step)) + 5 for axis in (u, v))
         wide_u, wide_v = u[0] + (np.arange(count_u) - 2) * step, v[0] - (np.arange(count_v) - 2) * step
         points = _plane_points(plane, wide_u, wide_v)
-        rows, columns = (v[0] - v) / step + 2, (u - u[0]) / step + 2
-        place = np.meshgrid(rows, columns, indexing="ij")
-        found = []
-        for f in fields:
-            coarse = spline_filter(f.distance(points).reshape(count_v, count_u), 3)
-            found.append(map_coordinates(coarse, place, order=3, prefilter=False).astype(np.float32))
+        down = spline_weights(v[0] - v, -2.0 * step, step, count_v)
+        across = spline_weights(u - u[0], -2.0 * step, step, count_u).T
+        found = [down @ f.distance(points).reshape(count_v, count_u).astype(np.float32) @ across for f in fields]
     if not (found[0] < 1.0 + px_mm).any():
         return None
     if structure.role in _UNEVEN and min(found[0].shape) > 2:
