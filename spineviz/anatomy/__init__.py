@@ -1,0 +1,1 @@
+"""The body: vertebrae, discs, sacrum, ribs, nerves, fracture, tumour, trunk, each measured in millimetres."""

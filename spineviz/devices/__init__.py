@@ -1,0 +1,1 @@
+"""Instruments at catalogue sizes, and the operating room round the patient."""

@@ -1,0 +1,1 @@
+"""How things move and fill: cement through trabecular bone."""

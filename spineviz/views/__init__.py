@@ -1,0 +1,1 @@
+"""What draws structures: stage, section, fluoroscopy, labels, gauges, layout, theme."""
