@@ -7,6 +7,7 @@ C-arm; needles through the pedicles in two planes; cement that fills the broken 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from spineviz.devices.theatre import theatre
 from spineviz.film.anchors import Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot
+from spineviz.geometry.frames import Frame, translation
 from spineviz.procedures.state import State
 from spineviz.views.camera import Camera, camera_from
 from spineviz.views.fluoroscopy import projection
@@ -27,7 +29,7 @@ TRUNK = frozenset({"skin", "muscle", "lungs", "aorta", "cava"})
 RIBS = frozenset({"ribs-right", "ribs-left"})
 ROOM_ONLY = TRUNK | RIBS
 LEFT, RIGHT, BACK, UP = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
-BEHIND_LEFT = (-0.7, -0.7, 0.15)
+BEHIND_LEFT, FRONT_LEFT = (-0.7, -0.7, 0.15), (-0.8, 0.5, 0.1)
 
 
 class Vertebroplasty(ProcedureScene):
@@ -46,19 +48,16 @@ class Vertebroplasty(ProcedureScene):
         size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
 
         self.far = camera_from((328, 8), (0, -25, -42), 900)
-        self.title_view = self.far.shifted(0.42, 0.0).nearer(1.15)
+        self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
         self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
-        self.from_left = camera_from((274, 7), (0, -14, 0), 330 * size).shifted(0.06, -0.02)
+        self.from_left = camera_from((274, 7), (0, -10, 0), 250 * size).shifted(0.06, -0.02)
         self.room = Camera((-1750, -2050, 2250), (90, 120, -60), BACK, 30)
         self.over_back = camera_from((345, 4), (0, -90, -4), 620)
-        self.behind = camera_from((338, 18), (0, -40, 4), 520 * size).shifted(0.04, -0.04)
+        self.behind = camera_from((338, 20), (0, -44, 6), 430 * size).shifted(0.06, -0.04)
         self.behind_near = camera_from((330, 20), (0, -30, 3), 400 * size)
-        self.into_body = camera_from((306, 18), (0, -12, 0), 300 * size).shifted(0.05, -0.02)
-        self.drawn = camera_from((316, 18), (0, -26, 2), 420 * size).shifted(0.05, -0.02)
-        self.cut_open = camera_from((281, 9), (0, -12, 0), 290 * size).shifted(0.05, -0.02)
-        self.room_names = frozenset(theatre(self.level))
-        self.inside = frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
-
+        self.into_body = camera_from((306, 18), (0, -14, 0), 225 * size).shifted(0.06, -0.02)
+        self.drawn = camera_from((313, 18), (0, -26, 2), 330 * size).shifted(0.05, -0.02)
+        self.cut_open = camera_from((281, 9), (0, -8, 0), 215 * size).shifted(0.05, -0.02)
         # a true AP looks along the lower end-plate of the broken body, as the patient lies
         lying = self.edges_at(self.plan.state_at("table", 1.0))
         along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
@@ -136,7 +135,16 @@ class Vertebroplasty(ProcedureScene):
                 self.look(glassiness={self.level: now.beat("tumour")}, highlight={"tumour"}),
                 self.from_left,
             ),
-            fluoroscopy=(FluoroShot(self.lateral, "lateral, standing, seen from the left", title="Radiograph", live=False),),
+            # a film at the doctor's, taken before and again after: nobody has live X-ray when a bone gives way
+            fluoroscopy=(
+                FluoroShot(
+                    self.lateral,
+                    "lateral, standing, from the left",
+                    title="Radiograph",
+                    live=False,
+                    moment=("fracture", 1.0) if now.over("collapse") else ("healthy", 1.0),
+                ),
+            ),
             section=SectionShot("sagittal", 34.0 * self.size, "sagittal, through the middle"),
             focus="section" if now.during("collapse") else "",
             labels=(
@@ -186,7 +194,7 @@ class Vertebroplasty(ProcedureScene):
                 now,
                 layout="two-plane",
                 seen_from="seen from behind",
-                stage=StageShot(self.far, self.look(highlight={self.level}), header="the column"),
+                stage=StageShot(self.far, self.look(), header="the column"),
                 fluoroscopy=(
                     FluoroShot(self.ap_wide if counting else self.ap, "AP, seen from behind"),
                     FluoroShot(self.lateral_wide if counting else self.lateral, "lateral, seen from the left"),
@@ -341,12 +349,12 @@ class Vertebroplasty(ProcedureScene):
         ]
         if "cement" in at:
             labels.append(
-                self.label(now, "cement", "cement", facing(at, "cement", BEHIND_LEFT), "right", now.shown("fill"))
+                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "right", now.shown("fill"))
             )
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(self.into_body, self.look(glass={self.level}, highlight={"cement"})),
+            stage=StageShot(self.into_body, self.look(glass={self.level}, highlight={"cement"}, dim={"tumour"})),
             fluoroscopy=(
                 FluoroShot(self.ap if self.checks_ap(now) else self.lateral,
                            "AP, seen from behind" if self.checks_ap(now) else "lateral, seen from the left"),
@@ -382,13 +390,13 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.look(glass={self.level}, highlight={"cement"}), self.drawn),
+            stage=StageShot(camera, self.look(glass={self.level}, highlight={"cement"}, dim={"tumour"}), self.drawn),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
             section=SectionShot("axial", 40.0 * self.size, "axial, through the tracks"),
             focus="fluoroscopy" if now.during("draw") else "",
             labels=(
                 self.label(now, "stylet", "steel", self.on_needle(now, self.sides[-1], 70.0), "left", now.shown("stylet", until="turn")),
-                self.label(now, "cement", "cement", facing(at, "cement", BEHIND_LEFT), "right", 1.0),
+                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "right", 1.0),
             ),
             gauges=("cement", "back_wall", "wedge"),
         )  # fmt: skip
@@ -407,7 +415,9 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.look(cut=self.plan.planes["sagittal"], highlight={"cement"}), self.cut_open),
+            stage=StageShot(
+                camera, self.look(cut=self.cast_plane, highlight={"cement"}, dim={"tumour"}), self.cut_open
+            ),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
             labels=(
@@ -422,6 +432,22 @@ class Vertebroplasty(ProcedureScene):
         )
 
     # ---- what the shots share ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def cast_plane(self) -> Frame:
+        """A sagittal cut on the way to a needle's tip, where there is more cement than in the very middle."""
+        tip = self.plan.needles[self.sides[-1]].path.tip_mm
+        return translation((0.5 * tip[0], 0.0, 0.0)) @ self.plan.planes["sagittal"]
+
+    @cached_property
+    def room_names(self) -> frozenset[str]:
+        """What the room holds."""
+        return frozenset(theatre(self.level))
+
+    @cached_property
+    def inside(self) -> frozenset[str]:
+        """What lies inside the patient, and so does not show in the room."""
+        return frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
 
     @property
     def size(self) -> float:
@@ -457,7 +483,7 @@ class Vertebroplasty(ProcedureScene):
 
         `only` keeps those parts of the room whose names begin so.
         """
-        hidden = self.inside if show_room else TRUNK | RIBS | self.room_names
+        hidden = self.inside if show_room else TRUNK | RIBS
         if only:
             hidden = hidden | {name for name in self.room_names if not name.startswith(tuple(only))}
         sets = {key: frozenset(value) if isinstance(value, set) else value for key, value in parts.items()}

@@ -24,7 +24,7 @@ from spineviz.data.sourced import Sourced, sourced_table
 from spineviz.devices.catalogue import NeedleSize, needle_size, needle_sizes
 from spineviz.devices.needle import NeedleShape, least_outside_mm, needle_structures
 from spineviz.devices.theatre import theatre
-from spineviz.geometry.fields import Field, Points, Vector, unit
+from spineviz.geometry.fields import Field, Vector, unit
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid, lattice
 from spineviz.geometry.meshes import Mesh, mesh_field
@@ -449,9 +449,10 @@ def _progress(clock: Film, step: str, share: float) -> Callable[[str, str], floa
 
 def _c_arm_deg(step: str, done: Callable[[str, str], float]) -> float | None:
     """How the C-arm stands while the room is in view: it swings to lateral, and back for the skin."""
-    if step != "table":
+    counting = done("table", "count") > 0.0 and done("table", "numb") <= 0.0
+    if step != "table" or counting:
         return None
-    return round(90.0 * (smoothstep(done("table", "room")) - smoothstep(done("table", "count"))), 1)
+    return round(90.0 * smoothstep(done("table", "room")), 1) if done("table", "count") <= 0.0 else 0.0
 
 
 @lru_cache(maxsize=1024)
@@ -572,7 +573,12 @@ def _refusal(here: Patient, around: Surroundings, case: Case, error: NoPathError
     return RequestError(f"{first};\n{second}")
 
 
-def _planned_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
+def plan_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
+    """The needles of `case` in the body `here`, by side.
+
+    Raises RequestError where no safe path exists: with the largest gauge that fits and, at upper thoracic levels, the
+    route that is used in practice.
+    """
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
     skin = trunk(here.column(1.0, 1.0))
     size = needle_size(case.needle.gauge)
@@ -596,6 +602,8 @@ def _body_lattice(here: Patient) -> Grid:
     bounds = home.body.bounds_mm.copy()
     bounds[1, 1] += 3.0  # the front wall folds forward
     bounds[0, 0], bounds[1, 0] = bounds[0, 0] - 2.0, bounds[1, 0] + 2.0
+    # nodes on whole multiples of the spacing, so that the bone's unevenness stays where it is from body to body
+    bounds[0] = np.floor(bounds[0] / LATTICE_MM) * LATTICE_MM
     grid = lattice(bounds, LATTICE_MM, 2 * LATTICE_MM)
     assert structure.core is not None
     values = structure.core.distance(grid.points()).reshape(grid.values.shape)
@@ -668,7 +676,7 @@ def plan_vertebroplasty(case: Case) -> Plan:
         except (KeyError, TypeError, ValueError):
             pass  # a damaged file is made anew
     here = case_patient(case)
-    needles = _planned_needles(here, case)
+    needles = plan_needles(here, case)
     cement, filling, quarter = _planned_cement(here, case, needles)
     packed = _packed(Plan(case, digest, needles, cement, filling, quarter))
     keep_plan(digest, *packed)
@@ -717,4 +725,4 @@ def _unpacked(case: Case, digest: str, numbers: dict[str, Any], arrays: dict[str
     return Plan(case, digest, needles, Cement(**numbers["cement"]), filling, float(numbers["back_quarter_y_mm"]))
 
 
-__all__ = ["PROCEDURE", "Cement", "Plan", "PlannedNeedle", "Points", "case_patient", "plan_vertebroplasty"]
+__all__ = ["PROCEDURE", "Cement", "Plan", "PlannedNeedle", "case_patient", "plan_needles", "plan_vertebroplasty"]
