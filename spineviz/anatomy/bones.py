@@ -34,6 +34,7 @@ FIELD_SPACING_MM = 0.8
 """Raster of the sampled fields that sections and rays read."""
 _CARVE_SPACING_MM = 1.2
 _FAR_MM = 4.0
+_STEEPNESS = 1.2
 
 
 def _vertebra(level: str) -> Vertebra:
@@ -58,12 +59,12 @@ def uncarved(level: str) -> Field:
     return _vertebra(level).field
 
 
-def _right_half(field: Field, spacing_mm: float) -> Grid:
+def _right_half(field: Field, spacing_mm: float, steepness: float = 1.5) -> Grid:
     """`field` sampled on the right only; x = 0 is its first row of nodes."""
     low, high = field.bounds_mm
     margin = 2.0 * spacing_mm
     # `sample` takes the margin off again, so that x starts at 0
-    return sample(field, spacing_mm, margin, box_bounds([margin, low[1], low[2]], high))
+    return sample(field, spacing_mm, margin, box_bounds([margin, low[1], low[2]], high), steepness)
 
 
 def _mirrored(half: Grid) -> Grid:
@@ -76,7 +77,8 @@ def _mirrored(half: Grid) -> Grid:
 @cache
 def _raw_half(level: str, spacing_mm: float) -> Grid:
     """The right half of the bone alone, sampled in its own frame: every bone is the same on both sides."""
-    return _right_half(uncarved(level), spacing_mm)
+    # a vertebra's field is no steeper than a distance, the sacrum's bent one is
+    return _right_half(uncarved(level), spacing_mm, 1.5 if level == SACRUM else _STEEPNESS)
 
 
 @cache

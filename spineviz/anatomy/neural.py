@@ -25,6 +25,7 @@ from spineviz.anatomy.column import (
     level_above,
     level_below,
 )
+from spineviz.anatomy.ribs import rib_sweep, rib_table
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
@@ -53,28 +54,59 @@ def _sizes() -> dict[str, dict[str, float]]:
         }
 
 
-@cache
-def _canal_knots(level: str) -> Points:
-    """(3, 3) the middle of the sac behind the upper rim, at mid height and behind the lower rim, in the vertebra's
-    frame.
+_STATIONS = (0.06, 0.28, 0.5, 0.72, 0.94)
+"""Shares of a vertebra's height, from its upper rim down, at which the sac is fitted into the canal."""
 
-    At mid height it lies in the middle of the bony ring (a little before it, for the ring narrows behind); behind the
-    rims, which stand out from the waist of the back wall, just clear of them.
+
+@cache
+def _sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
+    """(5, 3) the middle of the sac at the stations of `level`, in its frame, and (5,) the share of its published size
+    that has room there.
+
+    The canal is wide where the wall of the body is waisted and narrow behind a rim, under a lamina and between the
+    facets. At each station the sac may lie anywhere on the midline where it keeps its clearance; of these places the
+    ones are taken that leave it straightest. Where there is none, it is made smaller until there is.
     """
+    from spineviz.anatomy.bones import quick_field
     from spineviz.anatomy.vertebra import vertebra
 
     made = vertebra(level)
-    sizes = _sizes()[level]
-    middle = made.landmarks["canal-centre"][1] + sizes["forward_mm"]
-    behind = _shape("sac_clearance_mm") + sizes["dura_depth_mm"] / 2
-    upper, lower = (made.landmarks[f"{end}-back-rim"] for end in ("upper", "lower"))
-    return np.array(
-        [
-            [0.0, min(middle, upper[1] - behind), 0.92 * upper[2]],
-            [0.0, middle, 0.5 * (upper[2] + lower[2])],
-            [0.0, min(middle, lower[1] - behind), 0.92 * lower[2]],
-        ]
+    parts = [quick_field(level)]
+    above, below = level_above(level), level_below(level)
+    if above is not None:
+        parts.append(moved(quick_field(above), below_from_above(above).inverse()))
+    if below is not None:
+        parts.append(moved(quick_field(below), below_from_above(level)))
+    bones = union(*parts)
+    upper, lower = made.landmarks["upper-back-rim"][2], made.landmarks["lower-back-rim"][2]
+    heights = upper + np.array(_STATIONS) * (lower - upper)
+    places = made.landmarks["canal-centre"][1] + np.arange(-3.5, 2.51, 0.25)
+    angle = np.linspace(0.0, 2 * np.pi, 28, endpoint=False)
+    width, depth = _sizes()[level]["dura_width_mm"] / 2, _sizes()[level]["dura_depth_mm"] / 2
+    ring = np.column_stack(
+        [width * np.cos(angle) * (1.0 + _shape("sac_egg") * np.sin(angle)), depth * np.sin(angle), 0.0 * angle]
     )
+    low, high = np.full(len(heights), np.nan), np.full(len(heights), np.nan)
+    shares = np.ones(len(heights))
+    for share in np.arange(1.0, 0.69, -0.03):
+        todo = np.flatnonzero(np.isnan(low))
+        if not len(todo):
+            break
+        centres = np.stack(np.meshgrid(heights[todo], places, indexing="ij"), -1).reshape(-1, 2)
+        spots = np.column_stack([np.zeros(len(centres)), centres[:, 1], centres[:, 0]])
+        points = (spots[:, None, :] + share * ring[None]).reshape(-1, 3)
+        room = bones.distance(points).reshape(len(todo), len(places), len(angle)).min(2)
+        free = room >= _shape("sac_clearance_mm")
+        for row, station in enumerate(todo):
+            if free[row].any():
+                low[station], high[station] = places[free[row]].min(), places[free[row]].max()
+                shares[station] = share
+            elif share < 0.72:
+                low[station] = high[station] = places[int(np.argmax(room[row]))]
+                shares[station] = share
+    line = (low.max() + high.min()) / 2  # where it could run straight, or least bent
+    middle = np.clip(line, low, high)
+    return np.column_stack([np.zeros(len(heights)), middle, heights]), shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +115,8 @@ class CanalLine:
 
     Attributes:
         curve: its points.
-        way_mm: level -> way at which that level's pedicles lie; "sacrum" at the top of S1.
+        way_mm: level -> way at its mid height; "sacrum" at the top of S1.
+        room: (M,) the share of the sac's published size that has room at every vertex of the curve.
         conus_mm: the way at which the cord ends, sac_mm: the way at which the sac ends; both may lie past the view.
     """
 
@@ -91,6 +124,7 @@ class CanalLine:
     way_mm: dict[str, float]
     conus_mm: float
     sac_mm: float
+    room: NDArray[np.float64]
 
 
 def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
@@ -99,12 +133,14 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
 
     first, last = COLUMN_LEVELS.index(top), COLUMN_LEVELS.index(bottom)
     knots: list[Vector] = []
+    rooms: list[tuple[Vector, float]] = []
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
         if level == SACRUM:
             inner = s.canal_centres()[4::12]
         else:
-            inner = _canal_knots(level)
+            inner, shares = _sac_stations(level)
+            rooms += list(zip(frame.points(inner), shares, strict=True))
             if level == top:
                 inner = np.concatenate([inner[:1] + np.array([0.0, 0.0, 6.0]), inner])
             if level == bottom:
@@ -118,7 +154,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     ways = {}
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
-        inner_point = s.canal_centres()[2] if level == SACRUM else _canal_knots(level)[1]
+        inner_point = s.canal_centres()[2] if level == SACRUM else _sac_stations(level)[0][2]
         ways[level] = nearest(frame.point(inner_point))
     conus = curve.length_mm + 1e3
     l1 = COLUMN_LEVELS.index("L1")
@@ -126,7 +162,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         upper, lower = endplates("L1")
         share = _shape("conus_share_of_L1")
         height = (1 - share) * upper.origin_mm[2] + share * lower.origin_mm[2]
-        centre = _canal_knots("L1")[1]
+        centre = _sac_stations("L1")[0][3]
         conus = nearest(column.world_from_vertebra("L1").point([0.0, centre[1], height]))
     elif first > l1:
         conus = -1e3
@@ -134,7 +170,8 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     if bottom == SACRUM:
         way = s.station_mm("S2", _shape("sac_end_share_of_S2"))
         sac = nearest(column.world_from_sacrum.point(s.canal_centres()[round(way)]))
-    return CanalLine(curve, ways, conus, sac)
+    room = np.interp(curve.arc_mm, [nearest(point) for point, _ in rooms], [share for _, share in rooms])
+    return CanalLine(curve, ways, conus, sac, room)
 
 
 def _sized(line: CanalLine, name: str) -> NDArray[np.float64]:
@@ -151,7 +188,7 @@ def _sized(line: CanalLine, name: str) -> NDArray[np.float64]:
 
 
 def _dura_halves(line: CanalLine) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    width, depth = _sized(line, "dura_width_mm"), _sized(line, "dura_depth_mm")
+    width, depth = line.room * _sized(line, "dura_width_mm"), line.room * _sized(line, "dura_depth_mm")
     if SACRUM in line.way_mm:
         start = line.way_mm[SACRUM] - 12.0
         share = np.clip((line.curve.arc_mm - start) / (line.sac_mm - start), 0.0, 1.0)
@@ -200,6 +237,10 @@ def _bones_round(level: str) -> list[Field]:
             out.append(moved(quick_field(below), below_from_above(level, lying)))
         if above is not None:
             out.append(moved(quick_field(above), below_from_above(above, lying).inverse()))
+        if below is not None and below in rib_table():
+            out.append(moved(sweep_field([rib_sweep(below)]), below_from_above(level, lying)))
+    if level in rib_table():
+        out.append(sweep_field([rib_sweep(level)]))
     return out
 
 
@@ -247,8 +288,8 @@ def outer_root(level: str) -> tuple[Points, NDArray[np.float64]]:
     out = np.array([pedicle[0] + half_width + 1.5, pedicle[1] - (2.0 if thoracic else 0.5), under - 1.0])
     reach = _shape("nerve_reach_mm")
     if thoracic:
-        way = np.array([0.86, -0.42, -0.28])
-        knots = [start, corner, below, out, out + 0.5 * reach * way, out + reach * np.array([0.92, -0.25, -0.32])]
+        way = np.array([0.86, -0.42, 0.0])
+        knots = [start, corner, below, out, out + 0.5 * reach * way, out + reach * np.array([0.95, -0.30, -0.06])]
     else:
         knots = [
             start, corner, below, out, out + 0.45 * reach * np.array([0.62, 0.25, -0.74]),

@@ -7,6 +7,7 @@ Its frame: origin in the middle of the upper end-plate of S1, z that plate's out
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from spineviz.anatomy.structure import Structure
 from spineviz.data.assets import asset
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds, capsule, round_cone, sphere
-from spineviz.geometry.operators import _smooth_minimum, both_sides, smooth_union
+from spineviz.geometry.operators import _smooth_minimum, smooth_union
 
 if TYPE_CHECKING:
     from spineviz.anatomy.column import Column
@@ -234,7 +235,7 @@ def uncarved() -> Field:
     profile = _profile()
     index = np.arange(len(profile.body_half_width))
     hiatus = _value("hiatus_way_mm")
-    processes = both_sides(_superior_process())
+    process = _superior_process()
     crest = _crest()
     foramina = _foramina()
 
@@ -246,7 +247,8 @@ def uncarved() -> Field:
             for name in ("wing_half_width", "wing_front", "wing_back", "body_half_depth", "canal_half_width",
                          "canal_half_depth")
         }  # fmt: skip
-        x = np.abs(p[:, 0])
+        right = np.column_stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]])
+        x = right[:, 0]
         body = _body(p, way, ahead)
         middle = (read["wing_front"] + read["wing_back"]) / 2
         # the wing swings forward as it leaves the body, so that the pelvis' inlet is round
@@ -263,21 +265,38 @@ def uncarved() -> Field:
         wall = 4.6 - 1.4 * np.clip(way / hiatus, 0.0, 1.0)
         arch = np.maximum(canal - wall, np.maximum(9.0 - way, way - hiatus + 4.0))
         out = _smooth_minimum(out, arch, 4.0)
-        out = _smooth_minimum(out, crest.distance(p), 9.0)
-        out = _smooth_minimum(out, processes.distance(p), 5.0)
+        out = _where_near(crest, right, out, lambda a, b: _smooth_minimum(a, b, 9.0), 10.0)
+        out = _where_near(process, right, out, lambda a, b: _smooth_minimum(a, b, 5.0), 6.0)
         # the canal: open above behind the body, open below at the hiatus
         room = np.maximum(canal, way - hiatus)
         room = np.where(way < 2.0, np.maximum(room, -(p[:, 1] - at(0.0)[1] + profile.body_half_depth[0] + 40.0)), room)
         out = -_smooth_minimum(-out, room, 1.5)
-        return -_smooth_minimum(-out, foramina.distance(p), 2.5)
+        for foramen in foramina:
+            out = _where_near(foramen, right, out, lambda a, b: -_smooth_minimum(-a, b, 2.5), 3.5)
+        return out
 
     wide = _value("width_mm") / 2 + 4.0
     low, high = axis_points().min(0), axis_points().max(0)
     return Field(distance, box_bounds([-wide, low[1] - 42.0, low[2] - 6.0], [wide, 24.0, high[2] + 32.0]), exact=False)
 
 
+def _where_near(
+    field: Field,
+    points: Points,
+    values: Distances,
+    join: Callable[[Distances, Distances], Distances],
+    reach_mm: float,
+) -> Distances:
+    """`join` of `values` with `field`, worked out only within `reach_mm` of the field's box."""
+    low, high = field.bounds_mm
+    near = np.flatnonzero(((points > low - reach_mm) & (points < high + reach_mm)).all(axis=1))
+    out = values.copy()
+    out[near] = join(values[near], field.distance(points[near]))
+    return out
+
+
 def _crest() -> Field:
-    """The median crest: four spinous tubercles on a ridge, and on each side a row of lateral ones."""
+    """The median crest: four spinous tubercles on a ridge, and to the right a row of lateral ones."""
     profile = _profile()
     parts = []
     tops = []
@@ -290,31 +309,36 @@ def _crest() -> Field:
         parts.append(round_cone(a, b, ra * 0.8, rb * 0.8))
     for way, out, radius in ((16.0, 36.0, 5.0), (38.0, 34.0, 5.0), (60.0, 28.0, 4.2), (80.0, 21.0, 3.4)):
         i = round(way)
-        parts.append(both_sides(sphere(at(way, out, float(profile.wing_back[i]) + 3.8), radius)))
+        parts.append(sphere(at(way, out, float(profile.wing_back[i]) + 3.8), radius))
     return smooth_union(*parts, blend_mm=3.0)
 
 
-def _foramina() -> Field:
-    """Four pairs of canals for the roots: from the sacral canal out to the front, and a smaller one to the back."""
+def _foramina() -> list[Field]:
+    """The four right canals for the roots: from the sacral canal out to the front, and a smaller one to the back."""
     profile = _profile()
     first = (_value("anterior_foramen_1_height_mm") + _value("anterior_foramen_1_width_mm")) / 4
     second = _value("anterior_foramen_2_height_mm") / 2
     back_first = (_value("posterior_foramen_1_height_mm") + _value("posterior_foramen_1_width_mm")) / 4
     front_radius = [first, second * 0.93, 4.6, 3.8]
     back_radius = [back_first, _value("posterior_foramen_2_height_mm") / 2, 2.9, 2.4]
-    parts = []
+    foramina = []
     for number, way in enumerate(_JUNCTIONS_MM):
         i = round(float(way))
         front = anterior_foramen(number + 1, 1.0)
         canal, fork = foramen_mouth(number + 1), foramen_fork(number + 1)
         outward = front + (front - fork) * 0.9 + np.array([3.0, 0.0, 0.0])
         radius = front_radius[number]
-        parts.append(round_cone(canal, fork, radius * 0.62, radius * 0.75))
-        parts.append(round_cone(fork, front, radius * 0.75, radius * 0.98))
-        parts.append(round_cone(front, outward, radius * 0.98, radius * 1.25))
         back = at(float(way) - 1.0, float(front[0]) + 0.5, float(profile.wing_back[i]) - 5.0)
-        parts.append(capsule(fork, back, back_radius[number]))
-    return both_sides(smooth_union(*parts, blend_mm=1.5))
+        foramina.append(
+            smooth_union(
+                round_cone(canal, fork, radius * 0.62, radius * 0.75),
+                round_cone(fork, front, radius * 0.75, radius * 0.98),
+                round_cone(front, outward, radius * 0.98, radius * 1.25),
+                capsule(fork, back, back_radius[number]),
+                blend_mm=1.5,
+            )
+        )
+    return foramina
 
 
 def _superior_process() -> Field:
