@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 
 from spineviz.geometry.fields import Field
 from spineviz.geometry.frames import Frame
@@ -33,7 +34,7 @@ class Structure:
     mesh: Callable[[float], Mesh]
     key: str
     rank: int
-    world_from_local: Frame = field(default_factory=Frame)
+    world_from_local: Frame = attribute(default_factory=Frame)
     core: Field | None = None
     core_material: str | None = None
 
