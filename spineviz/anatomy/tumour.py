@@ -32,15 +32,27 @@ def tumour_table() -> dict[str, Sourced]:
     return sourced_table(asset("anatomy", "tumour.csv"))
 
 
-def greatest_diameter_mm(mesh: Mesh) -> float:
-    """The longest straight line between two points of the surface, mm; 0 where there is none."""
-    from scipy.spatial import ConvexHull
-    from scipy.spatial.distance import pdist
+@cache
+def _directions() -> NDArray[np.float64]:
+    """(K, 3) unit vectors spread evenly over half a sphere (Fibonacci lattice), about 3 degrees apart."""
+    count = 1200
+    z = (np.arange(count) + 0.5) / count
+    turn = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
+    flat = np.sqrt(1.0 - z * z)
+    return np.column_stack([flat * np.cos(turn), flat * np.sin(turn), z])
 
-    if len(mesh.points_mm) < 5:
+
+def greatest_diameter_mm(mesh: Mesh) -> float:
+    """The longest straight line between two vertices of the surface, mm; 0 where there is none.
+
+    The vertices that are outermost in some direction are compared with each other (short of the truth by less than one
+    part in a thousand).
+    """
+    if not len(mesh.points_mm):
         return 0.0
-    hull = mesh.points_mm[ConvexHull(mesh.points_mm).vertices]
-    return float(pdist(hull).max())
+    reach = mesh.points_mm @ _directions().T
+    outer = mesh.points_mm[np.union1d(reach.argmax(0), reach.argmin(0))]
+    return float(np.sqrt(((outer[:, None, :] - outer[None, :, :]) ** 2).sum(2).max()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,18 +126,13 @@ def _lobes(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @cache
-def _room(level: str) -> tuple[Field, Grid]:
+def _room(level: str) -> Field:
     """Where a tumour may be: the body without its wall, in front of the canal."""
     here = vertebra(level)
     wall = tumour_table()["wall_mm"].value
     back = float(here.landmarks["body-back-centre"][1]) + wall
     grid = sample(here.body, 0.8)
-
-    def distance(p: Points) -> Distances:
-        return np.maximum(np.maximum(grid.at(p), here.fast_core.distance(p) + 0.2) + wall, back - p[:, 1])
-
-    inside = Field(distance, here.body.bounds_mm, exact=False)
-    return inside, grid
+    return Field(lambda p: np.maximum(grid.at(p) + wall, back - p[:, 1]), here.body.bounds_mm, exact=False)
 
 
 def _grown(level: str, centre: Vector, scale_mm: Vector, seed: int) -> Grid:
@@ -137,7 +144,7 @@ def _grown(level: str, centre: Vector, scale_mm: Vector, seed: int) -> Grid:
     cluster = smooth_union(
         *[sphere(c * widest, r * widest) for c, r in zip(centres, radii, strict=True)], blend_mm=blend
     )
-    room, _ = _room(level)
+    room = _room(level)
     least = float(squash.min())
 
     def distance(p: Points) -> Distances:
@@ -183,7 +190,7 @@ def _fitted(level: str, diameter_mm: float, side: str, seed: int) -> Tumour:
     corners = np.array([marks[f"{end}-{way}-rim"] for end in ("upper", "lower") for way in ("front", "back")])
     width, depth = row["EPWu_mm"].value, float(np.ptp(corners[:, 1]))
     height = row["VBHa_use_mm"].value
-    room, _ = _room(level)
+    room = _room(level)
     middle = corners.mean(0)
     # where the tumour is too wide for its side it moves towards the middle
     aside = min(tumour_table()["side_share"].value * width, max(0.42 * width - 0.45 * diameter_mm, 0.08 * width))

@@ -13,7 +13,7 @@ from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS
 from spineviz.geometry.fields import sphere
-from spineviz.geometry.meshes import mesh_field
+from spineviz.geometry.meshes import Mesh, mesh_field
 
 sides = st.sampled_from(["left", "right"])
 seeds = st.integers(0, 10**6)
@@ -21,6 +21,15 @@ seeds = st.integers(0, 10**6)
 
 def test_the_greatest_diameter_of_a_ball_is_twice_its_radius():
     assert greatest_diameter_mm(mesh_field(sphere([1, 2, 3], 6.0), 0.5)) == pytest.approx(12.0, abs=0.1)
+
+
+@given(st.integers(0, 10**6))
+def test_the_greatest_diameter_is_that_of_all_pairs(seed):
+    from scipy.spatial.distance import pdist
+
+    points = np.random.default_rng(seed).normal(size=(200, 3)) * [4.0, 3.0, 2.0]
+    longest = pdist(points).max()
+    assert longest * 0.998 <= greatest_diameter_mm(Mesh(points, np.zeros((0, 3), np.int64))) <= longest + 1e-9
 
 
 @settings(max_examples=24)
