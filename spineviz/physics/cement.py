@@ -21,6 +21,9 @@ from spineviz.geometry.meshes import Mesh, mesh_grid
 _HALF_NEIGHBOURS = tuple((i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1) if (i, j, k) > (0, 0, 0))
 """One of each pair of opposite directions to the 26 neighbours."""
 
+_NOISE_NODES = (84, 68, 56)
+"""The piece of uneven bone that is made; larger than any vertebral body, and repeated beyond."""
+
 _FAR_MM = 1e3
 """Arrival where the cement never comes."""
 
@@ -29,18 +32,24 @@ def permeability_noise(room: Grid, seed: int, lobe_mm: float, finger_mm: float, 
     """A speed for each node of `room`, of mean about 1, that varies by chance in lobes and in fingers.
 
     The logarithm is normal with spread `log_sd`; half of its variance varies over `lobe_mm`, half over `finger_mm`
-    (twice as long up and down, as the struts of a vertebra stand). The same seed gives the same speeds.
+    (twice as long up and down, as the struts of a vertebra stand). The same seed gives the same speed at the same
+    place, whatever room is cut out round it.
     """
     from scipy.ndimage import gaussian_filter
 
     random = np.random.default_rng(seed)
-    total = np.zeros(room.values.shape)
+    total = np.zeros(_NOISE_NODES)
     for length_mm, stretch in ((lobe_mm, 1.0), (finger_mm, 2.0)):
-        white = random.standard_normal(room.values.shape)
+        white = random.standard_normal(_NOISE_NODES)
         sigma = length_mm / room.spacing_mm / 2.0
-        smooth = gaussian_filter(white, (sigma, sigma, sigma * stretch), mode="nearest")
+        smooth = gaussian_filter(white, (sigma, sigma, sigma * stretch), mode="wrap")
         total += smooth / smooth.std() * np.sqrt(0.5)
-    return np.exp(log_sd * total - 0.5 * log_sd**2)
+    first = np.rint(room.origin_mm / room.spacing_mm).astype(int)
+    index = [
+        np.arange(start, start + count) % nodes
+        for start, count, nodes in zip(first, room.values.shape, _NOISE_NODES, strict=True)
+    ]
+    return np.exp(log_sd * total[np.ix_(*index)] - 0.5 * log_sd**2)
 
 
 def arrival(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float) -> NDArray[np.float64]:

@@ -240,7 +240,7 @@ def _score(
         + 0.10 * np.abs(entry[:, 1] - around.entry_mm[1])
         + 0.30 * np.abs(tip[:, 2] - around.middle_z_mm(tip[:, 1]))
         + 0.25 * seat
-        + 8.0 * np.abs(share - 0.8 * rules.front_share)
+        + 12.0 * np.abs(share - 0.68 * rules.front_share)
         - 3.0 * ease
     )
     score[fits] = np.where(safe, cost, np.inf)

@@ -1,0 +1,60 @@
+"""The bone needle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spineviz.devices.catalogue import needle_size
+from spineviz.devices.needle import NeedleShape, lathe, needle_structures
+
+GAUGES = (8, 10, 11, 13, 15)
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("stylet", [True, False])
+def test_every_needle_is_closed_and_its_mesh_lies_on_its_field(gauge, stylet):
+    shape = NeedleShape(gauge, 125.0, stylet)
+    mesh = shape.shaft_mesh()
+    assert mesh.is_closed
+    assert mesh.pieces == 1
+    assert np.abs(shape.shaft_field()(mesh.points_mm)).max() < 1e-9
+    assert shape.handle_mesh().is_closed
+
+
+def test_open_tube_has_the_volume_that_calculus_gives():
+    size, shape = needle_size(11), NeedleShape(11, 100.0, stylet=False)
+    length = 100.0 - shape.tip_mm
+    wall = np.pi * (size.outer_mm**2 - size.inner_mm**2) / 4 * length / 1000
+    assert shape.shaft_mesh().volume_ml == pytest.approx(wall, rel=0.006)  # 36 sides
+
+
+def test_the_point_is_the_foremost_place_of_the_steel():
+    mesh = NeedleShape(11, 125.0).shaft_mesh()
+    assert mesh.points_mm[:, 2].max() == 0.0
+    assert np.allclose(mesh.points_mm[mesh.points_mm[:, 2].argmax()], 0.0)
+    assert NeedleShape(11, 125.0, stylet=False).shaft_mesh().points_mm[:, 2].max() == pytest.approx(-3.355)
+
+
+@given(st.floats(-80, 80), st.floats(-80, 80), st.floats(0, 360))
+def test_structure_stands_with_its_tip_and_direction(medial_deg, down_deg, turn_deg):
+    a, b = np.radians([medial_deg, down_deg])
+    forward = np.array([np.sin(a) * np.cos(b), np.cos(a) * np.cos(b), -np.sin(b)])
+    tip = np.array([7.0, 9.0, -2.0])
+    made = needle_structures("needle-right", NeedleShape(11, 100.0), tip, forward, turn_deg)
+    assert set(made) == {"needle-right", "handle-right"}
+    points = made["needle-right"].world_mesh(0.5).points_mm
+    along = (points - tip) @ forward
+    assert along.max() == pytest.approx(0.0, abs=1e-9)
+    assert along.min() == pytest.approx(-100.0, abs=1e-9)
+    across = np.linalg.norm((points - tip) - along[:, None] * forward, axis=1)
+    assert across.max() == pytest.approx(1.525, abs=1e-9)
+    assert np.abs(made["needle-right"].field(points)).max() < 1e-6
+
+
+def test_lathe_of_a_cone_has_the_volume_that_calculus_gives():
+    mesh = lathe(np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 12.0]]), sides=400)
+    assert mesh.is_closed
+    assert mesh.volume_ml == pytest.approx(np.pi * 25 * 12 / 3 / 1000, rel=1e-3)
