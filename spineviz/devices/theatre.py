@@ -1,10 +1,11 @@
 """The operating room round a patient who lies face down, in the patient's coordinates (posterior is up in the room).
 
-Furniture and people stand where assets/devices/theatre.csv says; none of it is measured anatomy. Up in the room is taken
-as straight behind the treated vertebra, so the whole patient lies level; the true long axis leans some 17 degrees against
-that of L1, and the outline agrees with the measured skin within 5 mm only round the treated level of the lumbar spine. The C-arm turns about
-the long axis through the treated level: at 0 degrees its beam runs from the floor upward (AP view), at 90 degrees from
-the patient's left to the right (lateral view), and the operator steps aside.
+Furniture and people stand where assets/devices/theatre.csv says; none of it is measured anatomy. Up in the room is
+taken as straight behind the treated vertebra, so that the patient lies level; the true long axis leans some 17 degrees
+against that of L1, and the outline agrees with the measured skin within 5 mm only round the treated level of the lumbar spine.
+
+The C-arm turns about the long axis through the treated level: at 0 degrees its beam runs from the floor upward (AP
+view), at 90 degrees from the patient's left to the right (lateral view), and the operator steps aside.
 """
 
 from __future__ import annotations
