@@ -34,6 +34,8 @@ from spineviz.views.rasters import blurred_wide, spline_weights
 
 Image = NDArray[np.float32]
 """(rows, columns) line integral of attenuation, without unit, or the like."""
+Seen = Callable[[Points, float], NDArray[np.bool_]]
+"""Which of the points (N, 3) are seen, with a margin in mm."""
 Absorption = Callable[[str], float]
 """Material -> linear attenuation, 1/mm."""
 
@@ -55,6 +57,7 @@ _LIKE_THE_SAC = ("cord", "root", "roots")
 _COARSE_BONE_MM = 0.9
 """Cubes of what reaches far beyond the picture (ribs)."""
 _GROUND_EDGE_MM = 1.0
+_DETECTOR_MM = 0.33
 _SOFT_STEP_MM = 8.0
 _SOFT_LATTICE_MM = 5.0
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
@@ -212,9 +215,11 @@ def _reach(side_mm: float, exact: bool) -> float:
     return float(np.sqrt(3.0) / 2 * side_mm * (1.0 if exact else _STEEPNESS))
 
 
-def _blocks_near(structure: Structure, side_mm: float, margin_mm: float) -> tuple[Points, NDArray[np.float64]]:
-    """The middles (B, 3) in the local frame of the cubes of `side_mm` that `structure` may reach, and its distances
-    there (B,). Cubes four times as wide are asked first, so that a thin thing in a wide box costs little."""
+def _blocks_near(
+    structure: Structure, side_mm: float, margin_mm: float, seen: Seen | None
+) -> tuple[Points, NDArray[np.float64]]:
+    """The middles (B, 3) in the local frame of the cubes of `side_mm` that `structure` may reach and that are `seen`,
+    and its distances there (B,). Wider cubes are asked first, so that a thin thing in a wide box costs little."""
     pose, exact = structure.world_from_local, structure.field.exact
     carried = pose.inverse().points(_corners(structure.field.bounds_mm))
     wide = 4 * side_mm
@@ -223,14 +228,20 @@ def _blocks_near(structure: Structure, side_mm: float, margin_mm: float) -> tupl
     count = np.ceil((carried.max(0) + margin_mm) / wide).astype(int) - first
     axes = [(first[i] + np.arange(count[i]) + 0.5) * wide for i in range(3)]
     middles = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    distance = structure.field.distance(pose.points(middles))
-    middles = middles[distance < _reach(wide, exact) + margin_mm]
-    middles = (middles[:, None, :] + _cell(4, side_mm)).reshape(-1, 3)
-    if not len(middles):
-        return middles, np.zeros(0)
-    distance = structure.field.distance(pose.points(middles))
-    near = distance < _reach(side_mm, exact) + margin_mm
-    return middles[near], distance[near]
+    distance = np.zeros(len(middles))
+    for side in (wide, wide / 2, wide / 4):
+        if side != wide:
+            middles = (middles[:, None, :] + _cell(2, side)).reshape(-1, 3)
+        world = pose.points(middles)
+        if seen is not None:
+            kept = seen(world, side)
+            middles, world = middles[kept], world[kept]
+        distance = structure.field.distance(world)
+        near = distance < _reach(side, exact) + margin_mm
+        middles, distance = middles[near], distance[near]
+        if not len(middles):
+            break
+    return middles, distance
 
 
 def _filled(
@@ -255,18 +266,15 @@ def voxels(
     spacing_mm: float,
     absorption: Absorption,
     mottle: float = 0.0,
-    seen: Callable[[Points], NDArray[np.bool_]] | None = None,
+    seen: Seen | None = None,
 ) -> Voxels:
     """`structure` as cubes of `spacing_mm`, antialiased at its surfaces, evaluated in full only near them.
 
-    `mottle` varies the density of the core by that share of itself, as struts and marrow do. Where `seen` says no to
-    points of the world, the cubes are left out.
+    `mottle` varies the density of the core by that share of itself, as struts and marrow do. Where `seen` says
+    no to points of the world (with a margin), the cubes are left out.
     """
     side, pose = _BLOCK * spacing_mm, structure.world_from_local
-    middles, distance = _blocks_near(structure, side, spacing_mm)
-    if seen is not None and len(middles):
-        in_view = seen(pose.points(middles))
-        middles, distance = middles[in_view], distance[in_view]
+    middles, distance = _blocks_near(structure, side, spacing_mm, seen)
     cell = _cell(_BLOCK, spacing_mm)
     world, world_cell = pose.points(middles) if len(middles) else middles, cell @ pose.rotation.T
     reach = _reach(side, structure.field.exact) + spacing_mm
@@ -603,7 +611,7 @@ class Fluoroscope:
         view = "" if whole else f"{self.projection.key}{self.size_px}{_pose_key(structure)}"
         key = (structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view)
         if key not in _shared_voxels:
-            seen = None if whole else lambda points: self._sees(points, 2.0 * _BLOCK * spacing)
+            seen = None if whole else self._sees
             _keep(_shared_voxels, key, voxels(structure, spacing, self.absorption, mottle, seen), 32)
         _shared_voxels.move_to_end(key)
         return _shared_voxels[key]
@@ -662,7 +670,8 @@ class Fluoroscope:
         light = np.exp(tone.level + tone.slow - anatomy.total - self._instruments(present))
         scattered = blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
         light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
-        quanta = beam("quanta_per_mm2") * px**2 * np.exp(np.minimum(-tone.slow, 3.0))
+        # the detector's own element is no finer than a third of a millimetre
+        quanta = beam("quanta_per_mm2") * max(px, _DETECTOR_MM) ** 2 * np.exp(np.minimum(-tone.slow, 3.0))
         light = light + np.sqrt(light / quanta) * self._noise(self.pulse(time_s) if live else 0)
         dense = -np.log(np.maximum(light, 1e-4))
         dense += beam("edge_gain") * (dense - gaussian_filter(dense, beam("edge_spread_mm") / px))
@@ -679,7 +688,7 @@ class Fluoroscope:
         slow = beam("levelling_share") * (even - float(np.median(even[inside] if inside.any() else even)))
         shown = (total - level - slow)[inside] if inside.any() else (total - level - slow)[seen]
         veil = np.log1p(beam("scatter_share"))
-        bright, dark = (float(v) - veil for v in np.percentile(shown, [2.0, 99.3]))
+        bright, dark = (float(v) - veil for v in np.percentile(shown, [3.0, 98.7]))
         return _Tone(level, slow, bright, max(dark, bright + 0.4))
 
     @property
@@ -731,7 +740,7 @@ class Fluoroscope:
 def _display_curve(x: NDArray[np.floating]) -> Grey:
     """Density, 0 at the bright and 1 at the dark end of the anatomy, to brightness: straight between, with a shoulder
     towards the air's white and a toe towards the metal's black."""
-    bright, dark = 0.90, 0.24
+    bright, dark = 0.90, 0.20
     slope = bright - dark
     middle = bright - slope * np.clip(x, 0.0, 1.0)
     shoulder = 1.0 - (1.0 - bright) * np.exp(np.minimum(x, 0.0) * slope / (1.0 - bright))

@@ -30,9 +30,10 @@ Colours = NDArray[np.float32]
 _SOFT = ("skin", "muscle", "fat", "lung")
 _FIELD_STEP_MM = 0.45
 """Smooth shapes are asked on a raster no finer than this, and interpolated; instruments on every pixel."""
-_FAT_MM = 8.0
+_FAT_MM = 12.0
 """How far from the sac epidural fat is drawn, within the canal (chosen for legibility)."""
 _HALF_DISC_MM = 4.0
+_CANAL_GROWN_MM = 2.0
 _THIN_WALL_MM = 0.6
 _WIDEST_BORE_MM = 3.6
 _UNEVEN = ("cement", "cleft", "tumour")
@@ -238,10 +239,13 @@ def _canal_of(level: str) -> Field:
     room = bone.canal
     low_z = bone.landmarks["lower-back-rim"][2] - _HALF_DISC_MM
     high_z = bone.landmarks["upper-back-rim"][2] + _HALF_DISC_MM
-    bounds = room.bounds_mm.copy()
+    # a little wider than the canal: bone is drawn over it, so that no gap is left along the walls
+    bounds = room.bounds_mm + _CANAL_GROWN_MM * np.array([[-1.0], [1.0]])
     bounds[:, 2] = low_z, high_z
     return Field(
-        lambda p: np.maximum(room.distance(p), np.maximum(low_z - p[:, 2], p[:, 2] - high_z)), bounds, exact=False
+        lambda p: np.maximum(room.distance(p) - _CANAL_GROWN_MM, np.maximum(low_z - p[:, 2], p[:, 2] - high_z)),
+        bounds,
+        exact=False,
     )
 
 
@@ -490,11 +494,12 @@ def draw_section(
         out = np.empty((size_px[1] * size_px[0], 4), np.float32)
         out[:] = (*back, 1.0)
     standing = _standing(present)
+    filled = any(s.role == "cement" for s in present)
     for i in range(done, len(present)):
         structure = present[i]
         found = _layer(structure, world_from_plane, (plane_key, keys[i]), size_px, px_mm)
         if found is not None:
-            _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, "cement" in structures)
+            _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, filled)
         if i + 1 == standing:
             _keep(_grounds, (base, *keys[: i + 1]), out.copy(), _KEPT_GROUNDS)
     _keep(_grounds, (base, *keys), out, _KEPT_GROUNDS)

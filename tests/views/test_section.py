@@ -10,7 +10,7 @@ import pytest
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, capsule, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
-from spineviz.geometry.operators import moved
+from spineviz.geometry.operators import difference, moved
 from spineviz.views import section as module
 from spineviz.views.marks import bar_length_mm, edge_letters, seen_from
 from spineviz.views.scan import sagittal_scan, signal
@@ -157,6 +157,44 @@ def test_smooth_shapes_keep_their_outline_at_high_resolution():
     row, column = np.nonzero(~near(picture, "panel", 30))
     radius = np.hypot(row - 319.5, column - 319.5).max() * px
     assert radius == pytest.approx(15 + 0.2, abs=0.12)
+
+
+def test_a_tube_is_not_full_of_bone():
+    wall = difference(capsule([0, -60, 0], [0, 0, 0], 1.5), capsule([0, -70, 0], [0, 10, 0], 1.15))
+    bone = part("a", sphere([0, 0, 0], 20), core=sphere([0, 0, 0], 18))
+    tube = part("n", wall, "steel")
+    mass = part("m", sphere([0, 6, 0], 5), "cement")
+    px = 30 / 150
+    for parts, role in ((together(bone, tube), "outline"), (together(bone, tube, mass), "cement")):
+        picture = draw_section(parts, plane_frame("axial"), 15, (150, 150), marks=BARE)
+        lumen = picture[75 - round(8 / px) : 75 - round(3 / px), 75]
+        assert np.abs(lumen / 255 - np.array(theme("dark").colour(role))).max() < 0.1
+    solid = part("n", capsule([0, -60, 0], [0, 0, 0], 1.5), "steel")
+    picture = draw_section(together(bone, solid), plane_frame("axial"), 15, (150, 150), marks=BARE)
+    assert (picture[75 - round(8 / px) : 75 - round(3 / px), 75].mean(axis=1) > 180).all()
+
+
+def test_fat_fills_the_canal_round_the_sac_and_nothing_else():
+    from spineviz.anatomy.vertebra import vertebra
+
+    bone = vertebra("L2")
+    centre = bone.landmarks["canal-centre"]
+    sac = capsule(centre - [0, 0, 40], centre + [0, 0, 40], 5.0)
+    shell = Structure("L2", "bone", "cortical", bone.fast, None, "bone-L2", RANKS["bone"], Frame(), bone.fast_core, "x")
+    parts = together(shell, part("dura", sac, "dura"))
+    fat, panel = (np.array(theme("dark").colour(n)) for n in ("fat", "panel"))
+    beside = centre + [7.0, 0, 0]
+    rgba = material_texture(parts, np.array([beside, centre - [0, 60.0, 0], centre + [0, 0, 70.0]]), 0.3)
+    assert np.allclose(rgba[0, :3], fat, atol=0.02)
+    assert rgba[:, 3].tolist() == [1.0, 0.0, 0.0]
+    picture = draw_section(parts, plane_frame("axial", centre), 22, (160, 160), marks=BARE) / 255
+    # no dark gap is left between sac and bone: every point of the canal is coloured
+    row, column = np.indices((160, 160))
+    px = 44 / 160
+    flat = np.column_stack([(column.ravel() - 79.5) * px, (79.5 - row.ravel()) * px, np.zeros(row.size)])
+    inside = (bone.canal(plane_frame("axial", centre).points(flat)) < -0.3).reshape(160, 160)
+    assert inside.sum() > 2000
+    assert (np.abs(picture - panel).max(axis=2)[inside] > 0.05).mean() > 0.99
 
 
 # --- what is kept ---
