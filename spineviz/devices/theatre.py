@@ -2,7 +2,7 @@
 
 Furniture and people stand where assets/devices/theatre.csv says; none of it is measured anatomy. Up in the room is
 taken as straight behind the treated vertebra, so that the patient lies level; the true long axis leans some 17 degrees
-against that of L1, and the outline agrees with the measured skin within 5 mm only round the treated level of the lumbar spine.
+against that of L1, and the outline agrees with the skin of anatomy/trunk.py within 5 mm only round L1.
 
 The C-arm turns about the long axis through the treated level: at 0 degrees its beam runs from the floor upward (AP
 view), at 90 degrees from the patient's left to the right (lateral view), and the operator steps aside.
