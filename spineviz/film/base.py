@@ -227,7 +227,11 @@ class ProcedureScene(Scene):
     def vocabulary(self) -> Mapping[str, Any]:
         """What placeholders may name: the plan's words, published outcomes, the version, and phrases for the case."""
         outcomes = {name: row.value for name, row in sourced_table(asset("films", "outcomes.csv")).items()}
-        return with_phrases({"version": __version__, **outcomes, **self.plan.words()}, self.clock.name, self.language)
+        return with_phrases(
+            {"version": __version__, **outcomes, **getattr(self.plan, "margins", {}), **self.plan.words()},
+            self.clock.name,
+            self.language,
+        )
 
     def card(self, now: Moment, kind: Literal["title", "case", "outcome"], **parts: Any) -> Shot:
         """The step's card with the words of its narration; a column appears with its beat.

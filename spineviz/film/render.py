@@ -151,37 +151,14 @@ def render_film(request: Request, progress: Progress, workers: int | None = None
 def _render_into(request: Request, progress: Progress, workers: int | None, folder: Path) -> None:
     from spineviz.film.opening import scene_source
 
-    found: dict[str, Any] = {}
-
-    def plan() -> None:
-        found.update(_described(request))
-        progress.stage("drawing")
-
     job = Job(request.source or scene_source(request.film_name), request.case, request.quality, folder)
     progress.stage("planning")
-    parts = draw_pieces(job, request.pieces, progress.frames, workers, plan)
+    drawn = draw_pieces(job, request.pieces, progress.frames, workers, lambda: progress.stage("drawing"))
     progress.stage("joining")
     from spineviz.film.encode import join_segments
-    from spineviz.film.sidecar import tags
+    from spineviz.film.sidecar import description, tags
 
-    order = [parts[piece.index] for piece in request.pieces]
-    whole, beside = folder / request.out.name, folder / request.sidecar.name
-    join_segments(whole, [path for path, _ in order], [count for _, count in order], tags(found))
-    beside.write_text(json.dumps(found, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
-    for path in (whole, beside):
-        _onto_disk(path)
-    beside.replace(request.sidecar)
-    whole.replace(request.out)
-
-
-def _described(request: Request) -> dict[str, Any]:
-    """What the film says about itself; makes the plan, which the workers then find kept."""
-    from spineviz.film.sidecar import description
-    from spineviz.procedures.plans import plan_for
-
-    plan = plan_for(request.film_name, request.case)
-    measures = {**plan.words(), "margins": plan.margins}
-    return description(
+    told = description(
         request.film_name,
         film_title(request.film_name),
         request.digest(),
@@ -189,9 +166,17 @@ def _described(request: Request) -> dict[str, Any]:
         [request.clock.steps[i].name for i in request.steps],
         request.seconds,
         request.case.table(),
-        plan.resolved(),
-        measures,
+        drawn.about["resolved"],
+        drawn.about["measures"],
     )
+    order = [drawn.parts[piece.index] for piece in request.pieces]
+    whole, beside = folder / request.out.name, folder / request.sidecar.name
+    join_segments(whole, [path for path, _ in order], [count for _, count in order], tags(told))
+    beside.write_text(json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
+    for path in (whole, beside):
+        _onto_disk(path)
+    beside.replace(request.sidecar)
+    whole.replace(request.out)
 
 
 def film_title(film_name: str) -> str:

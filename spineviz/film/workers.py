@@ -63,32 +63,41 @@ def worker_count(pieces: int) -> int:
     return max(1, min(cores, pieces, MOST_WORKERS))
 
 
+@dataclass
+class Drawn:
+    """What the workers made.
+
+    Attributes:
+        parts: piece.index -> the segment's file and its number of frames.
+        about: what the scene's plan says of itself: "resolved" and "measures".
+    """
+
+    parts: dict[int, tuple[Path, int]]
+    about: dict[str, Any]
+
+
 def draw_pieces(
     job: Job,
     pieces: Sequence[Piece],
     told: Callable[[int], None],
     count: int | None = None,
-    ready: Callable[[], None] | None = None,
-) -> dict[int, tuple[Path, int]]:
+    planned: Callable[[], None] | None = None,
+) -> Drawn:
     """Draw and encode `pieces` in `count` processes.
+
+    All of them load their libraries at once; then the first makes the plan, which the others find kept.
 
     Args:
         told: called with the number of frames that were finished since the last call.
-        ready: called once, while the workers start: what the parent does meanwhile. They build the scene after it.
-
-    Returns:
-        piece.index -> the segment's file and its number of frames.
+        planned: called once, when the plan is there and drawing begins.
 
     Raises:
         RequestError, FaultError: as a worker raised them; FaultError where a worker died twice over one piece.
         RuntimeError: any other failure of a worker, with its traceback.
     """
     with _pool(job, count or worker_count(len(pieces))) as pool:
-        if ready is not None:
-            ready()
-        for worker in pool:
-            worker.start()
-        return _drawn(pool, list(pieces), told)
+        pool[0].start()
+        return _drawn(pool, list(pieces), told, planned or (lambda: None))
 
 
 class _Worker:
@@ -97,6 +106,7 @@ class _Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.piece: Piece | None = None
+        self.started = False
         context = multiprocessing.get_context("spawn")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_work, args=(far, job), daemon=True)
@@ -113,9 +123,11 @@ class _Worker:
         far.close()
 
     def start(self) -> None:
-        """Let the worker build its scene."""
-        with contextlib.suppress(OSError):
-            self.pipe.send("start")
+        """Let the worker build its scene; a second call does nothing."""
+        if not self.started:
+            self.started = True
+            with contextlib.suppress(OSError):
+                self.pipe.send("start")
 
     def give(self, piece: Piece) -> None:
         """Hand over a piece."""
@@ -147,11 +159,12 @@ def _pool(job: Job, count: int) -> Iterator[list[_Worker]]:
             worker.end()
 
 
-def _drawn(pool: list[_Worker], waiting: list[Piece], told: Callable[[int], None]) -> dict[int, tuple[Path, int]]:
+def _drawn(
+    pool: list[_Worker], waiting: list[Piece], told: Callable[[int], None], planned: Callable[[], None]
+) -> Drawn:
     tries = dict.fromkeys((piece.index for piece in waiting), 0)
-    total = len(waiting)
-    done: dict[int, tuple[Path, int]] = {}
-    while len(done) < total:
+    total, out = len(waiting), Drawn({}, {})
+    while len(out.parts) < total:
         for pipe in wait([worker.pipe for worker in pool]):
             place = next(i for i, worker in enumerate(pool) if worker.pipe is pipe)
             worker = pool[place]
@@ -165,11 +178,16 @@ def _drawn(pool: list[_Worker], waiting: list[Piece], told: Callable[[int], None
             elif kind == "failed":
                 _raise(*rest)
             elif kind == "done":
-                done[rest[0]] = (rest[1], rest[2])
+                out.parts[rest[0]] = (rest[1], rest[2])
                 worker.piece = None
+            elif kind == "ready" and not out.about:
+                out.about = rest[0]
+                planned()
+                for other in pool:
+                    other.start()
             if kind in ("ready", "done") and waiting:
                 worker.give(waiting.pop(0))
-    return done
+    return out
 
 
 def _after_death(worker: _Worker, waiting: list[Piece], tries: dict[int, int]) -> _Worker:
@@ -227,12 +245,20 @@ def _serve(pipe: Connection, job: Job) -> None:
 
     with quiet_manim(job.quality):
         scene = load_scene(job.source)(case=job.case)
-        pipe.send(("ready",))
+        pipe.send(("ready", about(scene.plan)))
         while True:
             piece: Piece = pipe.recv()
             path = job.folder / f"piece-{piece.index:04d}.mp4"
             count = draw_piece(scene, piece, job.quality, path, lambda n: pipe.send(("frames", n)))
             pipe.send(("done", piece.index, path, count))
+
+
+def about(plan: Any) -> dict[str, Any]:
+    """What a plan says of itself, as plain values for the sidecar."""
+    return {
+        "resolved": plan.resolved() if hasattr(plan, "resolved") else {},
+        "measures": {**plan.words(), "margins": dict(getattr(plan, "margins", {}))},
+    }
 
 
 def draw_piece(scene: Any, piece: Piece, quality: Quality, path: Path, told: Callable[[int], None]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from spineviz.data.films import Film, Step
+from spineviz.data.errors import RequestError
+from spineviz.data.films import Film, Step, film
 from spineviz.film.base import ProcedureScene
 from spineviz.film.shot import FluoroShot, Label, Mark, SectionShot, Shot, StageShot
 from spineviz.geometry.frames import Frame
@@ -98,8 +100,13 @@ class Standin(ProcedureScene):
         super().__init__(*args, **kwargs)
 
     def make_plan(self, case: Any) -> Any:
-        if os.environ.get("STANDIN_FAULT") == "crash":
+        fault = os.environ.get("STANDIN_FAULT", "")
+        if fault == "crash":
             os._exit(7)
+        if fault == "request":
+            raise RequestError("spine.level: X9 is not a level; give T1 to L5")
+        if fault == "defect":
+            raise AssertionError("two and two")
         return StandinPlan()
 
     @property
@@ -136,3 +143,18 @@ class Standin(ProcedureScene):
             gauges=("cement", "wedge", "anterior_height"),
             caption="The cement spreads between the trabeculae. It stops before the back quarter of it.",
         )
+
+
+class Flat(Standin):
+    """You should see: one grey stage for as long as vertebroplasty lasts."""
+
+    film_name = "vertebroplasty"
+
+    def find_clock(self) -> Film:
+        return film("vertebroplasty")
+
+    def shot_at(self, time_s: float) -> Shot:
+        if os.environ.get("STANDIN_FAULT") == "slow":
+            time.sleep(0.2)
+        camera = Camera((0, -400, 0), (0, 0, 0), (0, 0, 1), 26.0)
+        return Shot("stage", self.moment(time_s).step.name, stage=StageShot(camera, None))  # type: ignore[arg-type]

@@ -1,0 +1,126 @@
+"""Workers: the same film whatever their number, errors told, nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spineviz.data.errors import FaultError, RequestError
+from spineviz.film.pieces import QUALITIES, Piece
+from spineviz.film.workers import Job, SceneSource, draw_pieces, worker_count
+
+STANDIN = Path(__file__).with_name("standin.py")
+PIECES = (Piece(0, "first", 0.0, 1.2), Piece(1, "first", 1.2, 2.0), Piece(2, "second", 2.0, 3.0))
+
+
+def job(folder):
+    return Job(SceneSource(STANDIN, "Standin"), None, QUALITIES["draft"], folder)
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
+    made = {}
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        frames = []
+        drawn = draw_pieces(job(folder), PIECES, frames.append, count)
+        assert sum(frames) == sum(number for _, number in drawn.parts.values()) == 45
+        assert drawn.about["measures"]["cement_ml"] == 3.0
+        made[count] = [drawn.parts[piece.index][0].read_bytes() for piece in PIECES]
+    assert made[1] == made[2]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "told"),
+    [
+        ("request", RequestError, "X9 is not a level"),
+        ("crash", FaultError, r"ended unexpectedly \(exit 7\)"),
+        ("defect", RuntimeError, "two and two"),
+    ],
+)
+def test_what_goes_wrong_in_a_worker_is_told(tmp_path, monkeypatch, fault, kind, told):
+    monkeypatch.setenv("STANDIN_FAULT", fault)
+    with pytest.raises(kind, match=told):
+        draw_pieces(job(tmp_path), PIECES, lambda n: None, 1)
+
+
+def test_no_more_workers_than_pieces():
+    assert worker_count(1) == 1
+    assert 1 <= worker_count(1000) <= 8
+
+
+RENDER = """
+import sys
+from pathlib import Path
+from spineviz.film.pieces import QUALITIES
+from spineviz.film.render import Request, render_film
+from spineviz.film.workers import SceneSource
+from spineviz.procedures.case import Case
+
+class Quiet:
+    def stage(self, words): print(words, flush=True)
+    def frames(self, count): print("frame", flush=True)
+
+if __name__ == "__main__":
+    source = SceneSource(Path(sys.argv[1]), "Flat")
+    asked = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), Path(sys.argv[2]), False, source)
+    render_film(asked, Quiet(), 2)
+"""
+
+
+def children_of(pid):
+    """Every process below `pid`."""
+    found, parents = [], {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int(entry.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+    wave = [pid]
+    while wave:
+        wave = [child for child, parent in parents.items() if parent in wave]
+        found += wave
+    return found
+
+
+def alive(pids):
+    """Those that still run; a zombie that nobody has waited for does not."""
+    out = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            out.append(pid)
+    return out
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_render_leaves_no_file_and_no_process(tmp_path, number):
+    script, out = tmp_path / "render.py", tmp_path / "folder" / "film.mp4"
+    out.parent.mkdir()
+    script.write_text(RENDER)
+    environment = os.environ | {"STANDIN_FAULT": "slow"}
+    command = [sys.executable, str(script), str(STANDIN), str(out)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+    with process:
+        while (line := process.stdout.readline()) and line != "frame\n":
+            pass
+        assert line == "frame\n", process.stderr.read()
+        below = children_of(process.pid)
+        assert len(below) >= 2
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        process.wait(20)
+    assert process.returncode != 0
+    deadline = time.monotonic() + 10
+    while (alive(below) or any(out.parent.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(below) == []
+    assert list(out.parent.iterdir()) == []
