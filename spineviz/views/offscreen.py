@@ -56,6 +56,8 @@ class Surface:
         cut: removes what lies on the +z side of this world frame.
         sides: 1 draws near sides only, -1 far sides only, 0 both.
         hull_px: more than 0: drawn as a flat outline grown by so many pixels.
+        nearer: a share of its distance by which it is drawn nearer, so that of two surfaces that coincide the same one
+            is seen in whatever order they are drawn.
     """
 
     mesh: Kept
@@ -67,6 +69,14 @@ class Surface:
     cut: Frame | None = None
     sides: int = 1
     hull_px: float = 0.0
+    nearer: float = 0.0
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from another surface of the picture."""
+        cut = None if self.cut is None else self.cut.matrix.tobytes()
+        pose = self.world_from_local.matrix.tobytes()
+        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -227,6 +237,10 @@ class Offscreen:
         self._scene = gl.framebuffer([self._solid], self._depth)
         self._glass: Any = None
         self._panes: Any = None
+        self._still: Any = None
+        self._seen_from: object = None
+        self._base: frozenset[tuple[object, ...]] = frozenset()
+        self._before: frozenset[tuple[object, ...]] = frozenset()
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
@@ -251,15 +265,10 @@ class Offscreen:
         gl = self._gl
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
-        self._scene.use()
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        gl.enable_direct(_CLIP_DISTANCE_0)
-        self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-        self._draw_surfaces(solid, view, projection)
-        gl.disable_direct(_CLIP_DISTANCE_0)
-        self._draw_faces(faces, view, projection)
+        self._draw_solid(camera, range_mm, solid, faces, view, projection)
         self._cast(camera, range_mm, shadows)
         if glass:
             gl.enable_direct(_CLIP_DISTANCE_0)
@@ -271,6 +280,51 @@ class Offscreen:
         small = np.frombuffer(self._small.read(), np.float32).reshape(self._small.size[1], self._small.size[0])
         self.store.trim()
         return picture[::-1], small[::-1]
+
+    def _draw_solid(
+        self,
+        camera: Camera,
+        range_mm: tuple[float, float],
+        solid: Sequence[Surface],
+        faces: Sequence[Face],
+        view: NDArray[np.float64],
+        projection: NDArray[np.float64],
+    ) -> None:
+        """Colour and depth of what is solid; while the eye rests, what stood there in two pictures running is kept and
+        only the rest is drawn over it."""
+        seen_from = camera.key, range_mm
+        now = {surface.key for surface in solid} | {(face.key, face.light) for face in faces}
+        if seen_from != self._seen_from:
+            self._seen_from, self._base, self._before = seen_from, frozenset(), frozenset()
+        standing = now & self._before
+        if self._base and self._base <= now and 2 * len(self._base) >= len(standing):
+            self._gl.copy_framebuffer(self._scene, self._still)
+        else:
+            self._scene.use()
+            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+            self._base = frozenset(standing)
+            if standing:
+                self._draw_parts(solid, faces, standing, view, projection)
+                if self._still is None:
+                    gl, size = self._gl, self._solid.size
+                    self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
+                self._gl.copy_framebuffer(self._still, self._scene)
+        self._scene.use()
+        self._draw_parts(solid, faces, now - self._base, view, projection)
+        self._before = frozenset(now)
+
+    def _draw_parts(
+        self,
+        solid: Sequence[Surface],
+        faces: Sequence[Face],
+        wanted: frozenset[tuple[object, ...]] | set[tuple[object, ...]],
+        view: NDArray[np.float64],
+        projection: NDArray[np.float64],
+    ) -> None:
+        self._gl.enable_direct(_CLIP_DISTANCE_0)
+        self._draw_surfaces([s for s in solid if s.key in wanted], view, projection)
+        self._gl.disable_direct(_CLIP_DISTANCE_0)
+        self._draw_faces([f for f in faces if (f.key, f.light) in wanted], view, projection)
 
     def _draw_surfaces(
         self,
@@ -285,7 +339,9 @@ class Offscreen:
             kind = surface.kinds if kinds is None else kinds
             program, draw = self.store.program(kind), self.store.drawer(surface.mesh, kind)
             _put(program, "projection", _columns(projection))
-            _put(program, "eyeFromLocal", _columns(view @ surface.world_from_local.matrix))
+            eye_from_local = view @ surface.world_from_local.matrix
+            eye_from_local[:3] *= 1.0 - surface.nearer  # towards the eye, so it covers the same pixels
+            _put(program, "eyeFromLocal", _columns(eye_from_local))
             _put(program, "keyWay", tuple(key))
             _put(program, "pictureSize", self._solid.size)
             _put(program, "hullPx", surface.hull_px * self.factor)
@@ -376,9 +432,11 @@ class Offscreen:
 
     def close(self) -> None:
         """Give the memory back."""
-        targets = (self._scene, self._panes, self._small_target, self._open_target, self._rough_target, self._target)
-        textures = (self._solid, self._depth, self._glass, self._small, self._open, self._rough, self._shown)
-        for part in (*targets, *textures, self._ground):
+        parts = [self._scene, self._panes, self._small_target, self._open_target, self._rough_target, self._target]
+        parts += [self._solid, self._depth, self._glass, self._small, self._open, self._rough, self._shown]
+        if self._still is not None:
+            parts += [self._still, *self._still.color_attachments, self._still.depth_attachment]
+        for part in (*parts, self._ground):
             if part is not None:
                 part.release()
 

@@ -119,9 +119,11 @@ void main()
 #endif
 #ifdef OUTLINE
   // the surface grown by hullPx pixels, of which only the far side is drawn, a little nearer than it is: so the line
-  // also shows where the instrument lies half sunk in bone
-  gl_Position = projection * vec4(seen.xyz * (1.0 - 0.5 / length(seen.xyz)), 1.0);
-  gl_Position.xy += eyeNormal.xy / max(length(eyeNormal.xy), 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
+  // also shows where the instrument lies half sunk in bone, but not the wall of its bore
+  float slant = length(eyeNormal.xy);
+  float pull = 0.5 * slant * slant * slant * slant;
+  gl_Position = projection * vec4(seen.xyz * (1.0 - pull / length(seen.xyz)), 1.0);
+  gl_Position.xy += eyeNormal.xy / max(slant, 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
 #endif
 }
 """

@@ -7,6 +7,7 @@ do not tear what is seen through glass; the glass is laid over them.
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,9 @@ INSTRUMENTS = frozenset({"steel", "wire", "hub"})
 
 FINE = frozenset({"steel", "wire", "hub", "roots", "cement", "cleft", "artery", "balloon", "drug", "tumour"})
 """Roles whose parts are thin: meshed twice as fine."""
+
+NESTING = {"dura": -1, "disc": 1, "bone": 2, "muscle": 3, "lung": 3, "fat": 4, "skin": 5, "cloth": 6}
+"""What lies round what, by role, 0 for the rest: glass is laid from the inside out."""
 
 _KEPT_PICTURES = 4
 _SPACING_PX = 5.3
@@ -170,25 +174,25 @@ class Stage:
             self._offscreen = Offscreen(self.size_px, self.supersample, self._background)
         store = self._offscreen.store
         solid: list[tuple[float, list[Surface]]] = []
-        panes: list[tuple[float, float, Surface]] = []
+        panes: list[tuple[int, float, Surface]] = []
         faces: list[Face] = []
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
         for name in sorted(shown):
             structure = shown[name]
             spacing = self._spacing_mm(structure, camera)
+            if outside(camera, corners(structure.field.bounds_mm), self.size_px):
+                continue  # its mesh is not even made
             mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing))
             if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
-            if outside(camera, world, self.size_px):
-                continue
             boxes.append(np.stack([world.min(0), world.max(0)]))
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
             surface = self._surface(structure, mesh, camera, look, name in glass, opacity)
             z = eye_from_world.points(world)[:, 2]
             if name in glass or opacity < 1.0:
-                panes.append((-float(structure.rank), float(z.mean()), surface))
+                panes.append((NESTING.get(_role(structure), 0), float(z.mean()), surface))
                 continue
             parts = [surface]
             if _role(structure) in INSTRUMENTS:
@@ -207,7 +211,9 @@ class Stage:
         inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
-        return self._offscreen.draw(camera, camera.clip_range_mm(bounds), nearest_first, faces, inner_first, shadows)
+        return self._offscreen.draw(
+            camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows
+        )
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm
@@ -215,7 +221,7 @@ class Stage:
         distance = max(float(np.linalg.norm(nearest - camera.position_mm)), 0.25 * camera.distance_mm)
         pixel = camera.pixel_mm(self.size_px[1]) * distance / camera.distance_mm
         fine = _role(structure) in FINE
-        wanted = max(_SPACING_PX * pixel * (0.5 if fine else 1.0), 0.35 if fine else 0.7)
+        wanted = max(_SPACING_PX * pixel * (0.5 if fine else 1.0), 0.35 if fine else 1.0)
         return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 
     def _surface(
@@ -228,6 +234,7 @@ class Stage:
         return Surface(
             mesh=mesh,
             world_from_local=structure.world_from_local,
+            nearer=1e-5 * zlib.crc32(name.encode()) / 2**32,
             tone=(*self.theme.colour(structure.role), opacity),
             sheen=(finish.gloss, finish.shine, finish.metal, finish.soft),
             grain=(finish.grain, shown, finish.grain_mm, finish.relief),
@@ -244,6 +251,13 @@ def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """(8, 3) the corners of a box (2, 3)."""
     low, high = bounds_mm
     return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def rounded_range(near_mm: float, far_mm: float) -> tuple[float, float]:
+    """Near and far planes moved apart to steps of 10 %, so that what moves a little does not change them."""
+    step = np.log(1.1)
+    near, far = np.floor(np.log(near_mm) / step) * step, np.ceil(np.log(far_mm) / step) * step
+    return float(np.exp(near)), float(np.exp(far))
 
 
 def outside(camera: Camera, points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> bool:

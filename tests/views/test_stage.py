@@ -251,6 +251,38 @@ def test_equal_input_is_not_drawn_again(stage, monkeypatch):
     assert (first == stage.draw(scene, CAMERA)).all()
 
 
+def test_what_stands_still_is_kept_and_the_pictures_are_those_of_a_fresh_stage(stage):
+    look = StageLook(glass=frozenset({"pane"}), cut=plane((0, 4, 0), 20.0), whole=frozenset({"mover"}))
+    standing = [ball(role="disc"), ball("b", (18, -20, 6), 9.0), ball("pane", (-22, -30, 5), 12.0)]
+    steps = [together(*standing, ball("mover", (x, -34, 12 - x / 2), 5.0, "cement")) for x in range(-24, 26, 8)]
+    steps[4] = together(
+        *standing[1:], ball("mover", (9, -34, 4), 5.0, "cement")
+    )  # one that stood is gone, and comes back
+    drawn = []
+    kept = stage._offscreen._draw_surfaces
+    try:
+        stage._offscreen._draw_surfaces = lambda s, *more: (drawn.append(len(s)), kept(s, *more))[1]
+        pictures = [stage.draw(step, CAMERA, look) for step in steps]
+    finally:
+        del stage._offscreen._draw_surfaces
+    assert min(n for n in drawn if n) == 1  # the mover, or the pane, alone
+    for step, picture in zip(steps, pictures, strict=True):
+        fresh = Stage(SIZE)
+        assert (fresh.draw(step, CAMERA, look) == picture).all()
+        fresh.close()
+
+
+def test_of_two_surfaces_that_coincide_the_same_is_seen_in_any_order(stage):
+    one, two = ball("one", role="disc"), ball("two", role="tumour")
+    assert (stage.draw(together(one, two), CAMERA) == stage.draw(together(two, one), CAMERA)).all()
+    fresh = Stage(SIZE)
+    fresh.draw(together(one), CAMERA)
+    fresh.draw(together(one, ball("other", (40, 0, 0), 5.0)), CAMERA)  # "one" now stands still
+    late = fresh.draw(together(one, two), CAMERA)
+    assert (late == stage.draw(together(one, two), CAMERA)).all()
+    fresh.close()
+
+
 def test_project_belongs_to_the_picture_drawn_last_even_when_it_was_kept(stage):
     other = camera_from("left", (0, 0, 0), 300.0, 20.0)
     stage.draw(together(ball()), other)
