@@ -20,7 +20,6 @@ from spineviz.film.anchors import Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot
 from spineviz.geometry.frames import Frame, translation
-from spineviz.procedures.state import State
 from spineviz.views.camera import Camera, camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
@@ -59,7 +58,7 @@ class Vertebroplasty(ProcedureScene):
         self.drawn = camera_from((313, 18), (0, -26, 2), 330 * size).shifted(0.05, -0.02)
         self.cut_open = camera_from((281, 9), (0, -8, 0), 215 * size).shifted(0.05, -0.02)
         # a true AP looks along the lower end-plate of the broken body, as the patient lies
-        lying = self.edges_at(self.plan.state_at("table", 1.0))
+        lying = self.edges_at(1.0, 1.0)
         along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
         tilt = float(np.rad2deg(np.arctan2(along[2], along[1])))
         self.ap = projection("ap", (0, -8, 0), 112 * size, tilt_deg=-tilt)
@@ -125,7 +124,7 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         state = now.state
         camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
-        edges = self.edges_at(now.state)
+        edges = self.edges_at(now.state.collapse, now.state.lying)
         shown = now.shown("measure", until="back_wall")
         return self.told(
             now,
@@ -170,7 +169,7 @@ class Vertebroplasty(ProcedureScene):
         """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
         if not now.after("count"):
             camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.12), now.beat("posture"))
-            edges, shown = self.edges_at(now.state), now.shown("posture")
+            edges, shown = self.edges_at(now.state.collapse, now.state.lying), now.shown("posture")
             at = self.at_rest(now)
             return self.told(
                 now,
@@ -178,7 +177,7 @@ class Vertebroplasty(ProcedureScene):
                 stage=StageShot(camera, self.look(show_room=True), self.room),
                 fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
                 labels=(
-                    self.label(now, "c_arm", "c-arm", facing(at, "c-arm-ring", (-0.6, -0.5, 0.6)), "left", now.shown("room")),
+                    self.label(now, "c_arm", "c-arm", facing(at, "c-arm-base", (-0.4, -0.3, 0.8)), "left", now.shown("room")),
                     self.label(now, "patient", "skin", self.on_patient, "left", now.shown("room")),
                 ),
                 marks=(
@@ -233,7 +232,7 @@ class Vertebroplasty(ProcedureScene):
     def true_ap(self, now: Moment) -> tuple[Mark, ...]:
         """What tells a true AP view."""
         shown = now.shown("true_ap", 0.8)
-        edges = self.edges_at(now.state)
+        edges = self.edges_at(now.state.collapse, now.state.lying)
         half = np.array([float(self.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
         low = np.array(edges["lower-back"])
         ring = self.ring_mm
@@ -289,7 +288,7 @@ class Vertebroplasty(ProcedureScene):
         """Two planes and the axial section; the safety rule is shown."""
         danger = now.shown("ring", until="pass_wall")
         marks: list[Mark] = []
-        edges = self.edges_at(now.state)
+        edges = self.edges_at(now.state.collapse, now.state.lying)
         for side in self.sides:
             mark = self.pedicle(side)
             inner = -1.0 if side == "right" else 1.0
@@ -373,7 +372,7 @@ class Vertebroplasty(ProcedureScene):
 
     def stop_line(self, now: Moment) -> tuple[Mark, ...]:
         """The back quarter of the body, where the cement stops."""
-        edges = self.edges_at(now.state)
+        edges = self.edges_at(now.state.collapse, now.state.lying)
         shown = now.shown("limits")
         if self.checks_ap(now):
             return ()
@@ -408,7 +407,7 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         camera = self.drawn.moved_towards(self.cut_open, now.beat("cast"))
         load = now.shown("load", until="people")
-        edges = self.edges_at(now.state)
+        edges = self.edges_at(now.state.collapse, now.state.lying)
         top = (np.array(edges["upper-back"]) + np.array(edges["upper-front"])) / 2
         low = (np.array(edges["lower-back"]) + np.array(edges["lower-front"])) / 2
         push = 30 * self.size
@@ -493,12 +492,12 @@ class Vertebroplasty(ProcedureScene):
         """The structures of the moment."""
         return self.plan.structures_at(now.state)  # type: ignore[no-any-return]
 
-    def edges_at(self, state: State) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane, where the fracture has carried them at `state`."""
+    def edges_at(self, collapse: float, lying: float) -> dict[str, Point]:
+        """The corners of the treated body in the middle plane, where the fracture has carried them."""
         here = self.plan.patient
         names = ("upper-front", "upper-back", "lower-front", "lower-back")
         marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
-        moved = here.fracture.forward(marks, here.amount(state.collapse, state.lying))
+        moved = here.fracture.forward(marks, here.amount(collapse, lying))
         corners = dict(zip(names, map(as_point, moved), strict=True))
         return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
 
