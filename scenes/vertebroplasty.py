@@ -1,12 +1,12 @@
 """Vertebroplasty: a needle through the pedicle, cement that becomes an internal cast.
 
 You should see: a healthy spine; a tumour that weakens one vertebra until it gives way; the patient face down under a
-C-arm; needles through the pedicles in two planes; cement that fills the broken bone; the needles drawn; a steadied body.
+C-arm; needles through the pedicles in two planes; cement that fills the broken bone; the needles drawn; a steady body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +18,9 @@ from spineviz.anatomy.vertebra import vertebra
 from spineviz.devices.theatre import theatre
 from spineviz.film.anchors import Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
-from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot
+from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
 from spineviz.geometry.frames import Frame, translation
-from spineviz.views.camera import Camera, camera_from
+from spineviz.views.camera import camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
 
@@ -41,16 +41,16 @@ class Vertebroplasty(ProcedureScene):
         self.level = self.plan.case.spine.level
         self.above, self.below = level_above(self.level), level_below(self.level)
         self.bone = vertebra(self.level)
-        self.sides = ("right", "left") if self.plan.case.needle.approach == "bipedicular" else (
-            self.plan.case.needle.approach,
-        )  # fmt: skip
+        self.sides = (
+            ("right", "left") if self.plan.case.needle.approach == "bipedicular" else (self.plan.case.needle.approach,)
+        )
         size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
 
         self.far = camera_from((328, 8), (0, -25, -42), 900)
         self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
         self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
         self.from_left = camera_from((274, 7), (0, -10, 0), 250 * size).shifted(0.06, -0.02)
-        self.room = Camera((-1750, -2050, 2250), (90, 120, -60), BACK, 30)
+        self.room = camera_from((-1840, -2170, 2310), (90, 120, -60), 3664, 30, BACK)
         self.over_back = camera_from((345, 4), (0, -90, -4), 620)
         self.behind = camera_from((338, 20), (0, -44, 6), 430 * size).shifted(0.06, -0.04)
         self.behind_near = camera_from((330, 20), (0, -30, 3), 400 * size)
@@ -69,7 +69,7 @@ class Vertebroplasty(ProcedureScene):
     def shot_at(self, time_s: float) -> Shot:
         """What is on screen at `time_s`."""
         now = self.moment(time_s)
-        return getattr(self, f"shot_{now.step.name}")(now)  # type: ignore[no-any-return]
+        return getattr(self, f"shot_{now.step.name}")(now)
 
     # ---- the cards ---------------------------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(glassiness={self.level: now.beat("tumour")}, highlight={"tumour"}),
+                self.look(glassiness={self.level: now.beat("tumour")}, highlight=frozenset({"tumour"})),
                 self.from_left,
             ),
             # a film at the doctor's, taken before and again after: nobody has live X-ray when a bone gives way
@@ -151,17 +151,41 @@ class Vertebroplasty(ProcedureScene):
                 self.label(now, "wall", "bone", edges["body-back"], "right", now.shown("back_wall")),
             ),
             marks=(
-                Mark("measure", "stage", (edges["upper-front"], edges["lower-front"]),
-                     f"{state.anterior_height_mm:.1f} mm", shown=shown, side="left"),
+                Mark(
+                    "measure",
+                    "stage",
+                    (edges["upper-front"], edges["lower-front"]),
+                    f"{state.anterior_height_mm:.1f} mm",
+                    shown=shown,
+                    side="left",
+                ),
                 Mark("line", "stage", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                Mark("line", "stage", (edges["lower-back"], edges["lower-front"]),
-                     f"{state.wedge_deg:.1f}°", shown=shown, side="right"),
-                Mark("line", "stage", (edges["upper-back"], edges["lower-back"]), role="safe", shown=now.shown("back_wall")),
+                Mark(
+                    "line",
+                    "stage",
+                    (edges["lower-back"], edges["lower-front"]),
+                    f"{state.wedge_deg:.1f}°",
+                    shown=shown,
+                    side="right",
+                ),
+                Mark(
+                    "line",
+                    "stage",
+                    (edges["upper-back"], edges["lower-back"]),
+                    role="safe",
+                    shown=now.shown("back_wall"),
+                ),
                 Mark("tick", "stage", (edges["body-back"],), role="safe", shown=now.shown("back_wall")),
-                Mark("line", "section", (edges["upper-back"], edges["lower-back"]), role="safe", shown=now.shown("back_wall")),
+                Mark(
+                    "line",
+                    "section",
+                    (edges["upper-back"], edges["lower-back"]),
+                    role="safe",
+                    shown=now.shown("back_wall"),
+                ),
             ),
             gauges=("anterior_height", "wedge"),
-        )  # fmt: skip
+        )
 
     # ---- 3 the table -------------------------------------------------------------------------------------------------
 
@@ -174,19 +198,27 @@ class Vertebroplasty(ProcedureScene):
             return self.told(
                 now,
                 layout="table",
-                stage=StageShot(camera, self.look(show_room=True), self.room),
+                stage=StageShot(camera, self.room_look(), self.room),
                 fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
                 labels=(
-                    self.label(now, "c_arm", "c-arm", facing(at, "c-arm-base", (-0.4, -0.3, 0.8)), "left", now.shown("room")),
+                    self.label(
+                        now, "c_arm", "c-arm", facing(at, "c-arm-base", (-0.4, -0.3, 0.8)), "left", now.shown("room")
+                    ),
                     self.label(now, "patient", "skin", self.on_patient, "left", now.shown("room")),
                 ),
                 marks=(
                     Mark("line", "lateral", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                    Mark("line", "lateral", (edges["lower-back"], edges["lower-front"]),
-                         f"{now.state.wedge_deg:.1f}°", shown=shown, side="left"),
+                    Mark(
+                        "line",
+                        "lateral",
+                        (edges["lower-back"], edges["lower-front"]),
+                        f"{now.state.wedge_deg:.1f}°",
+                        shown=shown,
+                        side="left",
+                    ),
                 ),
                 gauges=("anterior_height", "wedge"),
-            )  # fmt: skip
+            )
         if not now.after("numb"):
             counting = not now.after("true_ap")
             return self.told(
@@ -206,7 +238,7 @@ class Vertebroplasty(ProcedureScene):
             now,
             layout="stage+insets",
             seen_from="seen from behind",
-            stage=StageShot(self.over_back, self.look(show_room=True, only={"patient", "drape", "table"})),
+            stage=StageShot(self.over_back, self.room_look("patient", "drape", "table")),
             fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
             section=SectionShot("axial", 66.0 * self.size, "axial, through the tracks"),
             marks=self.skin_marks(now),
@@ -223,10 +255,17 @@ class Vertebroplasty(ProcedureScene):
             role = "safe" if name == self.level else "text"
             beside = np.array([34.0, 0.0, 0.0])
             marks += [
-                Mark("text", "ap", (as_point(centre + beside),), f"{name}, last rib" if name == "T12" else name, role,
-                     shown=shown, side="right"),
+                Mark(
+                    "text",
+                    "ap",
+                    (as_point(centre + beside),),
+                    f"{name}, last rib" if name == "T12" else name,
+                    role,
+                    shown=shown,
+                    side="right",
+                ),
                 Mark("text", "lateral", (as_point(centre + [0, 30.0, 0]),), name, role, shown=shown, side="left"),
-            ]  # fmt: skip
+            ]
         return tuple(marks)
 
     def true_ap(self, now: Moment) -> tuple[Mark, ...]:
@@ -237,12 +276,23 @@ class Vertebroplasty(ProcedureScene):
         low = np.array(edges["lower-back"])
         ring = self.ring_mm
         return (
-            Mark("line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="left"),
-            Mark("ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=ring, shown=shown, side="right"),
+            Mark(
+                "line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="left"
+            ),
+            Mark(
+                "ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=ring, shown=shown, side="right"
+            ),
             Mark("ring", "ap", (as_point(self.pedicle("left")),), "pedicle", radius_mm=ring, shown=shown, side="left"),
-            Mark("dot", "ap", (as_point(self.bone.landmarks["spinous-tip"]),), "spinous process, midway", "safe",
-                 shown=shown, side="right"),
-        )  # fmt: skip
+            Mark(
+                "dot",
+                "ap",
+                (as_point(self.bone.landmarks["spinous-tip"]),),
+                "spinous process, midway",
+                "safe",
+                shown=shown,
+                side="right",
+            ),
+        )
 
     def skin_marks(self, now: Moment) -> tuple[Mark, ...]:
         """Where the skin is numbed and nicked, on the stage and down to the bone in the section."""
@@ -252,11 +302,30 @@ class Vertebroplasty(ProcedureScene):
             needle = self.plan.needles[side]
             skin, bone = needle.skin_mm, needle.path.contact_mm
             marks += [
-                Mark("line", "section", (as_point(skin), as_point(bone)), role="drug", shown=now.beat("numb"), dashed=True),
-                Mark("ring", "stage", (as_point(skin),), radius_mm=12.0, role="drug", shown=now.shown("numb", until="nick")),
-                Mark("line", "stage", (as_point(skin - half_nick), as_point(skin + half_nick)),
-                     role="danger", shown=now.beat("nick")),
-            ]  # fmt: skip
+                Mark(
+                    "line",
+                    "section",
+                    (as_point(skin), as_point(bone)),
+                    role="drug",
+                    shown=now.beat("numb"),
+                    dashed=True,
+                ),
+                Mark(
+                    "ring",
+                    "stage",
+                    (as_point(skin),),
+                    radius_mm=12.0,
+                    role="drug",
+                    shown=now.shown("numb", until="nick"),
+                ),
+                Mark(
+                    "line",
+                    "stage",
+                    (as_point(skin - half_nick), as_point(skin + half_nick)),
+                    role="danger",
+                    shown=now.beat("nick"),
+                ),
+            ]
         return tuple(marks)
 
     # ---- 4 to 6 the needle -------------------------------------------------------------------------------------------
@@ -278,11 +347,10 @@ class Vertebroplasty(ProcedureScene):
                 self.label(now, "nerves", "cord", self.nerves(at), "right", now.shown("contact"), 0.6),
             ),
             marks=tuple(
-                Mark("ring", "ap", (as_point(self.pedicle(s)),), radius_mm=self.ring_mm,
-                     shown=now.shown("approach"))
+                Mark("ring", "ap", (as_point(self.pedicle(s)),), radius_mm=self.ring_mm, shown=now.shown("approach"))
                 for s in self.sides
             ),
-        )  # fmt: skip
+        )
 
     def shot_pedicle(self, now: Moment) -> Shot:
         """Two planes and the axial section; the safety rule is shown."""
@@ -295,22 +363,50 @@ class Vertebroplasty(ProcedureScene):
             medial = np.array(mark) + [inner * self.ring_mm, 0, 0]
             marks += [
                 Mark("ring", "ap", (as_point(mark),), "", radius_mm=self.ring_mm, shown=now.shown("ring")),
-                Mark("line", "ap", (as_point(medial + [0, 0, 9 * self.size]), as_point(medial - [0, 0, 9 * self.size])),
-                     "inner edge" if side == self.sides[-1] else "", "danger", shown=danger, side="left"),
-                Mark("tick", "ap", (as_point(np.array(mark) + [-inner * 2.2 * self.ring_mm, 0, 0]),), role="safe", shown=now.shown("rule")),
-            ]  # fmt: skip
+                Mark(
+                    "line",
+                    "ap",
+                    (as_point(medial + [0, 0, 9 * self.size]), as_point(medial - [0, 0, 9 * self.size])),
+                    "inner edge" if side == self.sides[-1] else "",
+                    "danger",
+                    shown=danger,
+                    side="left",
+                ),
+                Mark(
+                    "tick",
+                    "ap",
+                    (as_point(np.array(mark) + [-inner * 2.2 * self.ring_mm, 0, 0]),),
+                    role="safe",
+                    shown=now.shown("rule"),
+                ),
+            ]
         lower = np.array(self.pedicle("left")) - [0, 0, self.pedicle_half_mm]
         marks += [
-            Mark("line", "lateral", (edges["upper-back"], edges["lower-back"]), "back wall", "text",
-                 shown=now.shown("advance"), side="left", dashed=True),
+            Mark(
+                "line",
+                "lateral",
+                (edges["upper-back"], edges["lower-back"]),
+                "back wall",
+                "text",
+                shown=now.shown("advance"),
+                side="left",
+                dashed=True,
+            ),
             Mark("tick", "lateral", (edges["body-back"],), role="safe", shown=now.shown("rule")),
-            Mark("line", "lateral", (as_point(lower + [0, 9, 0]), as_point(lower - [0, 9, 0])), "root below", "danger",
-                 shown=now.shown("root"), side="right"),
-        ]  # fmt: skip
+            Mark(
+                "line",
+                "lateral",
+                (as_point(lower + [0, 9, 0]), as_point(lower - [0, 9, 0])),
+                "root below",
+                "danger",
+                shown=now.shown("root"),
+                side="right",
+            ),
+        ]
         return self.told(
             now,
             layout="two-plane",
-            stage=StageShot(self.behind_near, self.look(glass={self.level}), header="seen from behind"),
+            stage=StageShot(self.behind_near, self.look(glass=frozenset({self.level})), header="seen from behind"),
             fluoroscopy=(
                 FluoroShot(self.ap, "AP, seen from behind"),
                 FluoroShot(self.lateral, "lateral, seen from the left"),
@@ -326,15 +422,24 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.look(glass={self.level}, highlight={"tumour"}), self.into_body),
+            stage=StageShot(
+                camera, self.look(glass=frozenset({self.level}), highlight=frozenset({"tumour"})), self.into_body
+            ),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("rest") else "",
             labels=(
                 self.label(now, "tip", "steel", self.on_needle(now, side, 0.0), "left", now.shown("rest")),
-                self.label(now, "tumour", "tumour", facing(self.at_rest(now), "tumour", BEHIND_LEFT), "right", now.shown("biopsy")),
+                self.label(
+                    now,
+                    "tumour",
+                    "tumour",
+                    facing(self.at_rest(now), "tumour", BEHIND_LEFT),
+                    "right",
+                    now.shown("biopsy"),
+                ),
             ),
-        )  # fmt: skip
+        )
 
     # ---- 7 and 8 cement ----------------------------------------------------------------------------------------------
 
@@ -353,17 +458,22 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(self.into_body, self.look(glass={self.level}, highlight={"cement"}, dim={"tumour"})),
+            stage=StageShot(
+                self.into_body,
+                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+            ),
             fluoroscopy=(
-                FluoroShot(self.ap if self.checks_ap(now) else self.lateral,
-                           "AP, seen from behind" if self.checks_ap(now) else "lateral, seen from the left"),
+                FluoroShot(
+                    self.ap if self.checks_ap(now) else self.lateral,
+                    "AP, seen from behind" if self.checks_ap(now) else "lateral, seen from the left",
+                ),
             ),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("live") else "",
             labels=tuple(labels),
             marks=self.stop_line(now),
             gauges=("cement", "back_wall", "wedge"),
-        )  # fmt: skip
+        )
 
     def checks_ap(self, now: Moment) -> bool:
         """Live lateral, with one look from behind in between."""
@@ -379,8 +489,17 @@ class Vertebroplasty(ProcedureScene):
         back = [np.array(edges[f"{end}-back"]) for end in ("upper", "lower")]
         front = [np.array(edges[f"{end}-front"]) for end in ("upper", "lower")]
         quarter = [as_point(b + 0.25 * (f - b)) for b, f in zip(back, front, strict=True)]
-        return (Mark("area", "lateral", (as_point(back[0]), quarter[0], quarter[1], as_point(back[1])), "back quarter",
-                     "danger", shown=shown, side="right"),)  # fmt: skip
+        return (
+            Mark(
+                "area",
+                "lateral",
+                (as_point(back[0]), quarter[0], quarter[1], as_point(back[1])),
+                "back quarter",
+                "danger",
+                shown=shown,
+                side="right",
+            ),
+        )
 
     def shot_withdrawal(self, now: Moment) -> Shot:
         """Stylet in, needles turned and drawn, dressing."""
@@ -389,16 +508,27 @@ class Vertebroplasty(ProcedureScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.look(glass={self.level}, highlight={"cement"}, dim={"tumour"}), self.drawn),
+            stage=StageShot(
+                camera,
+                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+                self.drawn,
+            ),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
             section=SectionShot("axial", 40.0 * self.size, "axial, through the tracks"),
             focus="fluoroscopy" if now.during("draw") else "",
             labels=(
-                self.label(now, "stylet", "steel", self.on_needle(now, self.sides[-1], 70.0), "left", now.shown("stylet", until="turn")),
+                self.label(
+                    now,
+                    "stylet",
+                    "steel",
+                    self.on_needle(now, self.sides[-1], 70.0),
+                    "left",
+                    now.shown("stylet", until="turn"),
+                ),
                 self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "right", 1.0),
             ),
             gauges=("cement", "back_wall", "wedge"),
-        )  # fmt: skip
+        )
 
     # ---- 9 the cast --------------------------------------------------------------------------------------------------
 
@@ -415,7 +545,9 @@ class Vertebroplasty(ProcedureScene):
             now,
             layout="stage+insets",
             stage=StageShot(
-                camera, self.look(cut=self.cast_plane, highlight={"cement"}, dim={"tumour"}), self.cut_open
+                camera,
+                self.look(cut=self.cast_plane, highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+                self.cut_open,
             ),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
@@ -477,20 +609,18 @@ class Vertebroplasty(ProcedureScene):
         """The name of the disc over the treated body (under it at T1)."""
         return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
 
-    def look(self, show_room: bool = False, only: Collection[str] = (), **parts: Any) -> StageLook:
-        """The stage's usual look: bones, discs and nerves without the trunk; or the room without what lies inside.
+    def look(self, **parts: Any) -> StageLook:
+        """The stage's usual look: bones, discs and nerves without the trunk; `parts` as StageLook takes them."""
+        return StageLook(hidden=TRUNK | RIBS, **parts)
 
-        `only` keeps those parts of the room whose names begin so.
-        """
-        hidden = self.inside if show_room else TRUNK | RIBS
-        if only:
-            hidden = hidden | {name for name in self.room_names if not name.startswith(tuple(only))}
-        sets = {key: frozenset(value) if isinstance(value, set) else value for key, value in parts.items()}
-        return StageLook(hidden=frozenset(hidden), **sets)
+    def room_look(self, *only: str) -> StageLook:
+        """The room without what lies inside the patient; with `only`, the parts whose names begin so."""
+        left_out = {name for name in self.room_names if only and not name.startswith(only)}
+        return StageLook(hidden=self.inside | left_out)
 
     def at_rest(self, now: Moment) -> Mapping[str, Structure]:
         """The structures of the moment."""
-        return self.plan.structures_at(now.state)  # type: ignore[no-any-return]
+        return self.plan.structures_at(now.state)
 
     def edges_at(self, collapse: float, lying: float) -> dict[str, Point]:
         """The corners of the treated body in the middle plane, where the fracture has carried them."""
@@ -512,7 +642,7 @@ class Vertebroplasty(ProcedureScene):
         return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
 
     def label(
-        self, now: Moment, name: str, role: str, anchor, side: str, shown: float, importance: float = 1.0
+        self, now: Moment, name: str, role: str, anchor: Point, side: Side, shown: float, importance: float = 1.0
     ) -> Label:
         """A label with the step's word `name`."""
-        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown)  # type: ignore[arg-type]
+        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown)
