@@ -98,14 +98,18 @@ def text_mask(words: str, style: TextStyle, scale: float) -> tuple[NDArray[np.ui
 
 
 def wrap(words: str, signs: int = 42, lines: int = 2) -> tuple[str, ...]:
-    """`words` as at most `lines` lines of at most `signs` signs, as even as can be; a line break in them is kept.
+    """`words` as at most `lines` lines of at most `signs` signs, as even as can be.
+
+    A line break in them is kept where both its lines fit.
 
     Raises ValueError, with the words, where they do not fit.
     """
-    if "\n" in words:
-        parts = tuple(part.strip() for part in words.split("\n"))
-        if len(parts) <= lines and all(len(part) <= signs for part in parts):
-            return parts
+    parts = tuple(part.strip() for part in words.split("\n"))
+    if len(parts) > 1 and len(parts) <= lines and all(len(part) <= signs for part in parts):
+        return parts
+    if len(parts) <= lines:  # a number may have grown since the break was chosen
+        words = " ".join(part for part in parts if part)
+    else:
         raise ValueError(f"{words!r} does not fit {lines} lines of {signs} signs")
     if len(words) <= signs:
         return (words,) if words else ()

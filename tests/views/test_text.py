@@ -71,6 +71,12 @@ def test_a_line_break_is_kept_and_a_sentence_end_preferred():
     )
 
 
+def test_a_line_break_that_no_longer_fits_gives_way():
+    lines = wrap("The stylet goes back in: 1.1 mL left in the\nbore is injected, and counted.")
+    assert " ".join(lines) == "The stylet goes back in: 1.1 mL left in the bore is injected, and counted."
+    assert max(map(len, lines)) <= 42
+
+
 def test_three_lines_are_refused():
     with pytest.raises(ValueError, match="2 lines of 42"):
         wrap("a\nb\nc")
