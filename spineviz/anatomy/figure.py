@@ -150,7 +150,8 @@ def standing_shoes() -> Field:
 
 def standing_gloves() -> Field:
     """Two gloved hands held together over the table. Inexact."""
-    return both_sides(limb("staff-glove"))
+    hand = smooth_union(limb("staff-glove"), blob("staff-hand"), limb("staff-fingers"), blend_mm=22.0)
+    return both_sides(smooth_union(hand, limb("staff-thumb"), blend_mm=10.0))
 
 
 def standing_face() -> Field:
