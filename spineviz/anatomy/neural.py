@@ -37,6 +37,14 @@ from spineviz.geometry.operators import moved, union
 
 _STEP_MM = 1.5
 _SACRAL_ROOTS = (1, 2, 3, 4)
+_ROOT_SIDE = np.array([0.25, 1.0, 0.0])
+"""A direction that no part of a root runs along."""
+_FIRST_PLACE = 12
+_PLACES = (
+    (0.93, 0.05), (0.84, -0.30), (0.78, 0.28), (0.52, -0.52), (0.54, 0.00), (0.50, 0.58), (0.22, -0.16), (0.27, 0.32),
+    (0.17, 0.76),
+)  # fmt: skip
+"""Where in the right half of the sac the strands of L1 to S4 hang: shares of its half width and half depth (back)."""
 
 
 @cache
@@ -216,7 +224,7 @@ def cord_sweep(line: CanalLine) -> Sweep | None:
     width, depth = _sized(line, "cord_width_mm"), _sized(line, "cord_depth_mm")
     left = (line.conus_mm - line.curve.arc_mm) / _shape("conus_taper_mm")
     # a blunt cone: straight sides that round off into the tip
-    taper = np.clip(left, 0.0, 1.0) ** 0.75
+    taper = np.clip(left, 0.0, 1.0) ** 0.6
     filum = _shape("filum_radius_mm")
     width, depth = np.maximum(width * taper, filum), np.maximum(depth * taper, filum)
     curve, (width, depth) = _part(line.curve, line.sac_mm - 4.0, width, depth)
@@ -372,7 +380,7 @@ def root_sweeps(column: Column, line: CanalLine) -> list[Sweep]:
             sizes = np.concatenate([inner_radius, radius])
             blend = smooth_step((curve.arc_mm - curve.arc_mm[len(inner)] + 4.0) / 8.0)
             sizes = np.where(np.arange(len(sizes)) < len(inner) + 4, strand + (sizes - strand) * blend, sizes)
-            out.append(sweep_along(_evened(curve), _read(curve, sizes), _read(curve, sizes), _hint(path)))
+            out.append(sweep_along(_evened(curve), _read(curve, sizes), _read(curve, sizes), _ROOT_SIDE))
     return out
 
 
@@ -387,11 +395,6 @@ def _evened(curve: Curve) -> Curve:
 def _read(curve: Curve, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     count = max(6, int(np.ceil(curve.length_mm / _STEP_MM)) + 1)
     return np.interp(np.linspace(0.0, curve.length_mm, count), curve.arc_mm, sizes)
-
-
-def _hint(path: Points) -> Vector:
-    """A direction that no part of a root runs along."""
-    return np.array([0.25, 1.0, 0.0])
 
 
 def _inner_root(
@@ -411,16 +414,14 @@ def _inner_root(
     count = max(4, int((exit_mm - start_mm) / 3.0) + 2)
     ways = np.linspace(start_mm, exit_mm, count)
     centre = line.curve.at(ways)
-    read = lambda values: np.stack([np.interp(ways, arc, values[:, i]) for i in range(values.shape[1])], 1)  # noqa: E731
-    across, ahead = read(sac.side), read(sac.front)
+    across, ahead = (
+        np.stack([np.interp(ways, arc, axis[:, i]) for i in range(3)], axis=1) for axis in (sac.side, sac.front)
+    )
     egg = _shape("sac_egg")
     half_w, half_d = np.interp(ways, arc, width) - strand - 0.4, np.interp(ways, arc, depth) - strand - 0.4
-    # strands lie round the cord, those that leave last in the middle and behind: a fan that never tangles
-    rank = np.clip((index - 9) / 11.0, 0.0, 1.0)
-    angle = np.deg2rad(-25.0 + 105.0 * rank + (14.0 if index % 2 else -14.0))
-    spread = 0.92 - 0.30 * rank - (0.16 if index % 2 else 0.0)
-    target = np.array([np.cos(angle), np.sin(angle)]) * spread
-    taper = np.clip((line.conus_mm - ways) / _shape("conus_taper_mm"), 0.0, 1.0) ** 0.75
+    # those that leave first lie at the side, those that leave last in the middle and behind
+    target = _PLACES[min(max(index - _FIRST_PLACE, 0), len(_PLACES) - 1)]
+    taper = np.clip((line.conus_mm - ways) / _shape("conus_taper_mm"), 0.0, 1.0) ** 0.6
     least_w = (np.interp(ways, arc, cord_width) * taper + strand + 0.2) / np.maximum(half_w, 0.5)
     least_d = (np.interp(ways, arc, cord_depth) * taper + strand + 0.2) / np.maximum(half_d, 0.5)
     # strands hang loosely: a slow sway of their own, the same in every film

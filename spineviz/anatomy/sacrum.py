@@ -203,8 +203,9 @@ def _superellipse(
     return (value - 1.0) / np.maximum(slope, 1e-6), value
 
 
-def _body(points: Points, way: NDArray, ahead: NDArray) -> Distances:
-    """The fused bodies, cut by the upper end-plate with its rim and its hollow."""
+def _body(points: Points, way: NDArray, ahead: NDArray) -> tuple[Distances, Distances, Distances]:
+    """The fused bodies, cut by the upper end-plate with its rim and its hollow; that end-plate (positive above it);
+    and the bodies' side wall."""
     profile = _profile()
     held = np.clip(way, 0, len(profile.body_half_width) - 1)
     index = np.arange(len(profile.body_half_width))
@@ -216,7 +217,7 @@ def _body(points: Points, way: NDArray, ahead: NDArray) -> Distances:
     side, value = _superellipse(points[:, 0], ahead, half_width, half_depth, 2.3)
     plate = points[:, 2] + _value("upper_endplate_concavity_mm") * np.clip(1.0 - value**2, 0.0, 1.0)
     out = -_smooth_minimum(-side, -plate, 1.6)
-    return np.maximum(out, way - index[-1])
+    return np.maximum(out, way - index[-1]), plate, side
 
 
 @cache
@@ -224,7 +225,7 @@ def endplate_field() -> Field:
     """The body of S1 alone: what the lowest disc stands on."""
 
     def distance(p: Points) -> Distances:
-        return _body(p, *_axial()(p))
+        return _body(p, *_axial()(p))[0]
 
     return Field(distance, box_bounds([-30, -40, -60], [30, 25, 2]), exact=False)
 
@@ -249,7 +250,7 @@ def uncarved() -> Field:
         }  # fmt: skip
         right = np.column_stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]])
         x = right[:, 0]
-        body = _body(p, way, ahead)
+        body, plate, side = _body(p, way, ahead)
         middle = (read["wing_front"] + read["wing_back"]) / 2
         # the wing swings forward as it leaves the body, so that the pelvis' inlet is round
         swing = 5.0 * np.clip((x - 20.0) / 30.0, 0.0, 1.0) ** 1.5 * np.clip(1.0 - way / 60.0, 0.0, 1.0)
@@ -267,6 +268,8 @@ def uncarved() -> Field:
         out = _smooth_minimum(out, arch, 4.0)
         out = _where_near(crest, right, out, lambda a, b: _smooth_minimum(a, b, 9.0), 10.0)
         out = _where_near(process, right, out, lambda a, b: _smooth_minimum(a, b, 5.0), 6.0)
+        # wings and arch have swelled over the end-plate: lay it bare again
+        out = np.maximum(out, np.minimum(plate, 0.4 - side))
         # the canal: open above behind the body, open below at the hiatus
         room = np.maximum(canal, way - hiatus)
         room = np.where(way < 2.0, np.maximum(room, -(p[:, 1] - at(0.0)[1] + profile.body_half_depth[0] + 40.0)), room)
