@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,7 +75,7 @@ class Camera:
         """From the eye to the target."""
         return float(np.linalg.norm(self.position_mm - self.target_mm))
 
-    @property
+    @cached_property
     def world_from_camera(self) -> Frame:
         """The eye's frame: x right and y up in the picture, z towards the viewer."""
         z = unit(self.position_mm - self.target_mm)

@@ -181,7 +181,7 @@ class Stage:
         for name in sorted(shown):
             structure = shown[name]
             spacing = self._spacing_mm(structure, camera)
-            if outside(camera, corners(structure.field.bounds_mm), self.size_px):
+            if outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px):
                 continue  # its mesh is not even made
             mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing))
             if mesh.bounds_mm is None:
@@ -247,10 +247,12 @@ def _role(structure: Structure) -> str:
     return ALIASES.get(structure.role, structure.role)
 
 
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
+
+
 def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """(8, 3) the corners of a box (2, 3)."""
-    low, high = bounds_mm
-    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    return bounds_mm[0] + _CORNERS * (bounds_mm[1] - bounds_mm[0])
 
 
 def rounded_range(near_mm: float, far_mm: float) -> tuple[float, float]:
@@ -260,14 +262,14 @@ def rounded_range(near_mm: float, far_mm: float) -> tuple[float, float]:
     return float(np.exp(near)), float(np.exp(far))
 
 
-def outside(camera: Camera, points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> bool:
-    """Whether the box with corners `points_mm` (N, 3) is certainly out of the picture."""
-    eye = camera.world_from_camera.inverse().points(points_mm)
+def outside(camera: Camera, eye_points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> bool:
+    """Whether the box with corners `eye_points_mm` (N, 3), in the eye's frame, is certainly out of the picture."""
     slope = float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-    x, y, depth = eye[:, 0], eye[:, 1], -eye[:, 2]
+    x, y, depth = eye_points_mm[:, 0], eye_points_mm[:, 1], -eye_points_mm[:, 2]
     wide = slope * size_px[0] / size_px[1] * depth
     tall = slope * depth
-    return any(bool(np.all(beyond)) for beyond in (depth <= 0, x > wide, -x > wide, y > tall, -y > tall))
+    beyond = np.stack([depth <= 0, x > wide, -x > wide, y > tall, -y > tall])
+    return bool(beyond.all(axis=1).any())
 
 
 def ground(size_px: tuple[int, int], theme: Theme) -> NDArray[np.float32]:

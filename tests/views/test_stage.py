@@ -338,9 +338,10 @@ def test_a_room_of_metres_keeps_millimetre_depth_and_does_not_flicker():
 
 def test_what_is_out_of_the_picture_is_known():
     box = np.array([[x, y, z] for x in (-5, 5) for y in (-5, 5) for z in (-5, 5)], float)
-    assert not outside(CAMERA, box, SIZE)
+    eye = CAMERA.world_from_camera.inverse()
+    assert not outside(CAMERA, eye.points(box), SIZE)
     for way in ((200, 0, 0), (-200, 0, 0), (0, 0, 200), (0, 0, -200), (0, -400, 0)):
-        assert outside(CAMERA, box + np.array(way, float), SIZE)
+        assert outside(CAMERA, eye.points(box + np.array(way, float)), SIZE)
 
 
 def test_vertex_normals_of_a_sphere_are_radial():
