@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The cache folder (it may not exist yet): SPINEVIZ_CACHE where that is set, else the platform's place for caches."""
+    """The cache folder (it may not exist yet): SPINEVIZ_CACHE where it is set, else the platform's place for caches."""
     chosen = os.environ.get("SPINEVIZ_CACHE")
     if chosen:
         return Path(chosen)

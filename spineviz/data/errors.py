@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RequestError(Exception):
-    """What was asked for is wrong or impossible: exit 2. The message names key or option, value and what is accepted."""
+    """What was asked for is wrong or impossible: exit 2. The message names key or option, value and what is right."""
 
 
 class FaultError(Exception):

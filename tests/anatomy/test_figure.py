@@ -17,7 +17,7 @@ def patient():
 def test_patient_is_one_closed_person_of_human_size(patient):
     assert patient.is_closed
     assert patient.pieces == 1
-    low, high = patient.bounds_mm
+    high = patient.bounds_mm[1]
     head = patient.points_mm[np.abs(patient.points_mm[:, 0]) < 60][:, 2].max()
     heel = patient.points_mm[:, 2].min()
     assert 1700 < head - heel < 1950  # 1.75 m with the feet pointed
