@@ -34,3 +34,4 @@ lint: $(TESTS_READY)
 
 bench: $(TESTS_READY)
 	@$(BIN)/python tests/bench/measure.py
+	@$(BIN)/python tests/bench/bench_views.py
