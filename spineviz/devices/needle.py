@@ -36,7 +36,8 @@ class NeedleShape:
 
     Attributes:
         gauge, length_mm: its row and length.
-        stylet: whether the stylet is in. Without it the tube is open and ends where the point began.
+        stylet: whether the stylet is in. Without it the tube is open; it is slid over
+            the point as the stylet leaves, so that it ends where the point was.
     """
 
     gauge: int
@@ -56,12 +57,12 @@ class NeedleShape:
     def shaft_field(self) -> Field:
         """The steel: a tube filled by the stylet with its point, or an open tube."""
         size = needle_size(self.gauge)
-        back, front = [0.0, 0.0, -self.length_mm], [0.0, 0.0, -self.tip_mm]
+        back, front = [0.0, 0.0, -self.length_mm], [0.0, 0.0, 0.0]
+        tube = cylinder(back, front, size.radius_mm)
         if self.stylet:
             flats = [half_space(np.zeros(3), [x, y, size.radius_mm / self.tip_mm]) for x, y in _facets()]
-            return intersection(cylinder(back, [0.0, 0.0, 0.0], size.radius_mm), *flats)
+            return intersection(tube, *flats)
         over = np.array([0.0, 0.0, 1.0])
-        tube = cylinder(back, front, size.radius_mm)
         return difference(tube, cylinder(np.array(back) - over, np.array(front) + over, size.inner_mm / 2))
 
     def handle_field(self) -> Field:
@@ -121,7 +122,8 @@ def lathe(profile: NDArray[np.float64], sides: int = _SIDES) -> Mesh:
 def _shaft_mesh(shape: NeedleShape) -> Mesh:
     size = needle_size(shape.gauge)
     outer, inner = size.radius_mm, size.inner_mm / 2
-    stations = np.linspace(-shape.length_mm, -shape.tip_mm, 12)  # rings on the way keep the triangles short
+    # rings on the way keep the triangles short
+    stations = np.linspace(-shape.length_mm, -shape.tip_mm if shape.stylet else 0.0, 12)
     if not shape.stylet:
         out = [[outer, z] for z in stations]
         back = [[inner, z] for z in stations[::-1]]
