@@ -133,8 +133,9 @@ def trabecular_share(
     """
     p = as_points(points_mm).astype(np.float32)
     # a lean and a slow swing hide that the pattern repeats and that it began as a lattice
-    lean = np.array([[1.0, 0.0, 0.07], [0.0, 1.0, 0.05], [0.11, 0.17, 1.0]], np.float32)
-    cells = (p @ lean.T) * np.float32(_PER_SPACING / spacing_mm)
+    x, y, z = p.T
+    lean = np.stack([x + 0.07 * z, y + 0.05 * z, z + 0.11 * x + 0.17 * y], axis=1, dtype=np.float32)
+    cells = lean * np.float32(_PER_SPACING / spacing_mm)
     slow = _clouds(seed + 1)
     swing = np.float32(0.45 * _PER_SPACING)
     cells = cells + swing * np.stack(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spineviz.anatomy.materials import attenuation
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.geometry.fields import Field, box, capsule, cylinder, sphere
+from spineviz.geometry.fields import Field, box, capsule, cylinder, ellipsoid, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.operators import moved
 from spineviz.views.fluoroscopy import (
@@ -95,6 +95,7 @@ def test_cubes_hold_the_volume_of_the_shape():
         (sphere([1.3, -2.1, 0.4], 9.0), 4 / 3 * np.pi * 9**3),
         (box([0, 0, 0], [20, 12, 30]), 20 * 12 * 30),
         (cylinder([-40, 0, 0], [40, 5, 9], 1.5), np.pi * 1.5**2 * np.sqrt(80**2 + 5**2 + 9**2)),
+        (ellipsoid([0, 0, 0], [22, 9, 14]), 4 / 3 * np.pi * 22 * 9 * 14),  # not exact
     ):
         body = voxels(part("body", field), 0.5, UNIT)
         assert body.volume_mm3.sum() == pytest.approx(expected, rel=0.01)
@@ -197,6 +198,13 @@ def test_turning_towards_the_right_shows_what_lies_behind_further_left():
     assert turned < straight - 5
 
 
+def test_tilting_towards_the_head_shows_what_lies_behind_lower():
+    behind = together(part("ball", sphere([0, -30, 0], 4.0)))
+    straight = dark_centre(scope(projection("ap", field_of_view_mm=90)).attenuation(behind))[1]
+    tilted = dark_centre(scope(projection("ap", field_of_view_mm=90, tilt_deg=15)).attenuation(behind))[1]
+    assert tilted > straight + 5
+
+
 # --- who wins ---
 
 
@@ -279,13 +287,13 @@ def test_instruments_do_not_change_the_brightness_of_the_rest():
 
 def test_noise_belongs_to_seed_and_pulse():
     view, things = projection("ap", field_of_view_mm=110), scene()
-    seen = Fluoroscope((96, 80), view, seed=3)
+    seen = Fluoroscope((96, 80), view, seed=3, words=False)
     pulse = 1.0 / beam("pulses_per_s")
     first = seen.image(things, 0.2 * pulse)
     assert np.array_equal(first, seen.image(things, 0.8 * pulse))
-    assert np.array_equal(first, Fluoroscope((96, 80), view, seed=3).image(things, 0.5 * pulse))
+    assert np.array_equal(first, Fluoroscope((96, 80), view, seed=3, words=False).image(things, 0.5 * pulse))
     assert not np.array_equal(first, seen.image(things, 1.2 * pulse))
-    assert not np.array_equal(first, Fluoroscope((96, 80), view, seed=4).image(things, 0.2 * pulse))
+    assert not np.array_equal(first, Fluoroscope((96, 80), view, seed=4, words=False).image(things, 0.2 * pulse))
     stored = seen.image(things, 0.0, live=False)
     assert np.array_equal(stored, seen.image(things, 9.0, live=False))
 

@@ -88,6 +88,8 @@ def test_a_ball_is_drawn_with_the_area_of_its_circle():
     side = np.arange(-24.85, 25, 0.3)
     uu, vv = np.meshgrid(side, side)
     rgba = material_texture(ball, np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)]), 0.3)
+    half = np.abs(rgba[:, 3] - 0.5) < 0.3  # what is half covered has the whole colour
+    assert np.allclose(rgba[half, :3], theme("dark").colour("bone"), atol=0.01)
     assert rgba[:, 3].sum() * 0.3**2 == pytest.approx(np.pi * 15**2, rel=0.002)
     drawn = draw_section(ball, Frame(), 30.0, (240, 200), marks=BARE)
     assert near(drawn, "bone", 200).sum() * 0.3**2 == pytest.approx(np.pi * 15**2, rel=0.01)
