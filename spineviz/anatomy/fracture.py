@@ -32,6 +32,9 @@ LEAST_LOSS, LARGEST_LOSS = 0.05, 0.6
 _STEEPEST = 0.86
 """The crushed zone keeps at least 1 - 0.86 of its height everywhere (numerical, so that triangles stay sound)."""
 
+_BRIDGE_SHARE = 0.12
+"""Behind the back rims, over this share of the depth, the void of the canal takes up the back wall's sinking."""
+
 
 @cache
 def fracture_table() -> dict[str, Sourced]:
@@ -205,6 +208,11 @@ class Fracture:
         return float(self._rims.upper_front[1]) - self._back_mm
 
     @cached_property
+    def _overhang(self) -> float:
+        """How far the back rims stand behind the waist of the back wall, as a share of the depth."""
+        return (self._back_mm - float(min(self._rims.upper_back[1], self._rims.lower_back[1]))) / self._depth_mm
+
+    @cached_property
     def _phases(self) -> NDArray[np.float64]:
         return np.random.default_rng([self.seed, 41]).uniform(0.0, 2 * np.pi, 20)
 
@@ -284,7 +292,8 @@ class Fracture:
         """1 at the middle of the back wall, 0 at the pedicles and where the front's ramp has risen."""
         reach = 0.85 * self._rims.canal_half_width_mm
         across = np.cos(np.pi / 2 * np.clip(x / reach, -1.0, 1.0)) ** 2
-        behind = 1.0 - _smooth(-u / 0.16)
+        # the back rims overhang the waist: they sink whole, and behind them the canal is empty
+        behind = 1.0 - _smooth((-u - self._overhang) / _BRIDGE_SHARE)
         return across * behind * (1.0 - self._tilt_ramp(u))
 
     def _uneven(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -360,6 +369,20 @@ class Fracture:
         )
         return drop, lift
 
+    def _steepness(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
+        """By how much the drop changes per mm of way over (x, y)."""
+        if self.shape == "wedge":
+            front, _, _ = self._solve(amount)
+            return front / self._depth_mm * self._tilt_ramp.slope(self._u(y))
+        step = 0.5
+        here = self._drop_and_lift(x, y, amount)[0]
+        return (
+            np.hypot(
+                self._drop_and_lift(x + step, y, amount)[0] - here, self._drop_and_lift(x, y + step, amount)[0] - here
+            )
+            / step
+        )
+
     @cached_property
     def _crush(self) -> Ramp:
         """How far the crush has gone from the lower (0) to the upper end-plate (1): most of it under the upper one."""
@@ -396,8 +419,12 @@ class Fracture:
         p = as_points(points_mm)
         if amount == 0.0:
             return p.copy()
-        out = p.copy()
-        near = np.flatnonzero(p[:, 1] > self._back_mm - 0.2 * self._depth_mm)
+        return self._undone(p, amount)[0]
+
+    def _undone(self, p: Points, amount: float) -> tuple[Points, NDArray[np.float64]]:
+        """The healthy places of `p` (N, 3), and (N,) to what share of its height the bone there is crushed at most."""
+        out, squeeze = p.copy(), np.ones(len(p))
+        near = np.flatnonzero(self._u(p[:, 1]) > -self._overhang - _BRIDGE_SHARE)
         x, y, z = p[near].T
         drop, lift = self._drop_and_lift(x, y, amount)
         lower, upper = self._planes(y)
@@ -406,8 +433,13 @@ class Fracture:
         fold = self._fold_x(y, z, amount)
         x = self._side_ramp.solve(x + fold, -2.0 * fold)
         y = self._front_ramp.solve(y, -self._fold_y(x, z, amount))
+        # a shear by k shortens some lengths by this share
+        shear = self._steepness(p[near, 0], p[near, 1], amount)
+        squeeze[near] = (1.0 - np.maximum(drop, 0.0) / height * self._crush.slopes.max()) * (
+            np.sqrt(1.0 + 0.25 * shear * shear) - 0.5 * shear
+        )
         out[near] = np.column_stack([x, y, z])
-        return out
+        return out, squeeze
 
     def least_volume_share(self, points_mm: ArrayLike, amount: float) -> float:
         """The smallest Jacobian of `forward` at healthy `points_mm` (N, 3): more than 0 where nothing folds over."""
@@ -463,10 +495,19 @@ class Fracture:
         return translation(back - r.upper_back) @ about
 
     def warped(self, field: Field, amount: float) -> Field:
-        """`field`, known for the healthy vertebra, as it is at `amount`. Inexact; itself at 0."""
+        """`field`, known for the healthy vertebra, as it is at `amount`. Itself at 0.
+
+        Inexact, and on the safe side: where bone is crushed, its distance is scaled by the most that the bone there is
+        crushed, so no surface is nearer than the field says (but for the folds of the wall, by a few percent).
+        """
         if amount == 0.0:
             return field
-        return Field(lambda p: field.distance(self.inverse(p, amount)), self._grown(field.bounds_mm), exact=False)
+
+        def distance(p: Points) -> Distances:
+            healthy, squeeze = self._undone(p, amount)
+            return field.distance(healthy) * squeeze
+
+        return Field(distance, self._grown(field.bounds_mm), exact=False)
 
     def deformed(self, mesh: Mesh, amount: float) -> Mesh:
         """`mesh` of the healthy vertebra as it is at `amount`: the same triangles."""

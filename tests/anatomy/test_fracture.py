@@ -9,6 +9,7 @@ from spineviz.anatomy.fracture import SHAPES, Fracture, fracture, fracture_table
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS
+from spineviz.geometry.fields import Field
 from spineviz.geometry.frames import Frame
 
 CRUSHED_BACK = fracture_table()["crush_posterior_share"].value
@@ -240,7 +241,7 @@ def test_surface_and_field_of_the_broken_bone_agree(level, shape, loss):
     assert (field.bounds_mm[0] <= mesh.points_mm.min(0)).all()
     assert (field.bounds_mm[1] >= mesh.points_mm.max(0)).all()
     near = mesh.points_mm[::40]
-    assert field(near) == pytest.approx(here.field(healthy.points_mm[::40]), abs=1e-6)
+    assert np.abs(field(near)).max() <= np.abs(here.field(healthy.points_mm[::40])).max() + 1e-6
     lost_ml = healthy.volume_ml - mesh.volume_ml
     # the volume lost is the body's area times the mean drop, counted column by column
     r = rims(level)
@@ -252,6 +253,29 @@ def test_surface_and_field_of_the_broken_bone_agree(level, shape, loss):
     before = (fast(lines) < 0).sum()
     after = (fast(broken.inverse(lines, 1.0)) < 0).sum()
     assert (before - after) * 0.7**3 / 1000 == pytest.approx(lost_ml, rel=0.03, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("level", "shape", "loss"), [("L1", "wedge", 0.35), ("T6", "wedge", 0.6), ("L4", "crush", 0.5)]
+)
+@pytest.mark.parametrize("lying", [0.0, 1.0])
+def test_the_broken_field_never_promises_more_bone_than_there_is(level, shape, loss, lying):
+    """Margins of a needle are read off this field: the true way to the surface is at least what it says."""
+    from scipy.spatial import cKDTree
+
+    broken, here = fracture(level, shape, loss), vertebra(level)
+    amount = broken.amount(1.0, lying)
+    whole = cKDTree(here.mesh(0.8).points_mm)
+    exact = Field(lambda p: -whole.query(p)[0], here.field.bounds_mm)  # of inner points
+    surface = cKDTree(broken.deformed(here.mesh(0.8), amount).points_mm)
+    healthy = inside_body(broken, 4000)
+    healthy = healthy[here.field(healthy) < -0.3]
+    points = broken.forward(healthy, amount)
+    said, true = -broken.warped(exact, amount)(points), surface.query(points)[0]
+    near = true < 3.0  # what a margin is about; deep inside it may be off by more
+    assert near.sum() > 500
+    assert (said[near] <= 1.1 * true[near] + 0.25).all()
+    assert (said <= 1.25 * true + 0.25).mean() > 0.97
 
 
 @pytest.mark.parametrize("level", ["T1", "T9", "L1", "L5"])
