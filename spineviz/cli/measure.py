@@ -10,6 +10,7 @@ import click
 
 from spineviz.cli.options import case_options, json_option
 from spineviz.data.errors import RequestError
+from spineviz.data.tables import LEVELS
 
 
 @click.command("measure")
@@ -49,7 +50,6 @@ def command(film_name: str | None, as_json: bool, case_file: Path | None, settin
 def measured_rows() -> list[dict[str, Any]]:
     """One entry for each dimension of each level: built, published, their difference, source and mark."""
     from spineviz.anatomy.measures import measure_vertebra
-    from spineviz.data.tables import LEVELS
 
     return [
         {
