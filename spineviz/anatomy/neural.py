@@ -310,7 +310,7 @@ def outer_root(level: str) -> tuple[Points, NDArray[np.float64]]:
     swell = np.exp(-(((arc - middle) / (0.5 * length)) ** 2))
     base = sleeve + (nerve - sleeve) * smooth_step((arc - middle) / length)
     radius = base + (ganglion - base) * swell
-    radius = np.where(arc > arc[-1] - 3.0, radius * np.sqrt(np.clip((arc[-1] - arc) / 3.0, 0.02, 1.0)), radius)
+    radius = np.where(arc > arc[-1] - 1.6, radius * np.sqrt(np.clip((arc[-1] - arc) / 1.6, 0.3, 1.0)), radius)
     clear = _relaxed(points, radius, union(*_bones_round(level)), _shape("bone_clearance_mm"), 1)
     return clear, radius
 
@@ -332,7 +332,7 @@ def sacral_root(number: int) -> tuple[Points, NDArray[np.float64]]:
     arc = curve.arc_mm
     swell = np.exp(-(((arc - 0.45 * arc[-1]) / 4.0) ** 2))
     radius = sleeve * (1.0 + 0.5 * swell)
-    radius = np.where(arc > arc[-1] - 2.0, radius * np.sqrt(np.clip((arc[-1] - arc) / 2.0, 0.05, 1.0)), radius)
+    radius = np.where(arc > arc[-1] - 1.6, radius * np.sqrt(np.clip((arc[-1] - arc) / 1.6, 0.3, 1.0)), radius)
     from spineviz.anatomy.bones import quick_field
 
     return _relaxed(curve.points_mm, radius, quick_field(SACRUM), 0.3, 1), radius
@@ -436,9 +436,10 @@ def _inner_root(
     points = centre + (side * u * half_w * (1.0 - egg * v))[:, None] * across + (v * half_d)[:, None] * ahead
     # the first millimetres come off the cord, the last ones swing to the door
     off = smooth_step((ways - start_mm) / 14.0)[:, None]
-    on_cord = (
-        centre + (side * u * least_w * half_w * 0.9)[:, None] * across + (v * least_d * half_d * 0.9)[:, None] * ahead
-    )
+    length = np.maximum(np.hypot(u / least_w, v / least_d), 1e-3)
+    # it begins inside the cord's surface and comes off it within a centimetre
+    grip = (0.78 + 0.22 * smooth_step((ways - start_mm) / 10.0)) / length
+    on_cord = centre + (side * u * grip * half_w)[:, None] * across + (v * grip * half_d)[:, None] * ahead
     inside_cord = (taper > 0)[:, None]
     points = np.where(inside_cord, on_cord + (points - on_cord) * off, points)
     swing = smooth_step(1.0 - (exit_mm - ways) / min(24.0, max(exit_mm - start_mm, 1.0)))[:, None]

@@ -82,7 +82,7 @@ def test_the_cord_lies_inside_the_sac_and_the_strands_do_not_leave_it():
 
 
 def test_the_cord_ends_in_the_lower_third_of_l1_and_the_filum_goes_on():
-    here, parts = made("T9", "sacrum", 0.0)
+    here, _ = made("T9", "sacrum", 0.0)
     line = canal_line(here, "T9", "sacrum")
     cord = cord_sweep(line)
     assert cord is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_it_bends_forward_and_thins_to_its_apex():
         x = np.linspace(0, 60, 241)
         points = np.array([sacrum.at(way, v) for v in x])
         widths.append(x[field(points) < 0].max())
-    assert all(a > b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    assert all(a > b for a, b in pairwise(widths))
 
 
 def test_the_canal_is_open_from_s1_to_the_hiatus():
