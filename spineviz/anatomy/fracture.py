@@ -32,7 +32,7 @@ LEAST_LOSS, LARGEST_LOSS = 0.05, 0.6
 _STEEPEST = 0.86
 """The crushed zone keeps at least 1 - 0.86 of its height everywhere (numerical, so that triangles stay sound)."""
 
-_BRIDGE_SHARE = 0.12
+_BRIDGE_SHARE = 0.1
 """Behind the back rims, over this share of the depth, the void of the canal takes up the back wall's sinking."""
 
 
