@@ -50,12 +50,14 @@ _BLOCK = 4
 _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
 only within the body)."""
+_NEEDLE_MM, _FINE_BONE_MM, _BONE_MM, _FAR_BONE_MM, _FAINT_MM = 0.45, 0.6, 0.75, 0.9, 1.6
+"""Sizes of the cubes: of cement and steel; of bone in a large and in a small picture; of what reaches far beyond it
+(ribs); of what hardly differs from water."""
+_FINE_PIXEL_MM = 0.3
 _FAINT_PER_MM = 0.005
 """What differs from water by less leaves no edge that fine cubes would show."""
 _LIKE_THE_SAC = ("cord", "root", "roots")
 """Roles that attenuate as the sac does in which they lie: they add nothing."""
-_COARSE_BONE_MM = 0.9
-"""Cubes of what reaches far beyond the picture (ribs)."""
 _GROUND_EDGE_MM = 1.0
 _DETECTOR_MM = 0.33
 _SOFT_STEP_MM = 8.0
@@ -497,12 +499,9 @@ class Fluoroscope:
         if min(width, height) < 16:
             raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
         self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
-        fine = float(np.clip(self.mm_per_px, 0.7, 0.9))
         self._pixels = Lattice(height, width, self.mm_per_px)
-        self._bone_spacing_mm = fine
-        # a whole number of cubes to a cell: else the two rasters beat, and a moiré shows
-        self._sharp_spacing_mm = self.mm_per_px / np.ceil(self.mm_per_px / 0.45)
-        self._bone = _lattice_over(self.size_px, self.mm_per_px, fine)
+        self._bone_mm = _FINE_BONE_MM if self.mm_per_px < _FINE_PIXEL_MM else _BONE_MM
+        self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
         self._soft = _lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
         self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
@@ -535,7 +534,7 @@ class Fluoroscope:
         total = np.zeros((self._pixels.rows, self._pixels.columns), np.float32)
         for structure in present:
             if structure.rank >= _NEVER_SETS_BRIGHTNESS and self._in_beam(structure):
-                total += self._own_image(structure, present)[0]
+                total += self._upsampled(*self._own_image(structure, present))
         return total
 
     def _anatomy(self, present: Sequence[Structure]) -> _Anatomy:
@@ -549,10 +548,13 @@ class Fluoroscope:
         key = tuple(_pose_key(s) for s in (*soft, *still))
         if key not in self._sums:
             background = self._upsampled(self._soft_image(soft), self._soft)
-            bones = np.zeros((self._bone.rows, self._bone.columns), np.float32)
+            sums: dict[float, Image] = {}
             for structure in still:
-                bones += self._own_image(structure, [*soft, *still])[0]
-            total = background + self._upsampled(bones, self._bone)
+                image, lattice = self._own_image(structure, [*soft, *still])
+                sums[lattice.spacing_mm] = sums.get(lattice.spacing_mm, 0.0) + image
+            total = background.copy()
+            for spacing, image in sums.items():
+                total += self._upsampled(image, self._lattices[spacing])
             _keep(self._sums, key, _Anatomy(total, self._tone(total, background)), 4)
         self._sums.move_to_end(key)
         return self._sums[key]
@@ -569,13 +571,13 @@ class Fluoroscope:
 
     def _own_image(self, structure: Structure, present: Sequence[Structure]) -> tuple[Image, Lattice]:
         """What `structure` adds to the picture, over what lies under it."""
-        sharp = structure.rank >= _NEVER_SETS_BRIGHTNESS
-        lattice = self._pixels if sharp else self._bone
+        spacing, lattice = self._raster(structure)
         under = _under(structure, present)
         key = (_pose_key(structure), *(_pose_key(s) for s in under))
-        store, most = (self._moving, _KEPT_MOVING) if sharp else (self._images, _KEPT)
+        moves = structure.rank >= _NEVER_SETS_BRIGHTNESS
+        store, most = (self._moving, _KEPT_MOVING) if moves else (self._images, _KEPT)
         if key not in store:
-            body, pose = self._voxels(structure), structure.world_from_local
+            body, pose = self._voxels(structure, spacing), structure.world_from_local
             weight = body.weight_mm2
             if len(weight):
                 weight = weight - body.volume_mm3 * self._ground(structure, body, under)[body.block]
@@ -596,18 +598,30 @@ class Fluoroscope:
             _laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
         return ground.astype(np.float32)
 
-    def _voxels(self, structure: Structure) -> Voxels:
+    def _raster(self, structure: Structure) -> tuple[float, Lattice]:
+        """The size of the cubes for `structure`, mm, and the lattice on which they are laid.
+
+        One cube, or a whole number of them, to a cell: else the two rasters beat, and stripes show.
+        """
         own, water = self.absorption(structure.material), self.absorption("water")
-        fine, coarse = self._bone_spacing_mm, _COARSE_BONE_MM
-        if structure.rank >= _NEVER_SETS_BRIGHTNESS:
-            # plastic handles leave no edge that needs the cubes of a needle
-            fine, coarse = self._sharp_spacing_mm * (1 if own > 3 * water else 2), np.inf
-        elif abs(own - water) < _FAINT_PER_MM:
-            fine *= 2.5
-        whole = np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px
-        spacing = fine if whole or np.isinf(coarse) else max(fine, coarse)
+        if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
+            return self.mm_per_px / float(np.ceil(self.mm_per_px / _NEEDLE_MM)), self._pixels
+        if abs(own - water) < _FAINT_PER_MM:
+            spacing = _FAINT_MM
+        else:
+            spacing = self._bone_mm if self._is_small(structure) else _FAR_BONE_MM
+        spacing = max(spacing, self.mm_per_px)
+        if spacing not in self._lattices:
+            self._lattices[spacing] = _lattice_over(self.size_px, self.mm_per_px, spacing)
+        return spacing, self._lattices[spacing]
+
+    def _is_small(self, structure: Structure) -> bool:
+        return bool(np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px)
+
+    def _voxels(self, structure: Structure, spacing: float) -> Voxels:
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
         # what is small is made whole, once for every view and pose; of a rib only what is seen is made
+        whole = self._is_small(structure)
         view = "" if whole else f"{self.projection.key}{self.size_px}{_pose_key(structure)}"
         key = (structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view)
         if key not in _shared_voxels:

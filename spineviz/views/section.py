@@ -242,11 +242,14 @@ def _canal_of(level: str) -> Field:
     # a little wider than the canal: bone is drawn over it, so that no gap is left along the walls
     bounds = room.bounds_mm + _CANAL_GROWN_MM * np.array([[-1.0], [1.0]])
     bounds[:, 2] = low_z, high_z
-    return Field(
-        lambda p: np.maximum(room.distance(p) - _CANAL_GROWN_MM, np.maximum(low_z - p[:, 2], p[:, 2] - high_z)),
-        bounds,
-        exact=False,
-    )
+    middle_y = bone.landmarks["canal-centre"][1]
+
+    def distance(p: Points) -> NDArray[np.float64]:
+        # only forwards: behind a sloping lamina the grown room would come out
+        grown = _CANAL_GROWN_MM * np.clip((p[:, 1] - middle_y) / 4.0, -0.4, 1.0)
+        return np.maximum(room.distance(p) - grown, np.maximum(low_z - p[:, 2], p[:, 2] - high_z))
+
+    return Field(distance, bounds, exact=False)
 
 
 def _epidural(structures: Sequence[Structure]) -> Structure | None:

@@ -74,7 +74,7 @@ def test_a_ball_has_the_chord_that_geometry_gives(name, rank, centre):
 
 
 @given(
-    x=st.floats(-15, 15), y=st.floats(-40, 40), z=st.floats(-15, 15), radius=st.floats(4, 12),
+    x=st.floats(-15, 15), y=st.floats(-40, 40), z=st.floats(-15, 15), radius=st.floats(6, 12),
     turn=st.floats(-90, 90), tilt=st.floats(-25, 25),
 )  # fmt: skip
 @settings(max_examples=12, deadline=None)
