@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM, Column, below_from_above, level_above, level_below
 from spineviz.anatomy.structure import RANKS, Structure
@@ -21,14 +22,14 @@ from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.grids import Grid, sample
+from spineviz.geometry.grids import Grid, lattice, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid
 from spineviz.geometry.operators import moved
 
 if TYPE_CHECKING:
     from spineviz.anatomy.vertebra import Vertebra
 
-POSTURES = (0.0, 0.5, 1.0)
+POSTURES = (0.0, 1.0)
 """Shares of lying in which neighbours must not touch."""
 FIELD_SPACING_MM = 0.8
 """Raster of the sampled fields that sections and rays read."""
@@ -173,20 +174,45 @@ def _shell_mm() -> float:
     return sourced_table(asset("anatomy", "joints.csv"))["joint_shell_mm"].value
 
 
+_THICKNESS_SPACING_MM = 2.4
+
+
+def _thickness(level: str, half: Grid) -> NDArray[np.float64]:
+    """How thick the cortex is at every node of `half`, the right half of `level`; read off a coarse raster, as it
+    changes slowly, and only near the surface, as it is used nowhere else."""
+    if level == SACRUM:
+        return np.full(half.values.shape, _shell_mm())
+    bone = _vertebra(level)
+    coarse = lattice(half.bounds_mm, _THICKNESS_SPACING_MM)
+    points = coarse.points()
+    near = np.flatnonzero(np.abs(half.at(points)) < 2.5 * _THICKNESS_SPACING_MM)
+    values = np.full(len(points), _shell_mm())
+    values[near] = bone.core.distance(points[near]) - bone.field.distance(points[near])
+    filled = Grid(coarse.origin_mm, coarse.spacing_mm, values.reshape(coarse.values.shape))
+    out = np.full(half.values.size, _shell_mm())
+    close = np.flatnonzero(np.abs(half.values.ravel()) < 2.0 * _THICKNESS_SPACING_MM)
+    index = np.stack(np.unravel_index(close, half.values.shape), axis=-1)
+    out[close] = filled.at(half.origin_mm + half.spacing_mm * index)
+    return out.reshape(half.values.shape)
+
+
 @cache
 def _core_grid(level: str) -> Grid:
-    grid = carved_grid(level)
-    if level == SACRUM:
-        return Grid(grid.origin_mm, grid.spacing_mm, grid.values + _shell_mm())
-    return _mirrored(_right_half(_vertebra(level).core, grid.spacing_mm))
+    """The inside of the cortex, sampled as `carved_grid` is."""
+    half = _raw_half(level, FIELD_SPACING_MM)
+    carved = carved_grid(level).values[half.values.shape[0] - 1 :]
+    thick = _thickness(level, half)
+    # where a joint was carved the cortex is at least the plate of bone under a facet
+    cut = np.clip((carved - half.values) / 0.4, 0.0, 1.0)
+    values = carved + thick + cut * np.maximum(_shell_mm() - thick, 0.0)
+    return _mirrored(Grid(half.origin_mm, half.spacing_mm, values.astype(np.float32)))
 
 
 def carved_core(level: str) -> Field:
     """The inside of the carved bone's cortex, in its own frame: cortex covers the carved facets too. Inexact."""
 
     def distance(p: Points) -> Distances:
-        # the shell is never thinner at a carved joint than its subchondral plate
-        return np.maximum(_core_grid(level).field().distance(p), carved_field(level).distance(p) + _shell_mm())
+        return _core_grid(level).field().distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
