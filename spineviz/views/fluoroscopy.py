@@ -50,9 +50,10 @@ _BLOCK = 4
 _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
 only within the body)."""
-_NEEDLE_MM, _FINE_BONE_MM, _BONE_MM, _FAR_BONE_MM, _FAINT_MM = 0.45, 0.6, 0.75, 0.9, 1.6
-"""Sizes of the cubes: of cement and steel; of bone in a large and in a small picture; of what reaches far beyond it
-(ribs); of what hardly differs from water."""
+_NEEDLE_MM, _FAINT_MM = 0.45, 1.6
+"""Sizes of the cubes of cement and steel, and of what hardly differs from water."""
+_BONE_MM, _FAR_BONE_MM = (0.6, 0.75), (0.9, 1.2)
+"""Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small and where they are not."""
 _FINE_PIXEL_MM = 0.3
 _FAINT_PER_MM = 0.005
 """What differs from water by less leaves no edge that fine cubes would show."""
@@ -500,7 +501,6 @@ class Fluoroscope:
             raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
         self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
         self._pixels = Lattice(height, width, self.mm_per_px)
-        self._bone_mm = _FINE_BONE_MM if self.mm_per_px < _FINE_PIXEL_MM else _BONE_MM
         self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
         self._soft = _lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
         self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
@@ -609,7 +609,8 @@ class Fluoroscope:
         if abs(own - water) < _FAINT_PER_MM:
             spacing = _FAINT_MM
         else:
-            spacing = self._bone_mm if self._is_small(structure) else _FAR_BONE_MM
+            sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
+            spacing = sizes[self.mm_per_px >= _FINE_PIXEL_MM]
         spacing = max(spacing, self.mm_per_px)
         if spacing not in self._lattices:
             self._lattices[spacing] = _lattice_over(self.size_px, self.mm_per_px, spacing)
