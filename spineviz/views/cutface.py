@@ -84,7 +84,7 @@ def cut_face(
     window = face_window(structure, world_from_plane)
     if window is None:
         return None
-    fine = min(PIXELS_MM, key=lambda step: abs(np.log(step / px_mm)))
+    fine = min(PIXELS_MM, key=lambda step: abs(np.log(step / (1.3 * px_mm))))
     fine = max(fine, float(np.sqrt(window[2] * window[3] / _MOST_POINTS)))
     key = (
         "face", structure.key, structure.role, structure.world_from_local.matrix.tobytes(),

@@ -38,8 +38,11 @@ FINE = frozenset({"steel", "wire", "hub", "roots", "cement", "cleft", "artery", 
 NESTING = {"dura": -1, "disc": 1, "bone": 2, "muscle": 3, "lung": 3, "fat": 4, "skin": 5, "cloth": 6}
 """What lies round what, by role, 0 for the rest: glass is laid from the inside out."""
 
+SMOOTH = frozenset({"skin", "gown", "cloth", "muscle"})
+"""Large soft forms: meshed half as coarse, where coarse cells would show as facets, but never finely."""
+
 _KEPT_PICTURES = 4
-_SPACING_PX = 5.3
+_SPACING_PX = 6.0
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
@@ -220,8 +223,9 @@ class Stage:
         nearest = np.clip(camera.position_mm, low, high)
         distance = max(float(np.linalg.norm(nearest - camera.position_mm)), 0.25 * camera.distance_mm)
         pixel = camera.pixel_mm(self.size_px[1]) * distance / camera.distance_mm
-        fine = _role(structure) in FINE
-        wanted = max(_SPACING_PX * pixel * (0.5 if fine else 1.0), 0.35 if fine else 1.0)
+        role = _role(structure)
+        share, least = (0.5, 0.35) if role in FINE else (0.5, 4.0) if role in SMOOTH else (1.0, 1.0)
+        wanted = max(_SPACING_PX * pixel * share, least)
         return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 
     def _surface(
