@@ -484,15 +484,19 @@ class Fracture:
     def upper_endplate_motion(self, amount: float) -> Frame:
         """The rigid motion of the upper end-plate from healthy to `amount`: what the column above follows.
 
-        It carries the line between the upper rims to where the fracture puts it; in a crush the back end of that line
-        follows by a part only (fracture.csv)."""
+        It turns with the line between the upper rims, about the middle of the back edge of the disc above, and sinks
+        with the line's back end, but for what the bend of the end-plate holds up. In a crush that end is followed by a
+        part only (fracture.csv).
+        """
         r = self._rims
         front, back = self.forward(np.array([r.upper_front, r.upper_back]), amount)
         if self.shape == "crush":  # the back wall sinks between the pedicles, whose corners still stand
             back = r.upper_back + _figure("crush_follow_share") * (back - r.upper_back)
         turn = np.arctan(_rise(back, front)) - np.arctan(_rise(r.upper_back, r.upper_front))
-        about = rotation_about((1.0, 0.0, 0.0), float(np.rad2deg(turn)), r.upper_back)
-        return translation(back - r.upper_back) @ about
+        pivot = r.upper_back + np.array([0.0, 0.0, _figure("pivot_above_mm")])
+        about = rotation_about((1.0, 0.0, 0.0), float(np.rad2deg(turn)), pivot)
+        bend = _figure("rest_share") * (r.upper_front[2] - front[2])
+        return translation(back - r.upper_back + np.array([0.0, 0.0, bend])) @ about
 
     def warped(self, field: Field, amount: float) -> Field:
         """`field`, known for the healthy vertebra, as it is at `amount`. Itself at 0.
