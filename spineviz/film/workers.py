@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +167,7 @@ def _drawn(
 ) -> Drawn:
     tries = dict.fromkeys((piece.index for piece in waiting), 0)
     total, out = len(waiting), Drawn({}, {})
+    runs = in_runs(waiting, len(pool))
     while len(out.parts) < total:
         for pipe in wait([worker.pipe for worker in pool]):
             place = next(i for i, worker in enumerate(pool) if worker.pipe is pipe)
@@ -171,7 +175,7 @@ def _drawn(
             try:
                 kind, *rest = worker.pipe.recv()
             except (EOFError, OSError):
-                pool[place] = _after_death(worker, waiting, tries)
+                pool[place] = _after_death(worker, runs[place], tries)
                 continue
             if kind == "frames":
                 told(rest[0])
@@ -185,9 +189,27 @@ def _drawn(
                 planned()
                 for other in pool:
                     other.start()
-            if kind in ("ready", "done") and waiting:
-                worker.give(waiting.pop(0))
+            following = next_piece(runs, place) if kind in ("ready", "done") else None
+            if following is not None:
+                worker.give(following)
     return out
+
+
+def in_runs(pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
+    """`pieces` as `count` runs of neighbours of about equal length.
+
+    A worker that stays in one part of the film keeps what that part shows and builds little else, which halves memory.
+    """
+    edges = [round(i * len(pieces) / count) for i in range(count + 1)]
+    return [list(pieces[a:b]) for a, b in pairwise(edges)]
+
+
+def next_piece(runs: list[list[Piece]], place: int) -> Piece | None:
+    """The piece that the worker at `place` takes, off its own run's front or else off the longest run's end."""
+    if runs[place]:
+        return runs[place].pop(0)
+    longest = max(runs, key=len)
+    return longest.pop() if longest else None
 
 
 def _after_death(worker: _Worker, waiting: list[Piece], tries: dict[int, int]) -> _Worker:
@@ -250,6 +272,7 @@ def _serve(pipe: Connection, job: Job) -> None:
             piece: Piece = pipe.recv()
             path = job.folder / f"piece-{piece.index:04d}.mp4"
             count = draw_piece(scene, piece, job.quality, path, lambda n: pipe.send(("frames", n)))
+            _give_back()
             pipe.send(("done", piece.index, path, count))
 
 
@@ -278,6 +301,13 @@ def draw_piece(scene: Any, piece: Piece, quality: Quality, path: Path, told: Cal
             told(1)
 
     return encode_segment(path, frames(), quality.size_px, quality.frames_per_s, len(times))
+
+
+def _give_back() -> None:
+    """Hand memory that is free back to the system; glibc keeps it otherwise."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _leave_with_parent(folder: Path) -> None:

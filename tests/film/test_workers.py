@@ -11,7 +11,7 @@ import pytest
 
 from spineviz.data.errors import FaultError, RequestError
 from spineviz.film.pieces import QUALITIES, Piece
-from spineviz.film.workers import Job, SceneSource, draw_pieces, worker_count
+from spineviz.film.workers import Job, SceneSource, draw_pieces, in_runs, next_piece, worker_count
 
 STANDIN = Path(__file__).with_name("standin.py")
 PIECES = (Piece(0, "first", 0.0, 1.2), Piece(1, "first", 1.2, 2.0), Piece(2, "second", 2.0, 3.0))
@@ -51,6 +51,19 @@ def test_what_goes_wrong_in_a_worker_is_told(tmp_path, monkeypatch, fault, kind,
 def test_no_more_workers_than_pieces():
     assert worker_count(1) == 1
     assert 1 <= worker_count(1000) <= 8
+
+
+def test_every_piece_is_taken_once_by_neighbours_and_nobody_idles():
+    pieces = [Piece(i, "s", 4.0 * i, 4.0 * i + 4.0) for i in range(11)]
+    runs = in_runs(pieces, 3)
+    assert [piece for run in runs for piece in run] == pieces
+    assert max(map(len, runs)) - min(map(len, runs)) <= 1
+    taken = []
+    for place in (0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0):
+        piece = next_piece(runs, place)
+        taken.append(None if piece is None else piece.index)
+    assert sorted(index for index in taken if index is not None) == list(range(11))
+    assert taken[-1] is None
 
 
 RENDER = """
