@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from spineviz import __version__
+from spineviz.cli import main
 from spineviz.data.films import film, film_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,6 +170,21 @@ def test_readme_shows_the_picture_the_commands_and_every_film():
     assert pictures
     for picture in pictures:
         assert (ROOT / picture).is_file(), picture
+
+
+def test_every_command_of_the_readme_is_understood():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    lines = [line.strip() for line in readme.splitlines() if line.strip().startswith("spineviz ")]
+    assert len(lines) > 12
+    for line in lines:
+        words = shlex.split(re.split(r"\s{3,}", line)[0])[1:]
+        group, name = main, "spineviz"
+        while isinstance(group, click.Group):
+            name = words.pop(0)
+            command = group.get_command(click.Context(group), name)
+            assert command is not None, line
+            group = command
+        group.make_context(name, words)  # raises where an option or an argument is unknown
 
 
 @pytest.mark.parametrize(
