@@ -48,14 +48,12 @@ def main() -> None:
     room = Camera((-1750, -2050, 2250), (90, 120, -60), (0, -1, 0), 30)
     scenes = [dict(plan.structures_at(plan.state_at("cement", 0.3 + 0.1 * i))) for i in range(6)]
     theatre = dict(plan.structures_at(plan.state_at("table", 0.5)))
-    for scene in scenes:
-        for name, structure in scene.items():
-            if name not in TRUNK:
-                structure.mesh(1.0)  # anatomy's own time is not the stage's
     before = megabytes()
     print(f"{'stage':8}{'first':>9}{'moving':>9}{'resting':>9}{'same':>9}{'room':>9}   ms of one core; memory MB")
     for name, size in SIZES.items():
         stage = Stage(size)
+        for scene in scenes:
+            stage.draw(scene, camera.orbited(40), look)  # anatomy's own time is not the stage's
         first = milliseconds([partial(stage.draw, scenes[0], camera, look)])
         moving = milliseconds([partial(stage.draw, scenes[0], camera.orbited(2 * i), look) for i in range(1, 7)])
         for scene in scenes[:3]:

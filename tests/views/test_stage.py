@@ -27,7 +27,7 @@ CAMERA = camera_from("behind", (0, 0, 0), 300.0, 20.0)
 
 @cache
 def ball_mesh(radius_mm: float, spacing_mm: float) -> Mesh:
-    return mesh_field(sphere((0, 0, 0), radius_mm), max(spacing_mm, radius_mm / 24))
+    return mesh_field(sphere((0, 0, 0), radius_mm), min(spacing_mm, radius_mm / 20))
 
 
 def ball(
