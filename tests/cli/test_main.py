@@ -112,6 +112,11 @@ def raising(error: BaseException):
         (OSError(errno.ENOSPC, "No space left on device", "a.mp4"), 1, "error: a.mp4: No space left on device\n"),
         (OSError(errno.EROFS, "Read-only file system", "b.mp4"), 1, "error: b.mp4: Read-only file system\n"),
         (MemoryError(), 1, "error: not enough memory"),
+        (
+            ImportError("libcairo.so.2: cannot open shared object file", name="cairo._cairo"),
+            1,
+            "error: libcairo.so.2: cannot open shared object file\nspineviz doctor names",
+        ),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (click.Abort(), 130, "error: interrupted\n"),
         (RequestError("\n".join("abcdefg")), 2, "error: a\nb\nc\n"),
@@ -125,6 +130,8 @@ def test_failures_become_exit_codes(error, code, words, capsys):
 def test_a_defect_of_the_program_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         exit_code_of(lambda: 1 // 0)
+    with pytest.raises(ImportError):
+        exit_code_of(raising(ImportError("cannot import name 'x'", name="spineviz.film")))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
