@@ -199,7 +199,7 @@ class Vertebroplasty(ProcedureScene):
                 now,
                 layout="table",
                 stage=StageShot(camera, self.room_look(), self.room),
-                fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+                fluoroscopy=(self.from_the_left,),
                 labels=(
                     self.label(
                         now, "c_arm", "c-arm", facing(at, "c-arm-base", (-0.4, -0.3, 0.8)), "left", now.shown("room")
@@ -239,7 +239,7 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             seen_from="seen from behind",
             stage=StageShot(self.over_back, self.room_look("patient", "drape", "table")),
-            fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
+            fluoroscopy=(self.from_behind,),
             section=SectionShot("axial", 66.0 * self.size, "axial, through the tracks"),
             marks=self.skin_marks(now),
         )
@@ -339,7 +339,7 @@ class Vertebroplasty(ProcedureScene):
             now,
             layout="stage+insets",
             stage=StageShot(self.behind, self.look()),
-            fluoroscopy=(FluoroShot(self.ap, "AP, seen from behind"),),
+            fluoroscopy=(self.from_behind,),
             section=SectionShot("axial", 58.0 * self.size, "axial, through the needles"),
             labels=(
                 self.label(now, "entry", "bone", entry, "left", now.shown("approach", until="advance")),
@@ -408,24 +408,27 @@ class Vertebroplasty(ProcedureScene):
             layout="two-plane",
             stage=StageShot(self.behind_near, self.look(glass=frozenset({self.level})), header="seen from behind"),
             fluoroscopy=(
-                FluoroShot(self.ap, "AP, seen from behind"),
-                FluoroShot(self.lateral, "lateral, seen from the left"),
+                self.from_behind,
+                self.from_the_left,
             ),
             section=SectionShot("axial", 40.0 * self.size, "axial, through the needles"),
             marks=tuple(marks),
         )
 
     def shot_target(self, now: Moment) -> Shot:
-        """The tips come to rest in the front third."""
+        """The tips come to rest in the front third: lateral first, then AP."""
         side = self.sides[-1]
         camera = self.behind.moved_towards(self.into_body, now.beat("advance"))
+        behind = self.second_half(now, "rest")
         return self.told(
             now,
             layout="stage+insets",
             stage=StageShot(
-                camera, self.look(glass=frozenset({self.level}), highlight=frozenset({"tumour"})), self.into_body
+                camera,
+                self.look(glass=frozenset({self.level}), highlight=frozenset({"tumour"})),
+                self.into_body,
             ),
-            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+            fluoroscopy=(self.from_behind if behind else self.from_the_left,),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("rest") else "",
             labels=(
@@ -439,7 +442,45 @@ class Vertebroplasty(ProcedureScene):
                     now.shown("biopsy"),
                 ),
             ),
+            marks=self.midline(now) if behind else self.front_third(now),
         )
+
+    def front_third(self, now: Moment) -> tuple[Mark, ...]:
+        """In lateral: the plane in front of which the tips rest."""
+        upper, lower = self.across(now, 2.0 / 3.0)
+        return (
+            Mark(
+                "line",
+                "lateral",
+                (upper, lower),
+                "front third",
+                "safe",
+                shown=now.shown("rest"),
+                side="left",
+                dashed=True,
+            ),
+        )
+
+    def midline(self, now: Moment) -> tuple[Mark, ...]:
+        """In AP: the midline and the pedicles, between which the tips rest."""
+        high, low = (as_point((0.0, -30.0, z * self.size)) for z in (24.0, -24.0))
+        rings = (
+            Mark("ring", "ap", (as_point(self.pedicle(side)),), radius_mm=self.ring_mm, shown=now.shown("rest"))
+            for side in self.sides
+        )
+        return (
+            Mark("line", "ap", (high, low), "midline", shown=now.shown("rest"), side="right", dashed=True),
+            *rings,
+        )
+
+    def across(self, now: Moment, share: float) -> tuple[Point, Point]:
+        """The upper and the lower edge of the body, `share` of the way from back to front."""
+        edges = self.edges_at(now.state.collapse, now.state.lying)
+        ends = []
+        for end in ("upper", "lower"):
+            back, front = np.array(edges[f"{end}-back"]), np.array(edges[f"{end}-front"])
+            ends.append(as_point(back + share * (front - back)))
+        return ends[0], ends[1]
 
     # ---- 7 and 8 cement ----------------------------------------------------------------------------------------------
 
@@ -462,12 +503,7 @@ class Vertebroplasty(ProcedureScene):
                 self.into_body,
                 self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
             ),
-            fluoroscopy=(
-                FluoroShot(
-                    self.ap if self.checks_ap(now) else self.lateral,
-                    "AP, seen from behind" if self.checks_ap(now) else "lateral, seen from the left",
-                ),
-            ),
+            fluoroscopy=(self.from_behind if self.second_half(now, "live") else self.from_the_left,),
             section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("live") else "",
             labels=tuple(labels),
@@ -475,31 +511,13 @@ class Vertebroplasty(ProcedureScene):
             gauges=("cement", "back_wall", "wedge"),
         )
 
-    def checks_ap(self, now: Moment) -> bool:
-        """Live lateral, with one look from behind in between."""
-        start, end = now.step.beats["live"]
-        return start + 0.5 * (end - start) <= now.time_s < end
-
     def stop_line(self, now: Moment) -> tuple[Mark, ...]:
         """The back quarter of the body, where the cement stops."""
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        shown = now.shown("limits")
-        if self.checks_ap(now):
+        if self.second_half(now, "live"):
             return ()
-        back = [np.array(edges[f"{end}-back"]) for end in ("upper", "lower")]
-        front = [np.array(edges[f"{end}-front"]) for end in ("upper", "lower")]
-        quarter = [as_point(b + 0.25 * (f - b)) for b, f in zip(back, front, strict=True)]
-        return (
-            Mark(
-                "area",
-                "lateral",
-                (as_point(back[0]), quarter[0], quarter[1], as_point(back[1])),
-                "back quarter",
-                "danger",
-                shown=shown,
-                side="right",
-            ),
-        )
+        back, quarter = self.across(now, 0.0), self.across(now, 0.25)
+        corners = (back[0], quarter[0], quarter[1], back[1])
+        return (Mark("area", "lateral", corners, "back quarter", "danger", shown=now.shown("limits"), side="right"),)
 
     def shot_withdrawal(self, now: Moment) -> Shot:
         """Stylet in, needles turned and drawn, dressing."""
@@ -513,7 +531,7 @@ class Vertebroplasty(ProcedureScene):
                 self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
                 self.drawn,
             ),
-            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left"),),
+            fluoroscopy=(self.from_the_left,),
             section=SectionShot("axial", 40.0 * self.size, "axial, through the tracks"),
             focus="fluoroscopy" if now.during("draw") else "",
             labels=(
@@ -579,6 +597,20 @@ class Vertebroplasty(ProcedureScene):
     def inside(self) -> frozenset[str]:
         """What lies inside the patient, and so does not show in the room."""
         return frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
+
+    @property
+    def from_behind(self) -> FluoroShot:
+        """Live AP."""
+        return FluoroShot(self.ap, "AP, seen from behind")
+
+    @property
+    def from_the_left(self) -> FluoroShot:
+        """Live lateral."""
+        return FluoroShot(self.lateral, "lateral, seen from the left")
+
+    def second_half(self, now: Moment, beat: str) -> bool:
+        """Whether `beat` is on and half over: the C-arm turns to AP for it."""
+        return now.during(beat) and now.step.beat_share(beat, now.share) >= 0.5
 
     @property
     def size(self) -> float:
