@@ -489,12 +489,12 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         labels = [
             self.label(
-                now, "needle", "steel", self.on_needle(now, self.sides[-1], 30.0), "left", now.shown("prepare"), 0.7
+                now, "needle", "steel", self.on_needle(now, self.sides[-1], 30.0), "right", now.shown("prepare"), 0.7
             )
         ]
         if "cement" in at:
             labels.append(
-                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "right", now.shown("fill"))
+                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "left", now.shown("fill"))
             )
         return self.told(
             now,
@@ -540,10 +540,10 @@ class Vertebroplasty(ProcedureScene):
                     "stylet",
                     "steel",
                     self.on_needle(now, self.sides[-1], 70.0),
-                    "left",
+                    "right",
                     now.shown("stylet", until="turn"),
                 ),
-                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "right", 1.0),
+                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "left", 1.0),
             ),
             gauges=("cement", "back_wall", "wedge"),
         )
