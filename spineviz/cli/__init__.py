@@ -69,9 +69,9 @@ class LazyGroup(click.Group):
 def exit_code_of(run: Any) -> int:
     """The exit code of `run()`, whose failures are told on standard error.
 
-    click's usage errors and RequestError give 2; FaultError, a full or broken disk, a library that does not load and want
-    of memory give 1; Ctrl-C gives 130; a reader that went away gives 1 in silence. Any other exception is a defect of
-    the program and passes through.
+    click's usage errors and RequestError give 2; FaultError, a full or broken disk, a library that does not load and
+    want of memory give 1; Ctrl-C gives 130; a reader that went away gives 1 in silence. Any other exception is a defect
+    of the program and passes through.
     """
     try:
         code = run()

@@ -83,6 +83,11 @@ def reinstall(what: str) -> str:
     return f"{Path(sys.executable)} -m pip install --force-reinstall {package}"
 
 
+def first_line(error: Exception) -> str:
+    """The first words of an error that speaks at length."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def check_python() -> Finding:
     """Python is new enough."""
     version = platform.python_version()
@@ -95,7 +100,7 @@ def check_cairo() -> Finding:
     try:
         import cairo
     except ImportError as error:
-        return Finding("cairo", False, str(error), f"{install_command('cairo')} && {reinstall('cairo')}")
+        return Finding("cairo", False, first_line(error), f"{install_command('cairo')} && {reinstall('cairo')}")
     return Finding("cairo", True, cairo.cairo_version_string())
 
 
@@ -104,7 +109,7 @@ def check_pango() -> Finding:
     try:
         import manimpango
     except ImportError as error:
-        return Finding("Pango", False, str(error), f"{install_command('pango')} && {reinstall('pango')}")
+        return Finding("Pango", False, first_line(error), f"{install_command('pango')} && {reinstall('pango')}")
     return Finding("Pango", True, manimpango.pango_version())
 
 
@@ -120,7 +125,8 @@ def check_opengl() -> Finding:
     if done.returncode == 0:
         return Finding(name, True, done.stdout.strip())
     said = [line for line in done.stderr.strip().splitlines() if line.strip()]
-    reason = said[-1] if said else f"the driver crashed (exit {done.returncode})"
+    reason = said[-1].split("Error: ")[-1].split("; spineviz doctor")[0] if said else ""
+    reason = reason or f"the driver crashed (exit {done.returncode})"
     return Finding(name, False, reason, install_command("opengl"))
 
 

@@ -55,14 +55,14 @@ def test_an_encoder_that_pyav_lacks_is_found(monkeypatch):
 
 
 def test_no_opengl_means_exit_1_and_the_packages_that_mend_it(monkeypatch):
-    monkeypatch.setattr(doctor, "OPENGL_PROBE", "raise SystemExit('no EGL here')")
+    monkeypatch.setattr(doctor, "OPENGL_PROBE", "raise OSError('no EGL here; spineviz doctor names it')")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(shutil, "which", lambda tool: "/usr/bin/apt" if tool == "apt" else None)
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     lines = result.output.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("MISSING"))
-    assert "no EGL here" in lines[at]
+    assert lines[at] == "MISSING off-screen OpenGL: no EGL here"
     assert lines[at + 1].strip().endswith("apt install libegl1 libgl1 libgl1-mesa-dri")
     assert lines[-1] == "rendering would fail here"
 
