@@ -127,7 +127,8 @@ class PlayPiece(Animation):
     """One piece of a film as a manim animation: alpha is the piece's own clock."""
 
     def __init__(self, scene: ProcedureScene, piece: Piece) -> None:
-        super().__init__(scene.viewport, run_time=piece.end_s - piece.start_s, rate_func=linear)
+        # manim counts frames up to the run time with rounding errors: a hair less gives exactly the piece's frames
+        super().__init__(scene.viewport, run_time=piece.end_s - piece.start_s - 1e-6, rate_func=linear)
         self.scene, self.piece = scene, piece
 
     def interpolate_mobject(self, alpha: float) -> None:
