@@ -33,5 +33,4 @@ lint: $(TESTS_READY)
 	$(BIN)/lint-imports
 
 bench: $(TESTS_READY)
-	@$(BIN)/python tests/bench/measure.py
-	@$(BIN)/python tests/bench/bench_views.py
+	@for script in tests/bench/*.py; do $(BIN)/python $$script || exit 1; done
