@@ -30,13 +30,13 @@ Colours = NDArray[np.float32]
 _SOFT = ("skin", "muscle", "fat", "lung")
 _FIELD_STEP_MM = 0.45
 """Smooth shapes are asked on a raster no finer than this, and interpolated; instruments on every pixel."""
-_FAT_MM = 12.0
-"""How far from the sac epidural fat is drawn, within the canal (chosen for legibility)."""
+_FAT_MM, _FAT_BEHIND_MM = 12.0, 4.0
+"""How far from the sac epidural fat is drawn, within the canal, and behind the sac (chosen for legibility)."""
 _HALF_DISC_MM = 4.0
 _CANAL_GROWN_MM = 2.0
 _THIN_WALL_MM = 0.6
 _WIDEST_BORE_MM = 3.6
-_UNEVEN = ("cement", "cleft", "tumour")
+_UNEVEN = ("cement", "cleft", "tumour", "cord", "root", "roots")
 """Roles whose fields only promise the sign: their outlines are evened."""
 _KEPT_LAYERS = 48
 _KEPT_GROUNDS = 6
@@ -267,7 +267,11 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
 
     def distance(p: Points) -> NDArray[np.float64]:
         ends = np.maximum(low_z - p[:, 2], p[:, 2] - high_z)
-        return np.maximum(np.maximum(rooms.distance(p), dura.field.distance(p) - _FAT_MM), ends)
+        to_sac = dura.field.distance(p)
+        # behind the sac less: between the laminae the canal is open, and only the yellow ligament ends it
+        forwards = dura.field.distance(p + np.array([0.0, 1.0, 0.0])) - to_sac
+        reach = _FAT_BEHIND_MM + (_FAT_MM - _FAT_BEHIND_MM) * np.clip((forwards + 0.7) / 0.7, 0.0, 1.0)
+        return np.maximum(np.maximum(rooms.distance(p), to_sac - reach), ends)
 
     near = Field(distance, grown, False)
     key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
