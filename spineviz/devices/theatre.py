@@ -296,7 +296,7 @@ def _cloth_heights() -> Grid:
     s = sizes()
     half = s["table_width_mm"] / 2
     x = np.arange(-half - 60.0, half + 60.1, _CLOTH_STEP_MM)
-    z = np.arange(s["drape_foot_mm"] - 60.0, s["drape_head_mm"] + 60.1, _CLOTH_STEP_MM)
+    z = np.arange(s["drape_foot_mm"] - 60.0, s["drape_head_mm"] + 240.1, _CLOTH_STEP_MM)
     mesh = _patient_parts()[0][3](PATIENT_SPACING_MM)
     height = np.full((len(x), len(z)), -s["table_top_mm"])  # heights above the world's x-z plane, up positive
     column = np.round((mesh.points_mm[:, 0] - x[0]) / _CLOTH_STEP_MM).astype(int)

@@ -88,8 +88,12 @@ def test_patient_lies_on_the_table_and_under_the_drape(room):
     assert room["patient"].field(sheet).min() > -6.0
 
 
-def test_drape_is_open_over_the_treated_level_and_closed_beside_it(room):
-    sheet = room["drape"].world_mesh(12.0).points_mm
+@pytest.mark.parametrize("level", ["T1", "T7", "L1", "L5"])
+def test_drape_is_open_over_the_treated_level_and_closed_beside_it(level):
+    mesh = theatre.drape(level)["drape"].world_mesh(12.0)
+    assert mesh.is_closed
+    assert mesh.pieces == 1
+    sheet = mesh.points_mm
     inside = (np.abs(sheet[:, 0]) < 70) & (np.abs(sheet[:, 2]) < 90)
     assert not inside.any()
     assert ((np.abs(sheet[:, 0]) < 70) & (sheet[:, 2] < -150) & (sheet[:, 1] < 0)).any()
