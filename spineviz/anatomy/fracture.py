@@ -140,10 +140,18 @@ def _surface_z(field: Field, y_mm: float, low_mm: float, high_mm: float) -> floa
 
 @cache
 def rims(level: str) -> Rims:
-    """The corners of the healthy body of `level`, from its landmarks and its surface."""
+    """The corners of the healthy body of `level` and its end-plates' middles.
+
+    A corner is where it is put on a radiograph: at the end of the end-plate's line, which is as long as its published
+    depth, where the wall's line meets it; a little outside the rounded edge of the bone.
+    """
     here = vertebra(level)
     marks, row = here.landmarks, morphometry()[level]
-    corners = {f"{end}_{side}": marks[f"{end}-{side}-rim"] for end in ("upper", "lower") for side in ("front", "back")}
+    corners = {
+        f"{end}_{side}": here.frames[f"{end}-endplate"].point([0.0, sign * row[f"EPD{end[0]}_mm"].value / 2, 0.0])
+        for end in ("upper", "lower")
+        for side, sign in (("front", 1.0), ("back", -1.0))
+    }
     y_middle = float(np.mean([corner[1] for corner in corners.values()]))
     reach = float(max(abs(corner[2]) for corner in corners.values())) + 2.0
     return Rims(
