@@ -51,8 +51,8 @@ class Painter:
     ) -> Pixels:
         """The radiograph at `time_s`, (H, W, 3), with burnt-in sides in type of `type_px`."""
         fluoroscope = self._fluoroscope(size_px, shot, type_px)
-        grey = fluoroscope.image(_of_patient(structures), time_s, shot.live)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        ground = self.theme.colour("panel")
+        return fluoroscope.picture(_of_patient(structures), time_s, shot.live, ground)
 
     def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
         """The drawn plane, (H, W, 3)."""
@@ -64,8 +64,10 @@ class Painter:
     def scan(self, size_px: Size, structures: Structures, shot: ScanShot, type_px: float) -> Pixels:
         """The simulated sagittal image, (H, W, 3)."""
         from spineviz.views.scan import sagittal_scan
+        from spineviz.views.section import plane_frame
 
-        grey = sagittal_scan(_of_patient(structures), size_px, shot.half_width_mm, seed=self.seed, text_px=type_px)
+        plane = plane_frame("sagittal", (shot.x_mm, 0.0, 0.0))
+        grey = sagittal_scan(_of_patient(structures), size_px, shot.half_width_mm, plane, self.seed, type_px)
         return np.repeat(grey[:, :, None], 3, axis=2)
 
     def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:

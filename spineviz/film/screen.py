@@ -201,7 +201,8 @@ class Screen:
         for shot, opacity in self._cards(now):
             out += self._card_layers(shot, opacity, now)
         if now.previous is not None and now.share < 0.5:
-            out += self._label_layers(now.previous, now.changed_s, 1.0 - 2.0 * now.share)
+            # words over a stage that is moving away would point at nothing: they go first
+            out += self._label_layers(now.previous, now.changed_s, 1.0 - 6.0 * now.share)
             out += self._title_layers(now.previous, now, 1.0 - 2.0 * now.share)
             words = 2.0 * now.share
         else:
@@ -462,8 +463,8 @@ def _view(shot: Shot, name: str) -> View:
 
 
 def _ordered(shown: list[Shown]) -> list[Shown]:
-    """Bare stages below framed panels, what leaves below what stays."""
-    return sorted(shown, key=lambda s: (s.panel.framed, s.opacity >= 1.0))
+    """Bare stages below framed panels, and while panels pass over each other the larger below the smaller."""
+    return sorted(shown, key=lambda s: (s.panel.framed, -s.panel.rect.w * s.panel.rect.h))
 
 
 def _header(view: View) -> tuple[str, str]:

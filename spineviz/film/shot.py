@@ -125,10 +125,12 @@ class ScanShot:
 
     Attributes:
         half_width_mm: half of what the picture's shorter side shows, mm.
+        x_mm: how far to the patient's right the slice lies.
         title, header, moment: as in SectionShot.
     """
 
     half_width_mm: float = 75.0
+    x_mm: float = 0.0
     header: str = "simulated"
     title: str = "Sagittal image"
     moment: tuple[str, float] | None = None
