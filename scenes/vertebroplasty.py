@@ -80,7 +80,9 @@ class Vertebroplasty(ProcedureScene):
 
     def shot_case(self, now: Moment) -> Shot:
         """Who is treated, and why so."""
-        picture = ScanShot(75.0, moment=("fracture", 1.0))
+        # the slice beside the middle that shows tumour and canal in one
+        beside = -6.0 if self.plan.case.tumour.side == "left" else 6.0
+        picture = ScanShot(75.0, beside * self.size, moment=("fracture", 1.0))
         return self.card(now, "case", picture=picture)
 
     def shot_outcome(self, now: Moment) -> Shot:

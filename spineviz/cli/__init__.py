@@ -7,6 +7,7 @@ was wrong, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -28,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("spineviz.cli.doctor", "Check that this machine can render."),
 }
 """Name -> (module whose `command` it is, one line for --help). The modules load when they are called, not before."""
+
+# numpy's threads only get in each other's way on arrays of three columns; they must be told before numpy loads
+for _library in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_library, "1")
 
 MOST_LINES = 3
 INTERRUPTED = 130
