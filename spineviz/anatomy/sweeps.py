@@ -138,16 +138,12 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
     at_start[np.cumsum([0, *[len(s.points_mm) for s in sweeps[:-1]]])] = True
     at_end[np.cumsum([len(s.points_mm) for s in sweeps]) - 1] = True
     boxes = np.array([s.bounds_mm for s in sweeps])
+    thickest = float(max(half_side.max(), half_front.max()))
+    ends = np.cumsum([0, *[len(s.points_mm) for s in sweeps]])
     tree: list = []
 
-    def distance(p: Points) -> Distances:
-        if not tree:
-            from scipy.spatial import cKDTree
-
-            tree.append(cKDTree(centres))
-        if not len(p):
-            return np.zeros(0)
-        _, i = tree[0].query(p)
+    def one(p: Points, i: NDArray[np.intp]) -> Distances:
+        """Distances (N,) to the ellipse of centre `i` (N,)."""
         offset = p - centres[i]
         along = np.einsum("ij,ij->i", offset, tangents[i])
         u = np.einsum("ij,ij->i", offset, side[i])
@@ -162,6 +158,27 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
         out = np.maximum(out, -least)
         beyond = np.where(at_end[i], along, np.where(at_start[i], -along, -np.inf))
         return np.where(beyond > 0, np.hypot(np.maximum(out, 0.0), beyond), np.maximum(out, beyond))
+
+    def distance(p: Points) -> Distances:
+        from scipy.spatial import cKDTree
+
+        if not tree:
+            tree.append(cKDTree(centres))
+        if not len(p):
+            return np.zeros(0)
+        way, nearest = tree[0].query(p)
+        out = one(p, nearest)
+        if len(sweeps) > 1:
+            # beside a thin sweep the thick one may be nearer though its middle is not
+            near = np.flatnonzero(way < 1.5 * thickest + 1.0)
+            if len(tree) == 1:
+                tree.extend(cKDTree(s.points_mm) for s in sweeps)
+            for k, (low, high) in enumerate(boxes):
+                inside = near[((p[near] > low - 1.0) & (p[near] < high + 1.0)).all(axis=1)]
+                if len(inside):
+                    _, own = tree[k + 1].query(p[inside])
+                    out[inside] = np.minimum(out[inside], one(p[inside], own + ends[k]))
+        return out
 
     return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
 

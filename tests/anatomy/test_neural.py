@@ -154,3 +154,12 @@ def test_views_without_cord_or_without_sacrum():
     assert np.ptp(low["cord"].mesh(1.0).points_mm[:, 0]) < 1.5
     assert neural_structures(here, ("sacrum",)) == {}
     assert set(COLUMN_LEVELS) == {*LEVELS, "sacrum"}
+
+
+@pytest.mark.parametrize("name", ["cord", "dura", "roots"])
+def test_field_and_surface_say_the_same(name):
+    _, parts = made("T9", "sacrum", 0.0)
+    points = parts[name].world_mesh(1.0).points_mm
+    way = parts[name].field(points)
+    assert way.max() < 0.25  # a strand may begin inside the next one's root, never outside its own surface
+    assert np.percentile(np.abs(way), 90) < 0.1

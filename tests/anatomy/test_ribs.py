@@ -133,3 +133,15 @@ def test_many_sweeps_are_one_field():
     right = sweep_along(Curve(straight().points_mm + [5.0, 0, 0]), 1.5, 1.5)
     field = sweep_field([left, right])
     assert field(np.array([[-5.0, 0, 10], [5.0, 0, 10], [0.5, 0, 10]])) == pytest.approx([-1.0, -1.5, 3.0])
+
+
+def test_a_thin_sweep_beside_a_thick_one_does_not_hide_it():
+    thick = sweep_along(straight(), 3.0, 3.0)
+    thin = sweep_along(Curve(straight().points_mm + [3.4, 0, 0]), 0.3, 0.3)
+    rng = np.random.default_rng(5)
+    points = np.column_stack([rng.uniform(0, 5, (800, 1)), rng.uniform(-3, 3, (800, 1)), rng.uniform(4, 36, (800, 1))])
+    wanted = np.minimum(np.hypot(points[:, 0], points[:, 1]) - 3.0, np.hypot(points[:, 0] - 3.4, points[:, 1]) - 0.3)
+    way = sweep_field([thick, thin])(points)
+    near = wanted < 0.9
+    assert np.allclose(way[near], wanted[near], atol=1e-6)
+    assert (way >= wanted - 1e-6).all()
