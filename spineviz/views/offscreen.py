@@ -21,6 +21,9 @@ from spineviz.views.camera import Camera
 _KEPT_BYTES = 96_000_000
 """Vertex buffers held at most; the one unused for longest goes first."""
 
+_PAD_PX = 10
+"""Outlines reach so far beyond what they belong to."""
+
 NOTHING_MM = 9e8
 """A depth beyond this means that nothing is there."""
 
@@ -238,6 +241,7 @@ class Offscreen:
         self._glass: Any = None
         self._panes: Any = None
         self._still: Any = None
+        self._worked_px = (0, 0, *size_px)
         self._seen_from: object = None
         self._base: frozenset[tuple[object, ...]] = frozenset()
         self._before: frozenset[tuple[object, ...]] = frozenset()
@@ -259,10 +263,13 @@ class Offscreen:
         faces: Sequence[Face],
         glass: Sequence[Surface],
         shadows: Shadows,
+        within_px: tuple[int, int, int, int] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The picture (H, W, 3) and, at half its size, the depth of what is solid in mm along the line of sight (1e9
-        where there is nothing); both top row first. `glass` is laid over the rest in the order given."""
+        where there is nothing); both top row first. `glass` is laid over the rest in the order given.
+        `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
         gl = self._gl
+        self._work_within(within_px or (0, 0, *self.size_px))
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
         gl.disable(gl.BLEND)
@@ -281,6 +288,22 @@ class Offscreen:
         self.store.trim()
         return picture[::-1], small[::-1]
 
+    def _work_within(self, box_px: tuple[int, int, int, int]) -> None:
+        """Finish only where something is, or was in the picture before."""
+        width, height = self.size_px
+        left, top, right, bottom = (
+            f(a, b) for f, a, b in zip((min, min, max, max), box_px, self._worked_px, strict=True)
+        )
+        self._worked_px = box_px
+        left, top = max(0, left - _PAD_PX) // 2, max(0, top - _PAD_PX) // 2
+        right, bottom = min(width, right + _PAD_PX) // 2 + 1, min(height, bottom + _PAD_PX) // 2 + 1
+        # a picture's rows run downwards, OpenGL's upwards
+        half = left, (height + 1) // 2 - bottom, right - left, bottom - top
+        for target in (self._small_target, self._rough_target, self._open_target):
+            target.scissor = half
+        low = max(0, 2 * (half[1] - 1))
+        self._target.scissor = 2 * half[0], low, 2 * half[2], 2 * (half[1] + half[3]) - low
+
     def _draw_solid(
         self,
         camera: Camera,
@@ -297,10 +320,10 @@ class Offscreen:
         if seen_from != self._seen_from:
             self._seen_from, self._base, self._before = seen_from, frozenset(), frozenset()
         standing = now & self._before
+        self._scene.use()  # copying heeds the limits of what is in use
         if self._base and self._base <= now and 2 * len(self._base) >= len(standing):
             self._gl.copy_framebuffer(self._scene, self._still)
         else:
-            self._scene.use()
             self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
             self._base = frozenset(standing)
             if standing:
@@ -309,7 +332,7 @@ class Offscreen:
                     gl, size = self._gl, self._solid.size
                     self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
                 self._gl.copy_framebuffer(self._still, self._scene)
-        self._scene.use()
+                self._scene.use()
         self._draw_parts(solid, faces, now - self._base, view, projection)
         self._before = frozenset(now)
 

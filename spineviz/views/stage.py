@@ -190,7 +190,7 @@ class Stage:
             if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
-            boxes.append(np.stack([world.min(0), world.max(0)]))
+            boxes.append(world)
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
             surface = self._surface(structure, mesh, camera, look, name in glass, opacity)
             z = eye_from_world.points(world)[:, 2]
@@ -207,16 +207,28 @@ class Stage:
                 face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light)
                 faces += [] if face is None else [face]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
+        within: tuple[int, int, int, int] | None = (0, 0, 0, 0)
         if boxes:
-            bounds = np.stack([np.min([b[0] for b in boxes], 0), np.max([b[1] for b in boxes], 0)])
+            every = np.concatenate(boxes)
+            bounds = np.stack([every.min(0), every.max(0)])
+            within = self._within_px(camera, every)
         # nearest first, so that what is hidden is not lit
         nearest_first = [s for _, parts in sorted(solid, key=lambda item: item[0]) for s in parts]
         inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
         return self._offscreen.draw(
-            camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows
+            camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows, within
         )
+
+    def _within_px(self, camera: Camera, points_mm: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom of the picture of boxes with these corners; None where one is behind the eye."""
+        pixels, depth = camera.project(points_mm, self.size_px)
+        if depth.min() <= 0.0:
+            return None
+        low = np.clip(np.floor(pixels.min(0)), 0, self.size_px).astype(int)
+        high = np.clip(np.ceil(pixels.max(0)), 0, self.size_px).astype(int)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm

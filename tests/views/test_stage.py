@@ -283,6 +283,21 @@ def test_of_two_surfaces_that_coincide_the_same_is_seen_in_any_order(stage):
     fresh.close()
 
 
+@pytest.mark.parametrize("size", [(320, 240), (321, 241)])
+def test_nothing_of_an_earlier_picture_is_left(size):
+    one = together(ball("a", (-40, 0, 20), 9.0), ball("pane", (30, 0, -25), 8.0))
+    two = together(ball("b", (35, 0, 22), 6.0, "disc"))
+    look = StageLook(glass=frozenset({"pane"}))
+    stage = Stage(size)
+    for scene in (one, two, {}, two, one):
+        fresh = Stage(size)
+        assert (stage.draw(scene, CAMERA, look) == fresh.draw(scene, CAMERA, look)).all()
+        assert (stage.depth_mm == fresh.depth_mm).all()
+        fresh.close()
+        stage._pictures.clear()
+    stage.close()
+
+
 def test_project_belongs_to_the_picture_drawn_last_even_when_it_was_kept(stage):
     other = camera_from("left", (0, 0, 0), 300.0, 20.0)
     stage.draw(together(ball()), other)
