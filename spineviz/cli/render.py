@@ -81,7 +81,7 @@ def requested(
     if len(set(films)) < len(films):
         raise RequestError(f"FILM: {' '.join(films)} names a film twice; give each once")
     chosen = [parse_steps(steps, clock) if steps is not None else tuple(range(len(clock.steps))) for clock in clocks]
-    folder = out if out is not None and out.is_dir() else Path() if out is None else None
+    folder = Path() if out is None else out if _is_folder(out) else None
     if folder is None and len(films) > 1:
         raise RequestError(f"--out {out}: {len(films)} films need a folder; give one that exists")
     from spineviz.procedures.case import Case, load_case
@@ -97,6 +97,13 @@ def requested(
             Request(clock.name, case, QUALITIES[quality], numbers, check_out(path, True, (".mp4",)), force)
         )
     return made
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name too long, a folder that may not be looked into: check_out says so
+        return False
 
 
 def _intended(request: Request) -> str:

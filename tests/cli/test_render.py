@@ -3,12 +3,13 @@
 import errno
 import io
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from spineviz.cli import exit_code_of
-from spineviz.cli.render import PlainProgress, command, requested
+from spineviz.cli.render import PlainProgress, command, progress_on_stderr, requested
 from spineviz.data.errors import RequestError
 from spineviz.film.encode import encode_segment, join_segments
 from spineviz.film.pieces import QUALITIES
@@ -35,6 +36,8 @@ def run(*arguments):
         (["vertebroplasty", "--quality", "8k"], "'draft', 'hd', 'fhd', 'uhd'"),
         (["vertebroplasty", "--out", "film.avi"], "the ending must be .mp4"),
         (["vertebroplasty", "--out", "nowhere/film.mp4"], "the folder nowhere does not exist"),
+        (["vertebroplasty", "--out", "x" * 5000 + ".mp4"], "give a path that can be written"),
+        (["vertebroplasty", "--out", "a\0b.mp4"], "--out"),
         (["vertebroplasty", "--set", "spine.level=L9"], "spine.level"),
         (["vertebroplasty", "--set", "cement.volume_ml=nan"], "cement.volume_ml"),
         (["vertebroplasty", "--case", "missing.toml"], "missing.toml"),
@@ -148,6 +151,25 @@ def test_a_full_disk_is_exit_1(tmp_path, monkeypatch):
     assert code == 1
     assert "No space left" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    request = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), Path("film.mp4"))
+    with progress_on_stderr(request) as progress:
+        progress.stage("drawing")
+        progress.frames(75)
+        progress.bar.refresh()
+    text = screen.getvalue()
+    assert "drawing" in text
+    assert "50%" in text
+    assert "left" in text
 
 
 def test_plain_progress_tells_the_time_left():
