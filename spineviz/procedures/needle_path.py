@@ -133,7 +133,7 @@ def _pedicle_angles(around: Surroundings) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Lines: they pass the isthmus plane at `across_mm`, `up_mm` and turn by `medial_deg`, `down_deg`."""
+    """Lines: they pass the isthmus at `across_mm` (outward) and `up_mm`, and turn by `medial_deg`, `down_deg`."""
 
     across_mm: NDArray[np.float64]
     up_mm: NDArray[np.float64]
@@ -182,7 +182,7 @@ def _score(
     forward = _directions(around, lines.medial_deg, lines.down_deg)
     anchor = (
         frame.origin_mm
-        + lines.across_mm[:, None] * frame.rotation[:, 0]
+        + around.outward * lines.across_mm[:, None] * frame.rotation[:, 0]
         + lines.up_mm[:, None] * np.array([0.0, 0.0, 1.0])
     )
     score = np.full(len(anchor), np.inf)
@@ -247,28 +247,44 @@ def _score(
     return score, widest, True
 
 
-def find_path(around: Surroundings, radius_mm: float, rules: Rules, target_x_mm: float) -> NeedlePath:
+def find_path(
+    around: Surroundings, radius_mm: float, rules: Rules, target_x_mm: float, thicker_mm: tuple[float, ...] = ()
+) -> NeedlePath:
     """The best safe path of a needle of `radius_mm` through one pedicle.
 
     `target_x_mm` is where the tip should lie: the way from the midline towards its own side, negative beyond it. A
-    coarse search over place and direction in the pedicle is refined three times; what is found is then measured on
-    the needle's surface, and searched anew with more bone if a side falls short.
+    coarse search over place and direction in the pedicle is refined four times; what is found is then measured on
+    the needle's surface, and searched anew with more bone if a side falls short. Where the coarse search finds
+    nothing, the paths of `thicker_mm` needles are tried: what lets a thicker one through is wide enough.
 
     Raises NoPathError where nothing is safe.
     """
+    first: NoPathError | None = None
+    for searched in (radius_mm, *thicker_mm):
+        try:
+            return _searched_path(around, searched, radius_mm, rules, target_x_mm)
+        except NoPathError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _searched_path(
+    around: Surroundings, searched_mm: float, radius_mm: float, rules: Rules, target_x_mm: float
+) -> NeedlePath:
+    """The best path for a needle of radius `searched_mm`, measured for one of `radius_mm`."""
     ask = rules.least_bone_mm + 0.05
     widest = 0.0
     passed = False
     for _ in range(4):
-        lines = _first_grid(around, radius_mm, rules)
-        score, room, through = _score(around, lines, radius_mm, rules, target_x_mm, ask)
+        lines = _first_grid(around, searched_mm, rules)
+        score, room, through = _score(around, lines, searched_mm, rules, target_x_mm, ask)
         widest, passed = max(widest, room), passed or through
         spread = np.array([1.2, 1.6, 3.5, 4.0, 0.25 * rules.front_share])
         if not np.isfinite(score).any():
             # between the nodes of the coarse grid there may still be a way
-            fine = _Candidates(*_dense(lines, spread).T)
-            lines = fine
-            score, room, through = _score(around, lines, radius_mm, rules, target_x_mm, ask)
+            lines = _Candidates(*_dense(lines, spread).T)
+            score, room, through = _score(around, lines, searched_mm, rules, target_x_mm, ask)
             widest, passed = max(widest, room), passed or through
             if not np.isfinite(score).any():
                 raise NoPathError("body" if passed else "pedicle", widest)
@@ -277,7 +293,7 @@ def find_path(around: Surroundings, radius_mm: float, rules: Rules, target_x_mm:
             lines = _round_about(best, spread, 400, turn)
             lines = replace(lines, depth_share=np.clip(lines.depth_share, 0.45 * rules.front_share,
                                                        0.97 * rules.front_share))  # fmt: skip
-            score, _, _ = _score(around, lines, radius_mm, rules, target_x_mm, ask)
+            score, _, _ = _score(around, lines, searched_mm, rules, target_x_mm, ask)
             if np.isfinite(score).any():
                 best = lines.table[int(score.argmin())]
             spread = spread * 0.45
@@ -300,7 +316,7 @@ def measured_path(around: Surroundings, line: NDArray[np.float64], radius_mm: fl
     across, up, medial, down, share = line
     forward = _directions(around, np.array([medial]), np.array([down]))[0]
     frame = around.pedicle
-    anchor = frame.origin_mm + across * frame.rotation[:, 0] + up * np.array([0.0, 0.0, 1.0])
+    anchor = frame.origin_mm + around.outward * across * frame.rotation[:, 0] + up * np.array([0.0, 0.0, 1.0])
     tip_y = around.front_wall_y_mm - share * around.body_depth_mm
     tip = anchor + (tip_y - anchor[1]) / forward[1] * forward
     wall = anchor + (around.back_wall_y_mm - anchor[1]) / forward[1] * forward

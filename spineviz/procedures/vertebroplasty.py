@@ -420,6 +420,7 @@ class Plan:
             "lying_wedge_deg": lying.wedge_deg,
             "final_anterior_mm": lying.anterior_mm,
             "final_wedge_deg": lying.wedge_deg,
+            **self.margins,
         }
 
     def resolved(self) -> dict[str, Any]:
@@ -545,6 +546,11 @@ def _target_x_mm(around: Surroundings, approach: str) -> float:
     return float(abs(around.pedicle.origin_mm[0])) / 2 if approach == "bipedicular" else -2.0
 
 
+def _best_path(around: Surroundings, size: NeedleSize, case: Case) -> NeedlePath:
+    thicker = tuple(other.radius_mm for other in needle_sizes().values() if other.outer_mm > size.outer_mm)
+    return find_path(around, size.radius_mm, rules(), _target_x_mm(around, case.needle.approach), thicker[::-1])
+
+
 def _refusal(here: Patient, around: Surroundings, case: Case, error: NoPathError) -> RequestError:
     limits, sizes = rules(), needle_sizes()
     size = sizes[case.needle.gauge]
@@ -552,7 +558,7 @@ def _refusal(here: Patient, around: Surroundings, case: Case, error: NoPathError
     for gauge, other in sizes.items():
         if other.outer_mm < size.outer_mm:
             try:
-                find_path(around, other.radius_mm, limits, _target_x_mm(around, case.needle.approach))
+                _best_path(around, other, case)
             except NoPathError:
                 continue
             fitting = gauge
@@ -586,7 +592,7 @@ def plan_needles(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
     for side in SIDES if case.needle.approach == "bipedicular" else (case.needle.approach,):
         around = _around(here, side, bone)
         try:
-            path = find_path(around, size.radius_mm, rules(), _target_x_mm(around, case.needle.approach))
+            path = _best_path(around, size, case)
         except NoPathError as error:
             raise _refusal(here, around, case, error) from None
         point = skin.entry_on_skin(path.contact_mm, -path.forward)

@@ -78,9 +78,9 @@ def test_a_needle_as_thick_as_the_pedicle_finds_no_way():
 def test_left_is_right_seen_in_a_mirror():
     right, left = (find_path(around(side), 1.5, RULES, 8.0) for side in ("right", "left"))
     flip = np.array([-1.0, 1.0, 1.0])
-    # the two searches draw different random steps, so they end near each other, not on each other
-    assert np.linalg.norm(left.tip_mm * flip - right.tip_mm) < 1.5
-    assert abs(left.pedicle_bone_mm - right.pedicle_bone_mm) < 0.6
+    assert np.allclose(left.tip_mm * flip, right.tip_mm)
+    assert np.allclose(left.forward * flip, right.forward)
+    assert left.pedicle_bone_mm == pytest.approx(right.pedicle_bone_mm)
 
 
 def test_the_tip_goes_where_it_is_wanted():
