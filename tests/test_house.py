@@ -165,7 +165,10 @@ def test_readme_shows_the_picture_the_commands_and_every_film():
     for command in ("make film", "make test"):
         assert command in readme
     for name in film_names():
-        assert f"| {name} |" in readme
+        minutes, seconds = divmod(round(film(name).seconds), 60)
+        (row,) = (line for line in readme.splitlines() if line.startswith(f"| {name} |"))
+        assert f"| {minutes} min {seconds} s |" in row
+        assert ", ".join(film(name).views) in row
     pictures = re.findall(r"\]\((assets/readme/[^)]+)\)", readme)
     assert pictures
     for picture in pictures:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
         sys.exit(exit_code_of(lambda: super(LazyGroup, self).main(args, *rest, **extra)))
 
 
-def exit_code_of(run: Any) -> int:
+def exit_code_of(run: Callable[[], Any]) -> int:
     """The exit code of `run()`, whose failures are told on standard error.
 
     click's usage errors and RequestError give 2; FaultError, a full or broken disk, a library that does not load and
