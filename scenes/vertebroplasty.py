@@ -279,7 +279,7 @@ class Vertebroplasty(ProcedureScene):
         ring = self.ring_mm
         return (
             Mark(
-                "line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="left"
+                "line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="right"
             ),
             Mark(
                 "ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=ring, shown=shown, side="right"
@@ -523,6 +523,19 @@ class Vertebroplasty(ProcedureScene):
 
     def shot_withdrawal(self, now: Moment) -> Shot:
         """Stylet in, needles turned and drawn, dressing."""
+        if now.after("dressing"):
+            return self.told(
+                now,
+                layout="stage+insets",
+                seen_from="seen from behind",
+                stage=StageShot(
+                    self.over_back,
+                    StageLook(hidden=(TRUNK | RIBS) - {"skin"}, fade={"dressing": now.beat("dressing")}),
+                ),
+                fluoroscopy=(self.from_the_left,),
+                section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
+                gauges=("cement", "back_wall", "wedge"),
+            )
         at = self.at_rest(now)
         camera = self.into_body.moved_towards(self.drawn, now.beat("stylet"))
         return self.told(

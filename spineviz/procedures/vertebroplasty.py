@@ -22,6 +22,7 @@ from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
 from spineviz.data.sourced import Sourced, sourced_table
 from spineviz.devices.catalogue import NeedleSize, needle_size, needle_sizes
+from spineviz.devices.dressing import dressing
 from spineviz.devices.needle import NeedleShape, least_outside_mm, needle_structures
 from spineviz.devices.theatre import theatre
 from spineviz.geometry.fields import Field, Vector, unit
@@ -269,6 +270,9 @@ class Plan:
         out = dict(self.patient.structures(state.collapse, state.lying, state.tumour, surroundings))
         if state.c_arm_deg is not None and surroundings == "trunk":
             out.update(theatre(self.level, state.c_arm_deg))
+        if state.dressing_share > 0.0 and "skin" in out:
+            nicks = [needle.skin_mm for needle in self.needles.values()]
+            out["dressing"] = dressing(out["skin"].field, out["skin"].key, nicks)
         if state.cement_ml is not None and state.cement_ml >= LEAST_SHOWN_ML:
             out["cement"] = self.cement_structure(state.cement_ml)
         for side, needle in self.needles.items():
