@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS, TILE_PX = 3, 640
 """A storyboard's columns, and a frame's width on it, pixels."""
 
-_GAP, _HEAD, _WORDS = 40, 130, 170
+_GAP, _HEAD, _WORDS = 40, 130, 160
 
 
 def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
@@ -69,6 +69,7 @@ def storyboard_sheet(scene: ProcedureScene) -> NDArray[np.uint8]:
         y = _HEAD + (i // COLUMNS) * (tile[1] + _WORDS)
         time_s = step.start_s + step.key_s
         frame = Image.fromarray(scene.frame_at(time_s)).resize(tile, Image.Resampling.LANCZOS)
+        sheet[y - 2 : y + tile[1] + 2, x - 2 : x + tile[0] + 2] = scene.theme.rgb8("edge")
         sheet[y : y + tile[1], x : x + tile[0]] = np.asarray(frame)
         shot = scene.shot_at(time_s)
         blit(sheet, _words(scene.theme, i + 1, shot.title or step.name, shot.caption, step.start_s, x, y + tile[1]))
@@ -78,7 +79,8 @@ def storyboard_sheet(scene: ProcedureScene) -> NDArray[np.uint8]:
 def _heading(scene: ProcedureScene, width: int) -> Layer:
     canvas = Canvas(width, _HEAD, 1.0)
     x = canvas.text(scene.film_name.capitalize(), _GAP, 80, TextStyle(52, "bold"), scene.theme.colour("text")) + _GAP
-    words = f"{scene.subtitle} · {scene.clock.seconds:g} s · animation of a constructed case"
+    level = scene.subtitle.partition(" · ")[2]
+    words = " · ".join([*([level] if level else []), f"{scene.clock.seconds:g} s", "animation of a constructed case"])
     canvas.text(words, x + 30, 80, TextStyle(28), scene.theme.colour("muted"))
     return canvas.layer()
 
