@@ -62,13 +62,13 @@ def _sizes() -> dict[str, dict[str, float]]:
         }
 
 
-_STATIONS = (0.06, 0.28, 0.5, 0.72, 0.94)
+_STATIONS = (0.04, 0.2, 0.35, 0.5, 0.65, 0.8, 0.96)
 """Shares of a vertebra's height, from its upper rim down, at which the sac is fitted into the canal."""
 
 
 @cache
 def _sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
-    """(5, 3) the middle of the sac at the stations of `level`, in its frame, and (5,) the share of its published size
+    """(7, 3) the middle of the sac at the stations of `level`, in its frame, and (7,) the share of its published size
     that has room there.
 
     The canal is wide where the wall of the body is waisted and narrow behind a rim, under a lamina and between the
@@ -162,7 +162,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     ways = {}
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
-        inner_point = s.canal_centres()[2] if level == SACRUM else _sac_stations(level)[0][2]
+        inner_point = s.canal_centres()[2] if level == SACRUM else _sac_stations(level)[0][3]
         ways[level] = nearest(frame.point(inner_point))
     conus = curve.length_mm + 1e3
     l1 = COLUMN_LEVELS.index("L1")
@@ -170,7 +170,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         upper, lower = endplates("L1")
         share = _shape("conus_share_of_L1")
         height = (1 - share) * upper.origin_mm[2] + share * lower.origin_mm[2]
-        centre = _sac_stations("L1")[0][3]
+        centre = _sac_stations("L1")[0][5]
         conus = nearest(column.world_from_vertebra("L1").point([0.0, centre[1], height]))
     elif first > l1:
         conus = -1e3
