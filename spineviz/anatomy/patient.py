@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from spineviz.anatomy.bones import carved_core, carved_field, carved_mesh
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_structures
 from spineviz.anatomy.fracture import Fracture, fracture
+from spineviz.anatomy.ribs import rib_structures
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
@@ -107,9 +108,7 @@ class Patient:
     def _assembled(
         self, amount: float, lying: float, growth: float, surroundings: str, here: Column
     ) -> dict[str, Structure]:
-        around = _remembered(
-            self._around, (amount, lying, surroundings), lambda: self._surroundings(amount, surroundings, here)
-        )
+        around = self._around_at(amount, lying, surroundings, here)
         out = {**around, self.level: self.treated_bone(amount)}
         if self.tumour is not None and growth > 0.0:
             out["tumour"] = self.tumour_structure(amount, growth)
@@ -117,18 +116,24 @@ class Patient:
             out["cleft"] = self.cleft_structure(amount)
         return out
 
-    def _surroundings(self, amount: float, surroundings: str, here: Column) -> dict[str, Structure]:
+    def _surroundings(self, amount: float, lying: float, surroundings: str, here: Column) -> dict[str, Structure]:
         """All but the treated vertebra and what is in it."""
         if surroundings == "none":
             return {}
-        deformed = None if amount == 0.0 else (lambda points: self.fracture.forward(points, amount))
-        out = column_structures(here, self.levels, deformed, self._fracture_key(amount), ribs=surroundings == "trunk")
-        if surroundings == "trunk":
-            outside = trunk(here).structures()
-            if not any(level.startswith("T") for level in self.levels):
-                del outside["lungs"]
-            out.update(outside)
-        return out
+        if surroundings == "spine":
+            deformed = None if amount == 0.0 else (lambda points: self.fracture.forward(points, amount))
+            return column_structures(here, self.levels, deformed, self._fracture_key(amount), ribs=False)
+        outside = trunk(here).structures()
+        if not any(level.startswith("T") for level in self.levels):
+            del outside["lungs"]
+        return {**self._around_at(amount, lying, "spine", here), **rib_structures(here, self.levels), **outside}
+
+    def _around_at(self, amount: float, lying: float, surroundings: str, here: Column) -> dict[str, Structure]:
+        return _remembered(
+            self._around,
+            (amount, lying, surroundings),
+            lambda: self._surroundings(amount, lying, surroundings, here),
+        )
 
     def entry_on_skin(
         self, start_mm: ArrayLike, direction: ArrayLike, collapse: float = 1.0, lying: float = 1.0

@@ -193,25 +193,28 @@ def test_the_default_wedge_has_its_published_angles():
 
 @pytest.mark.parametrize("level", ["T8", "L1"])
 def test_angle_and_front_height_are_seen_on_the_drawn_surface(level):
-    """Tangents to the outline of the mesh in the mid-sagittal plane, as one lays a ruler on a radiograph."""
-    from scipy.spatial import ConvexHull
-
+    """Lines from rim to rim on the outline of the mesh in the mid-sagittal plane, as one lays them on a radiograph."""
     broken, here, r = fracture(level), vertebra(level), rims(level)
-    healthy = here.mesh(0.8)
+    healthy = here.mesh(0.5)
+    before = healthy.points_mm
+    middle = (np.abs(before[:, 0]) < 0.4) & (before[:, 1] > r.lower_back[1] - 1.0)
+    # the crests of the healthy rims, foremost and hindmost, followed through the collapse
+    crests = {}
+    for end, up in (("upper", 1.0), ("lower", -1.0)):
+        for way, sign in (("front", 1.0), ("back", -1.0)):
+            edge = np.flatnonzero(middle & (sign * before[:, 1] > 0.6 * sign * getattr(r, f"{end}_{way}")[1]))
+            crests[end, way] = edge[np.argmax(up * before[edge, 2])]
     for amount in (0.0, broken.lying_amount, 1.0):
-        points = broken.deformed(healthy, amount).points_mm
-        outline = points[(np.abs(points[:, 0]) < 0.5) & (healthy.points_mm[:, 1] > r.lower_back[1] - 1.0)][:, 1:]
-        hull = outline[ConvexHull(outline).vertices]  # counter-clockwise: front wall up, upper plate backward
-        edges = np.roll(hull, -1, axis=0) - hull
-        lines = np.argsort(np.hypot(*edges.T))[-4:]
-        turn = np.rad2deg(np.arctan2(edges[lines, 1], edges[lines, 0]))
-        upper, lower = (lines[np.argmin(np.abs((turn - a + 180) % 360 - 180))] for a in (172.0, 0.0))
-        tilt = np.rad2deg(np.arctan(edges[lower, 1] / edges[lower, 0]) - np.arctan(edges[upper, 1] / edges[upper, 0]))
+        after = broken.deformed(healthy, amount).points_mm
+        at = {key: after[index, 1:] for key, index in crests.items()}
+        rise = {e: np.subtract(at[e, "front"], at[e, "back"]) for e in ("upper", "lower")}
+        slope = {e: rise[e][1] / rise[e][0] for e in rise}
         said = broken.heights(amount)
+        tilt = np.rad2deg(np.arctan(slope["lower"]) - np.arctan(slope["upper"]))
         assert tilt == pytest.approx(said.wedge_deg, abs=1.0)
-        front = hull[:, 0].max()
-        reach = [hull[i, 1] + (front - hull[i, 0]) * edges[i, 1] / edges[i, 0] for i in (upper, lower)]
-        assert reach[0] - reach[1] == pytest.approx(said.anterior_mm, abs=0.5)
+        front = float(r.upper_front[1])
+        reach = {e: at[e, "front"][1] + (front - at[e, "front"][0]) * slope[e] for e in rise}
+        assert reach["upper"] - reach["lower"] == pytest.approx(said.anterior_mm, abs=0.6)
 
 
 @given(fractures, amounts, amounts)
