@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,9 @@ from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import Field, as_vector, unit
 
 Point = tuple[float, float, float]
+
+NOWHERE: Point = (math.nan, math.nan, math.nan)
+"""A point that is on no screen."""
 
 _STEP_MM = 0.5
 
@@ -40,6 +44,11 @@ def middle(structure: Structure) -> np.ndarray:
 
 
 def facing(structures: Mapping[str, Structure], name: str, direction: ArrayLike) -> Point:
-    """The surface point of the structure `name` on the way from its middle along `direction` (3,), mm."""
-    structure = structures[name]
+    """The surface point of the structure `name` on the way from its middle along `direction` (3,), mm.
+
+    NOWHERE while the structure does not exist: what hangs there is not drawn.
+    """
+    structure = structures.get(name)
+    if structure is None:
+        return NOWHERE
     return surface_towards(structure.field, middle(structure), direction)
