@@ -8,7 +8,7 @@ height above the body's middle.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,15 @@ from spineviz.geometry.frames import Frame
 
 _CANAL_EDGE_MM = 1.2
 """How far the canal's edges above and below are rounded."""
+_TOUCH_MM = 0.1
+"""How far the two surfaces of a facet joint reach into each other before the cartilage's room is carved."""
 _TIP_CAP = 1.4
 """How long the rounded end of a transverse process is, over the geometric mean of its half axes."""
+
+_PEDICLE_SHARE = 0.385
+"""Width of an ordinary lumbar pedicle over the body's height (L3 of the table: 10.3 / 26.7)."""
+_HATCHET_LENGTH = 1.12
+"""Length of an ordinary lumbar spinous process over the body's height (L3 of the table: 30 / 26.7)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Facet:
     def along(self) -> Vector:
         """(3,) across the joint, outward and backward."""
         return np.cross(self.upward, self.normal)
+
+    def receded(self, into_mm: float) -> Facet:
+        """The surface parallel to this one, `into_mm` into the lower vertebra's bone (the upper's, if negative)."""
+        return replace(self, centre_mm=self.centre_mm - into_mm * self.normal, radius_mm=self.radius_mm + into_mm)
 
     def seen_from(self, outer_from_inner: Frame) -> Facet:
         """The same surface in another frame."""
@@ -212,30 +223,38 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     # pedicle: an hourglass along its axis, thinnest at the isthmus
     axis = frame.rotation[:, 1]
     reach = shape["pedicle_reach"] * depth
-    flare = np.array([shape["pedicle_flare"], 1.0, shape["pedicle_flare"]])
+    # both ends lie on one parabola, so the isthmus stays the thinnest place; the front one just enters the body
+    ends = np.array([-reach, 0.0, shape["pedicle_back"] * depth + 0.05 * m.body_depth])
     half_axes = np.array([m.pedicle_width / 2, m.pedicle_height / 2])
-    stations = frame.origin_mm + np.outer([-reach, 0.0, reach], axis)
-    pedicle = loft(stations, flare[:, None] * half_axes, frame.rotation[:, 0], cap=0.5)
-    # it sinks into the body well inside the side wall, however wide it stands (T1, L5)
+    swell = (shape["pedicle_flare"] - 1.0) * np.minimum(half_axes, _PEDICLE_SHARE * height / 2)
+    hourglass = half_axes + (ends[:, None] / reach) ** 2 * swell
+    stations = frame.origin_mm + np.outer(ends, axis)
+    pedicle = loft(stations, hourglass, frame.rotation[:, 0], cap=0.5)
+    # it sinks into the body; a very wide one (L5) runs out along the body's side, or it would end there in a step
+    wide = max(0.0, m.pedicle_width - _PEDICLE_SHARE * height)  # what a pedicle has more than an ordinary one
     inner = np.array(
         [
-            shape["pedicle_sink_x"] * m.body_width / 2,
-            wall_y_mm + shape["pedicle_sink_y"] * m.body_depth,
+            shape["pedicle_sink_x"] * m.body_width / 2 + 0.4 * wide,
+            wall_y_mm + shape["pedicle_sink_y"] * m.body_depth + 0.8 * wide,
             frame.origin_mm[2] + shape["pedicle_sink_z"] * height,
         ]
     )
-    ahead = frame.origin_mm + reach * axis
-    sink = loft([ahead, inner], [half_axes, half_axes * [0.7, 1.0]], frame.rotation[:, 0])
+    ahead = frame.origin_mm + ends[2] * axis
+    slim = half_axes * [0.45, 0.75] if wide > 0 else half_axes * [0.6, 1.0]
+    sink = loft([ahead, inner], [hourglass[2], slim], frame.rotation[:, 0])
 
     # behind the pedicle the canal's side wall goes on to the lamina, however far outward the pedicle runs (T1)
-    wall_thick, wall_half = shape["wall_thick"] * height, shape["wall_tall"] * m.pedicle_height / 2
+    wall_thick = shape["wall_thick"] * height + shape["wall_wide"] * wide
+    wall_half = shape["wall_tall"] * m.pedicle_height / 2
     wall_back = wall_y_mm - shape["wall_reach"] * depth
     wall_front = float(frame.origin_mm[1])
     pedicle_z = float(frame.origin_mm[2])
 
     def wall_distance(p: Points) -> Distances:
         sheet = np.abs(canal(p) - wall_thick / 2) - wall_thick / 2
-        ends = np.maximum(np.abs(p[:, 2] - pedicle_z) - wall_half, np.maximum(p[:, 1] - wall_front, wall_back - p[:, 1]))
+        ends = np.maximum(
+            np.abs(p[:, 2] - pedicle_z) - wall_half, np.maximum(p[:, 1] - wall_front, wall_back - p[:, 1])
+        )
         return smooth_maximum(sheet, ends, wall_thick)
 
     wall = Part(
@@ -249,6 +268,10 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     stand = np.array([0.0, 0.0, half("root")[1] * 0.4])
     pillar = loft([root + stand, root - stand], [half("root"), half("root")], [1.0, 0.0, 0.0])
 
+    # where a process grows onto its facet the fillet lifts the joint's surface, so it is cut that much deeper
+    lower_side = superior.receded(shape["blend_sap"] * height / 4 - _TOUCH_MM)
+    upper_side = inferior.receded(_TOUCH_MM - shape["blend_iap"] * height / 4)
+
     # superior articular process: a neck, and a lens whose hollow face is the joint
     thick = shape["sap_thick"] * height
     over = superior.centre_mm - superior.normal * thick * 0.5
@@ -257,7 +280,7 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         [half("sap_foot"), half("sap_neck")],
         superior.along,
     )
-    sap = facet_lens(superior, -1.0, thick)
+    sap = facet_lens(lower_side, -1.0, thick)
     knob = (
         over
         + superior.along * shape["mamillary_side"] * height
@@ -275,7 +298,7 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         [half("iap_root"), half("pars"), half("iap_neck")],
         inferior.along,
     )
-    iap = facet_lens(inferior, 1.0, thick)
+    iap = facet_lens(upper_side, 1.0, thick)
 
     # lamina: a sloping plate from the pars to the midline
     lamina_out, lamina_in = at("lamina_out", pedicle_z), at("lamina_in", pedicle_z)
@@ -285,11 +308,14 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
 
     # transverse process
     # a wide pedicle carries a thick process (L5)
-    stout = 1.0 + shape["transverse_stout"] * (m.pedicle_width / (0.385 * height) - 1.0)
+    stout = 1.0 + shape["transverse_stout"] * (m.pedicle_width / (_PEDICLE_SHARE * height) - 1.0)
     thickness = np.array([half("transverse_foot"), half("transverse_mid"), half("transverse_tip")]) * [1.0, stout]
+    thickness[:2, 0] *= 1.0 + 0.4 * (stout - 1.0)
     tip_half = thickness[2]
     tip_x = m.tip_to_tip / 2
     foot = at("transverse_foot")
+    more = shape["transverse_yield"] * (m.pedicle_width - _PEDICLE_SHARE * height)
+    foot += [0.8 * more, -more, 0.0]
     tip_y = foot[1] - np.tan(np.radians(m.transverse_back_deg)) * (tip_x - foot[0])
     tip = np.array([tip_x, tip_y, shape["transverse_tip_z"] * height])
     middle = (foot + tip) / 2 + [0.0, -shape["transverse_bow_y"] * depth, shape["transverse_bow_z"] * height]
@@ -304,6 +330,11 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     if shape["rib_tubercle_dent"] > 0:
         transverse = cut(transverse, ball(rib_facet + rib_normal * rib_radius, rib_radius).distance, 0.8)
 
+    # the pedicle runs out into its root
+    heel_end = np.minimum(half_axes * shape["heel_share"], 1.15 * thickness[0, ::-1])
+    heel_from = frame.origin_mm - reach * axis
+    heel = loft([heel_from, foot], [hourglass[0], heel_end], frame.rotation[:, 0])
+
     # spinous process, in the mid-sagittal plane
     dip = np.radians(m.spinous_slope_deg)
     base = np.array([0.0, wall_y_mm - depth - shape["lamina_thick"] * height, pedicle_z + shape["spinous_z"] * height])
@@ -312,12 +343,12 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
     spinous_tip = base + backward * m.spinous_length
     spinous = _spinous(m, shape, base, backward, square)
 
-    open_side = beyond_joint(superior, 1.0, -superior.half_height_mm)
+    open_side = beyond_joint(lower_side, 1.0, -superior.half_height_mm)
     sap_neck, mamillary = cut(sap_neck, open_side, 1.0), cut(mamillary, open_side, 1.0)
-    iap_neck = cut(iap_neck, beyond_joint(inferior, -1.0, inferior.half_height_mm), 1.0)
+    iap_neck = cut(iap_neck, beyond_joint(upper_side, -1.0, inferior.half_height_mm), 1.0)
     parts = tuple(
         cut(part, canal, _CANAL_EDGE_MM)
-        for part in (pedicle, sink, wall, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous)
+        for part in (pedicle, sink, heel, wall, pillar, sap_neck, sap, mamillary, iap_neck, iap, lamina, spinous)
     )
     points = {
         "root": root,
@@ -329,7 +360,21 @@ def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, infe
         "lamina": lamina_in,
     }
     parts = (*parts, transverse)
-    names = ("pedicle", "pedicle", "wall", "pillar", "sap", "sap", "mamillary", "iap", "iap", "lamina", "spinous", "transverse")
+    names = (
+        "pedicle",
+        "pedicle",
+        "pedicle",
+        "wall",
+        "pillar",
+        "sap",
+        "sap",
+        "mamillary",
+        "iap",
+        "iap",
+        "lamina",
+        "spinous",
+        "transverse",
+    )
     blends = tuple(shape[f"blend_{name}"] * height for name in names)
     return Arch(parts, blends, canal, frame, superior, inferior, points, rib_normal, m.pedicle_width / 2)
 
@@ -380,13 +425,15 @@ def _spinous(m: Measures, shape: Shape, base: Vector, backward: Vector, square: 
     """The spinous process: a hatchet by its outline where `spinous_hatchet` is near 1, a slender spine near 0."""
     height = m.body_height
     length = m.spinous_length
+    # a short process is a low one too (L5)
+    tall = height * (length / (_HATCHET_LENGTH * height)) ** shape["spinous_shortening"]
     rows = []
     for i in range(6):
         along, up, down = shape[f"spinous_{i}_s"], shape[f"spinous_{i}_up"], shape[f"spinous_{i}_down"]
-        rows.append((along * length, up * height, down * height))
+        rows.append((along * length, up * tall, down * tall))
     top = [base[1:] + a * backward[1:] + u * square[1:] for a, u, _ in rows]
     bottom = [base[1:] + a * backward[1:] - d * square[1:] for a, _, d in rows]
-    tip = base[1:] + backward[1:] * length
+    tip = base[1:] + backward[1:] * length * 1.06
     outline = np.array([*top, tip, *bottom[::-1]])
     thin, thick = shape["spinous_thin"] * height, shape["spinous_thick"] * height
     foot = shape["spinous_foot"] * height

@@ -4,10 +4,10 @@ The surface alone is read: sections of the field by planes, and chords inside th
 consulted; landmarks serve only to start a search.
 
 - End-plate: a straight edge is laid on the plate in the mid-sagittal plane; where it touches in front and behind lies
-  the rim's crest. Depth and width are the rim's outer spans within 3 mm below that edge, heights go from crest to crest.
+  the rim's crest. Depth and width are the rim's outer spans within 2.5 mm below that edge, heights go from crest to crest.
 - Canal: the hole in the transverse section at mid-height of the pedicle.
-- Pedicle: chords normal to its axis, the axis being the line through the centroids of the sections in its narrowest
-  third. The sagittal angle is positive where the pedicle rises from the body backward, as thoracic ones do.
+- Pedicle: chords normal to its axis, the axis being the line through the centroids of the coronal sections in its
+  narrowest third. The sagittal angle is positive where the pedicle rises from the body backward, as thoracic ones do.
 - Spinous process: what stands out behind the laminae; its axis is the line through the middles of its free part, from
   the laminae's back edge to the tip.
 """
@@ -26,11 +26,11 @@ from spineviz.geometry.fields import Field, Vector, unit
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.sections import PlaneGrid, contours
 
-_RIM_ZONE_MM = 3.0
+_RIM_ZONE_MM = 2.5
 """How far below its crest the rim still counts as rim."""
-_RASTER_MM = 0.3
-_AXIS_ROUNDS = 4
-"""How often a pedicle is cut anew, square to the axis that the last cuts gave."""
+_RASTER_MM = 0.4
+_CORONAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+"""A coronal plane's axes: picture right is x, picture up is z."""
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,9 @@ def _body_dimensions(bone: Vertebra) -> dict[str, float]:
 
 
 def _rim_width(shape: Field, rim: _Rim) -> float:
-    """The widest left-right span of the rim: chords in the middle half of its depth, within its zone."""
+    """The widest left-right span of the rim: chords across its middle, within its zone."""
     middle = (rim.front + rim.back) / 2
-    shares = np.linspace(-0.25, 0.25, 15) * rim.depth_mm
+    shares = np.linspace(-0.15, 0.2, 15) * rim.depth_mm
     drops = np.linspace(0.6, _RIM_ZONE_MM, 9)
     share, drop = (a.ravel() for a in np.meshgrid(shares, drops))
     inner = middle + share[:, None] * rim.along - drop[:, None] * rim.normal
@@ -239,32 +239,28 @@ def _rim_width(shape: Field, rim: _Rim) -> float:
 def _pedicle_dimensions(bone: Vertebra) -> tuple[dict[str, float], Frame]:
     """The right pedicle's dimensions and its measured frame (y forward along the axis)."""
     seed = bone.frames["pedicle-right"]
-    origin, axis = seed.origin_mm, seed.rotation[:, 1]
+    start, ahead = seed.origin_mm, seed.rotation[:, 1] / seed.rotation[1, 1]
     step = 0.5
-    stations = np.arange(-7.0, 7.01, step)
-    for _ in range(_AXIS_ROUNDS):
-        across = unit(np.cross(axis, [0.0, 0.0, 1.0]))
-        upward = np.cross(across, axis)
-        square = np.stack([across, upward, np.cross(across, upward)], axis=1)
-        areas, centres = np.full(len(stations), np.inf), np.zeros((len(stations), 2))
-        for i, station in enumerate(stations):
-            lines = _outlines(bone.field, Frame(square, origin + station * axis), (12.0, 12.0), 0.5)
-            line = _smallest_round(lines, np.zeros(2))
-            if line is not None:
-                areas[i], centres[i] = abs(_area(line)), _centroid(line)
-        slim = int(np.argmin(areas))
-        # the pedicle ends where it has swollen to the body or the arch
-        swollen = areas > 1.8 * areas[slim]
-        first = slim - int(np.argmax(np.append(swollen[slim::-1], True))) + 1
-        last = slim + int(np.argmax(np.append(swollen[slim:], True)))
-        reach = max(int(round((last - first) / 3)), 6)
-        window = min(range(max(0, slim - reach), slim + 1), key=lambda i: areas[i : i + reach + 1].max())
-        narrow = slice(window, window + reach + 1)
-        points = origin + stations[narrow, None] * axis + centres[narrow] @ np.stack([across, upward])
-        centre = points.mean(0)
-        _, _, spread = np.linalg.svd(points - centre)
-        axis = spread[0] * np.sign(spread[0][1])
-        origin = centre
+    stations = np.arange(-6.0, 6.01, step)
+    areas, centres = np.full(len(stations), np.inf), np.zeros((len(stations), 3))
+    for i, station in enumerate(stations):
+        at = start + station * ahead
+        line = _smallest_round(_outlines(bone.field, Frame(_CORONAL, at), (13.0, 12.0), 0.5), np.zeros(2))
+        if line is not None:
+            areas[i] = abs(_area(line))
+            centres[i] = at + np.insert(_centroid(line), 1, 0.0)
+    slim = int(np.argmin(areas))
+    # the pedicle ends where it has swollen to the body or the arch
+    swollen = areas > 1.8 * areas[slim]
+    first = slim - int(np.argmax(np.append(swollen[slim::-1], True))) + 1
+    last = slim + int(np.argmax(np.append(swollen[slim:], True)))
+    reach = max(int(round((last - first) / 3)), 6)
+    starts = range(max(0, slim - reach), min(slim, len(stations) - 1 - reach) + 1)
+    window = min(starts, key=lambda i: areas[i : i + reach + 1].max())
+    points = centres[window : window + reach + 1]
+    origin = points.mean(0)
+    _, _, spread = np.linalg.svd(points - origin)
+    axis = spread[0] * np.sign(spread[0] @ ahead)
     across = unit(np.cross(axis, [0.0, 0.0, 1.0]))
     upward = np.cross(across, axis)
     widths, heights = [], []

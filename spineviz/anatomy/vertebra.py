@@ -8,7 +8,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from spineviz.anatomy.arch import Arch, make_arch
-from spineviz.anatomy.body import Body, make_body
+from spineviz.anatomy.body import Body, Plate, make_body
 from spineviz.anatomy.costal import RibFacets, rib_facets
 from spineviz.anatomy.vertebra_joints import built_plates, inferior_joint, measures, plates, superior_joint
 from spineviz.anatomy.vertebra_parts import join, joined
@@ -16,7 +16,7 @@ from spineviz.anatomy.vertebra_shape import blended, lumbar_share, shell
 from spineviz.data.tables import Sourced, known_level, morphometry
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid
 
 _GRID_MM = 0.65
@@ -154,6 +154,20 @@ def _mirror(point: Vector) -> Vector:
     return point * np.array([-1.0, 1.0, 1.0])
 
 
+def _crest(body: Body, plate: Plate, up: float, front: float) -> Vector:
+    """The mid-sagittal point of the rim that stands highest over its plate, `up` and `front` 1.0 or -1.0."""
+    frame = plate.vertebra_from_plate
+    along = np.linspace(0.6, 1.0, 41) * front * plate.depth_mm / 2
+    low, high = np.full(len(along), -4.0), np.full(len(along), 4.0)
+    for _ in range(24):  # the surface over each place along the plate
+        middle = (low + high) / 2
+        at = frame.points(np.column_stack([np.zeros_like(along), along, up * middle]))
+        inside = body.part.distance(at) < 0
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    best = int(np.argmax(low))
+    return frame.point([0.0, along[best], up * low[best]])
+
+
 def _landmarks(level: str) -> dict[str, Vector]:
     body, arch = _body(level), _arch(level)
     upper, lower = plates(level)
@@ -161,10 +175,10 @@ def _landmarks(level: str) -> dict[str, Vector]:
     m = measures(level)
     wall = body.back_wall_y_mm(pedicle_z)
     out = {
-        "upper-front-rim": upper.on_rim(1.0),
-        "upper-back-rim": upper.on_rim(-1.0),
-        "lower-front-rim": lower.on_rim(1.0),
-        "lower-back-rim": lower.on_rim(-1.0),
+        "upper-front-rim": _crest(body, upper, 1.0, 1.0),
+        "upper-back-rim": _crest(body, upper, 1.0, -1.0),
+        "lower-front-rim": _crest(body, lower, -1.0, 1.0),
+        "lower-back-rim": _crest(body, lower, -1.0, -1.0),
         "body-back-centre": np.array([0.0, body.back_wall_y_mm(0.0), 0.0]),
         "canal-centre": np.array([0.0, wall - m.canal_depth / 2, pedicle_z]),
         "spinous-tip": arch.points["spinous-tip"],
@@ -230,6 +244,3 @@ def vertebra(level: str) -> Vertebra:
         },
         row=morphometry()[level],
     )
-
-
-__all__ = ["Vertebra", "lattice", "vertebra"]

@@ -163,21 +163,12 @@ class _Raster:
         return below + fu * (above - below) + self.step_mm * np.hypot(u - cu, v - cv)
 
 
-def smooth_outline(corners: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """(count, 2) points on the closed smooth curve through `corners` (K, 2) (centripetal Catmull-Rom)."""
-    ring = np.vstack([corners[-1], corners, corners[:2]])
-    knots = np.concatenate([[0.0], np.cumsum(np.sqrt(np.linalg.norm(np.diff(ring, axis=0), axis=1)))])
-    places = np.linspace(knots[1], knots[-2], count, endpoint=False)
-    i = np.clip(np.searchsorted(knots, places, side="right") - 1, 1, len(knots) - 3)
-    t = places[:, None]
-    k0, k1, k2, k3 = (knots[i + d][:, None] for d in (-1, 0, 1, 2))
-    p0, p1, p2, p3 = (ring[i + d] for d in (-1, 0, 1, 2))
-    a1 = ((k1 - t) * p0 + (t - k0) * p1) / (k1 - k0)
-    a2 = ((k2 - t) * p1 + (t - k1) * p2) / (k2 - k1)
-    a3 = ((k3 - t) * p2 + (t - k2) * p3) / (k3 - k2)
-    b1 = ((k2 - t) * a1 + (t - k0) * a2) / (k2 - k0)
-    b2 = ((k3 - t) * a2 + (t - k1) * a3) / (k3 - k1)
-    return ((k2 - t) * b1 + (t - k1) * b2) / (k2 - k1)
+def smooth_outline(corners: NDArray[np.float64], per_corner: int = 4) -> NDArray[np.float64]:
+    """(K * per_corner, 2) points on the closed uniform cubic B-spline that `corners` (K, 2) pull at."""
+    t = (np.arange(per_corner) / per_corner)[None, :, None]
+    weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
+    rings = (np.roll(corners, 1 - d, axis=0)[:, None, :] for d in range(4))
+    return sum(w * ring for w, ring in zip(weights, rings, strict=True)).reshape(-1, 2)
 
 
 def plate(
@@ -189,12 +180,12 @@ def plate(
     """A plate in the mid-sagittal plane.
 
     Args:
-        corners_yz: (K, 2) points in y and z, mm, through which its smooth outline runs.
+        corners_yz: (K, 2) points in y and z, mm, that pull at its smooth outline.
         half_thickness: (N,) y, (N,) z mm -> (N,) half thickness along x, mm.
         most_mm: the largest half thickness.
         rounding_mm: how far its edges are rounded.
     """
-    outline = smooth_outline(np.asarray(corners_yz, float), 48)
+    outline = smooth_outline(np.asarray(corners_yz, float))
     low, high = outline.min(0), outline.max(0)
     step, margin = 0.6, 6.0
     axes = [np.arange(a - margin, b + margin, step) for a, b in zip(low, high, strict=True)]
