@@ -206,3 +206,11 @@ def test_whatever_a_setting_says_is_taken_or_refused(text):
     except RequestError as error:
         lines = str(error).splitlines()
     assert 1 <= len(lines) <= 3
+
+
+def test_the_same_model_gives_the_json_schema():
+    schema = Case.model_json_schema()
+    tables = {key.name.partition(".")[0] for key in case_keys()}
+    assert set(schema["properties"]) == tables
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Tumour"]["properties"]["diameter_mm"]["minimum"] == 4.0
