@@ -240,7 +240,8 @@ def _placed(
         members = _reachable(members, anchors, sizes, area, side)
         if not members:
             continue
-        width, height = max(sizes[i][0] for i in members), max(sizes[i][1] for i in members)
+        # as wide as any label, whichever column it goes to: the edge does not move when one changes sides or goes
+        width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
         edge = area.x + width if side == "left" else area.right - width
         if subject is not None and side == "left":
             edge = max(edge, min(subject[0] - SUBJECT_LEAD, min(anchors[i, 0] for i in members) - LEAST_LEAD))
@@ -265,17 +266,11 @@ def _placed(
 def _reachable(
     members: list[int], anchors: Vec, sizes: Sequence[tuple[float, float]], area: Rect, side: str
 ) -> list[int]:
-    """Those of `members` that lie far enough inward of their own column; fewer members may make it narrower."""
-    while members:
-        width = max(sizes[i][0] for i in members)
-        if side == "left":
-            inside = [i for i in members if anchors[i, 0] >= area.x + width + LEAST_LEAD]
-        else:
-            inside = [i for i in members if anchors[i, 0] <= area.right - width - LEAST_LEAD]
-        if len(inside) == len(members):
-            return members
-        members = inside
-    return members
+    """Those of `members` that lie far enough inward of their own column."""
+    width = max(w for w, _ in sizes)
+    if side == "left":
+        return [i for i in members if anchors[i, 0] >= area.x + width + LEAST_LEAD]
+    return [i for i in members if anchors[i, 0] <= area.right - width - LEAST_LEAD]
 
 
 def _free_run(column: Rect, keep_clear: Sequence[Rect]) -> tuple[float, float]:
