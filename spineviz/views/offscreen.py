@@ -167,9 +167,9 @@ class Store:
             )
         return self._programs[kinds]
 
-    def mesh(self, key: tuple[object, ...], make: Callable[[], Mesh]) -> Kept:
-        """The buffers of a surface; `make` is asked only where `key` is new."""
-        return self._get(("mesh", *key), lambda: self._upload(make()))
+    def mesh(self, key: tuple[object, ...], make: Callable[[], Mesh], rounds: int = 0) -> Kept:
+        """The buffers of a surface, its normals smoothed so many rounds; `make` is asked only where `key` is new."""
+        return self._get(("mesh", *key, rounds), lambda: self._upload(make(), rounds))
 
     def paint(self, face: Face) -> Any:
         """The paint of a face as a texture."""
@@ -198,12 +198,12 @@ class Store:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _upload(self, mesh: Mesh) -> Kept:
+    def _upload(self, mesh: Mesh, rounds: int) -> Kept:
         if not len(mesh.triangles):
             return Kept([], {}, 0)
         data = np.empty((len(mesh.points_mm), 6), np.float32)
         data[:, :3] = mesh.points_mm
-        data[:, 3:] = vertex_normals(mesh)
+        data[:, 3:] = vertex_normals(mesh, rounds)
         indices = np.ascontiguousarray(mesh.triangles, np.uint32)
         parts = [self.gl.buffer(data.tobytes()), self.gl.buffer(indices.tobytes())]
         return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm)
@@ -491,12 +491,16 @@ def spiral(samples: int) -> NDArray[np.float64]:
     return radius[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
 
 
-def vertex_normals(mesh: Mesh) -> NDArray[np.float32]:
-    """(N, 3) area-weighted unit normals at the vertices of `mesh`."""
+def vertex_normals(mesh: Mesh, rounds: int = 0) -> NDArray[np.float32]:
+    """(N, 3) unit normals at the vertices of `mesh`, weighted by area; in each of `rounds` averaged with those of the
+    triangles around, which takes the lattice of a coarse mesh out of its shading."""
     corners = mesh.points_mm.astype(np.float32)[mesh.triangles]
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    count = len(mesh.points_mm)
-    index = mesh.triangles.ravel()
-    total = np.stack([np.bincount(index, np.repeat(face[:, i], 3), count) for i in range(3)], axis=1)
-    unit: NDArray[np.float32] = (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)).astype("f4")
+    spread = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    index, count = mesh.triangles.ravel(), len(mesh.points_mm)
+    unit = np.zeros((count, 3), np.float32)
+    for turn in range(rounds + 1):
+        if turn:
+            spread = unit[mesh.triangles].sum(axis=1)
+        total = np.stack([np.bincount(index, np.repeat(spread[:, i], 3), count) for i in range(3)], axis=1)
+        unit = (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)).astype(np.float32)
     return unit

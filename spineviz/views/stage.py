@@ -41,6 +41,9 @@ NESTING = {"dura": -1, "disc": 1, "bone": 2, "muscle": 3, "lung": 3, "fat": 4, "
 SMOOTH = frozenset({"skin", "gown", "cloth", "muscle"})
 """Large soft forms: meshed half as coarse, where coarse cells would show as facets, but never finely."""
 
+GROWN = frozenset({"bone", "disc", "tumour", "skin", "muscle", "cloth", "gown"})
+"""Roles without sharp edges: the normals of their meshes are smoothed."""
+
 _KEPT_PICTURES = 4
 _SPACING_PX = 6.0
 _OCCLUSION_SHARE = 0.075
@@ -186,7 +189,8 @@ class Stage:
             spacing = self._spacing_mm(structure, camera)
             if outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px):
                 continue  # its mesh is not even made
-            mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing))
+            rounds = 2 if _role(structure) in GROWN else 0
+            mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing), rounds)
             if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
