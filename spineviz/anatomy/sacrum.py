@@ -269,7 +269,7 @@ def uncarved() -> Field:
         out = _where_near(crest, right, out, lambda a, b: _smooth_minimum(a, b, 9.0), 10.0)
         out = _where_near(process, right, out, lambda a, b: _smooth_minimum(a, b, 5.0), 6.0)
         # wings and arch have swelled over the end-plate: lay it bare again
-        out = np.maximum(out, np.minimum(plate, 0.4 - side))
+        out = -_smooth_minimum(-out, -_smooth_minimum(plate, 1.5 - side, 2.5), 1.0)
         # the canal: open above behind the body, open below at the hiatus
         room = np.maximum(canal, way - hiatus)
         room = np.where(way < 2.0, np.maximum(room, -(p[:, 1] - at(0.0)[1] + profile.body_half_depth[0] + 40.0)), room)
