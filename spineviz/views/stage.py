@@ -64,6 +64,7 @@ class StageLook:
         opacity: name -> 0 to 1, how solid a structure is drawn; below 1 it is laid over the solid picture like glass.
         glassiness: name -> 0 to 1, a structure on its way from solid (0) to glass (1): the two pictures are mixed.
         fade: name -> 0 to 1, a structure on its way in (1 is there): the pictures with and without it are mixed.
+            What turns or comes at one moment does so together, by the mean of the shares.
     """
 
     glass: frozenset[str] = frozenset()
@@ -207,7 +208,7 @@ class Stage:
                 parts.append(replace(surface, tone=tone, hull_px=1.3, sides=-1))
             solid.append((-float(z.max()), parts))
             if surface.cut is not None:
-                light = 0.35 if name in look.dim else 1.15 if name in look.highlight else 1.0
+                light = 0.5 if name in look.dim else 1.15 if name in look.highlight else 1.0
                 face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light)
                 faces += [] if face is None else [face]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm

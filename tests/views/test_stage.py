@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.data.errors import FaultError
 from spineviz.geometry.fields import Field, box_bounds, cylinder, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 from spineviz.views.camera import Camera, camera_from
-from spineviz.views.offscreen import spiral, vertex_normals
+from spineviz.views.offscreen import _context, spiral, vertex_normals
 from spineviz.views.stage import Stage, StageLook, ground, outside
 from spineviz.views.theme import theme
 
@@ -401,6 +402,17 @@ def test_a_picture_is_the_same_to_the_byte_also_in_another_process(stage):
         timeout=120,
     )
     assert there.stdout.strip() == here
+
+
+def test_no_opengl_is_a_fault_of_the_machine_that_names_the_remedy(monkeypatch):
+    import moderngl
+
+    def broken(**_):
+        raise Exception("libEGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(moderngl, "create_context", broken)
+    with pytest.raises(FaultError, match=r"off-screen OpenGL: libEGL.so.1: cannot open .*; spineviz doctor"):
+        _context.__wrapped__()
 
 
 @pytest.mark.parametrize("size", [(8, 100), (100, 10_000)])
