@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.vertebra_parts import Part, ball, cut, loft, plate, smooth_maximum
+from spineviz.anatomy.vertebra_parts import Part, ball, cut, elliptical, loft, plate, smooth_maximum
 from spineviz.anatomy.vertebra_shape import Shape
 from spineviz.geometry.fields import Distances, Points, Vector, unit
 from spineviz.geometry.frames import Frame
@@ -176,19 +176,23 @@ class Arch:
     pedicle_half_width_mm: float
 
 
-def pedicle_frame(m: Measures, shape: Shape, wall_y_mm: float) -> Frame:
-    """The right pedicle's isthmus, its inner edge on the canal's side wall, y along the axis into the body.
+def pedicle_rotation(medial_deg: float, cephalad_deg: float) -> NDArray[np.float64]:
+    """(3, 3) axes of the right pedicle: across (outward), forward along it into the body, upward.
 
     Medial: the axis nears the midline going forward. Cephalad: it rises going backward from the body, as thoracic
     pedicles do (Gray's Anatomy: "directed backward and slightly upward").
     """
-    medial, cephalad = np.radians(m.pedicle_medial_deg), np.radians(m.pedicle_cephalad_deg)
-    forward = unit([-np.tan(medial), 1.0, -np.tan(cephalad)])
-    x = m.canal_width / 2 + m.pedicle_width / 2 / np.cos(medial) + shape["pedicle_gap_mm"]
+    forward = unit([-np.tan(np.radians(medial_deg)), 1.0, -np.tan(np.radians(cephalad_deg))])
+    across = unit(np.cross(forward, [0.0, 0.0, 1.0]))
+    return np.stack([across, forward, np.cross(across, forward)], axis=1)
+
+
+def pedicle_frame(m: Measures, shape: Shape, wall_y_mm: float) -> Frame:
+    """The right pedicle's isthmus, its inner edge on the canal's side wall, y along the axis into the body."""
+    x = m.canal_width / 2 + m.pedicle_width / 2 / np.cos(np.radians(m.pedicle_medial_deg)) + shape["pedicle_gap_mm"]
     y = wall_y_mm - shape["pedicle_back"] * m.canal_depth
     z = (0.5 - shape["pedicle_drop"]) * m.body_height - m.pedicle_height / 2
-    across = unit(np.cross(forward, [0.0, 0.0, 1.0]))
-    return Frame(np.stack([across, forward, np.cross(across, forward)], axis=1), np.array([x, y, z]))
+    return Frame(pedicle_rotation(m.pedicle_medial_deg, m.pedicle_cephalad_deg), np.array([x, y, z]))
 
 
 def make_arch(m: Measures, shape: Shape, wall_y_mm: float, superior: Facet, inferior: Facet) -> Arch:
@@ -413,7 +417,7 @@ def facet_lens(facet: Facet, side: float, thick_mm: float) -> Part:
         k0 = np.sqrt(np.einsum("ij,ij->i", q, q))
         q /= axes
         k1 = np.sqrt(np.einsum("ij,ij->i", q, q))
-        rim = np.maximum(k0 * (k0 - 1.0) / np.maximum(k1, 1e-9), -axes.min())
+        rim = elliptical(k0, k1, float(axes.min()))
         # round behind, with a crisp edge round the joint surface
         return smooth_maximum(smooth_maximum(rim, depth - thick_mm, 1.6 * thick_mm), -depth, 1.0)
 

@@ -34,7 +34,9 @@ class Plate:
         return self.vertebra_from_plate.point([0.0, share * self.depth_mm / 2, 0.0])
 
 
-def rim_planes(upper: tuple[float, float], lower: tuple[float, float], front_mm: float, back_mm: float):
+def rim_planes(
+    upper: tuple[float, float], lower: tuple[float, float], front_mm: float, back_mm: float
+) -> tuple[Plate, Plate]:
     """The two rims (width, depth) set so that they lie `front_mm` and `back_mm` apart, mirrored about the body's axis.
 
     Returns the upper and the lower `Plate`. The body's z axis halves the wedge between them.
@@ -47,13 +49,11 @@ def rim_planes(upper: tuple[float, float], lower: tuple[float, float], front_mm:
         rise_back = np.sqrt(back_mm**2 - shift**2)
         tilt = float(np.arcsin((rise_back - rise_front) / (du + dl)))
         height = (rise_front + rise_back) / 2
-    # where the two depths differ, the plates' centres are not the mean of the rims' heights
-    lift = (du - dl) / 2 * np.sin(tilt) / 2
     down = rotation_about([1.0, 0.0, 0.0], -np.degrees(tilt)).rotation
     up = rotation_about([1.0, 0.0, 0.0], np.degrees(tilt)).rotation
     return (
-        Plate(Frame(down, np.array([0.0, 0.0, height / 2 + 0 * lift])), *upper),
-        Plate(Frame(up, np.array([0.0, 0.0, -height / 2 + 0 * lift])), *lower),
+        Plate(Frame(down, np.array([0.0, 0.0, height / 2])), *upper),
+        Plate(Frame(up, np.array([0.0, 0.0, -height / 2])), *lower),
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spineviz.anatomy import vertebra_joints, vertebra_shape
 from spineviz.anatomy import vertebra as vertebra_module
+from spineviz.anatomy import vertebra_joints, vertebra_shape
 from spineviz.anatomy.measures import TOLERANCES, dimensions_of
 from spineviz.data.assets import asset
 from spineviz.data.tables import LEVELS, morphometry

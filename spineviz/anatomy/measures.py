@@ -4,12 +4,13 @@ The surface alone is read: sections of the field by planes, and chords inside th
 consulted; landmarks serve only to start a search.
 
 - End-plate: a straight edge is laid on the plate in the mid-sagittal plane; where it touches in front and behind lies
-  the rim's crest. Depth and width are the rim's outer spans within 2.5 mm below that edge, heights go from crest to crest.
+  the rim's crest. Depth and width are the rim's outer spans within 2.5 mm below that edge; heights go from crest to
+  crest.
 - Canal: the hole in the transverse section at mid-height of the pedicle.
-- Pedicle: chords normal to its axis, the axis being the line through the centroids of the coronal sections in its
-  narrowest third. The sagittal angle is positive where the pedicle rises from the body backward, as thoracic ones do.
-- Spinous process: what stands out behind the laminae; its axis is the line through the middles of its free part, from
-  the laminae's back edge to the tip.
+- Pedicle: chords normal to its axis, which is the line through the centroids of the coronal sections in its narrowest
+  third. The sagittal angle is positive where the pedicle rises from the body backward, as thoracic ones do.
+- Spinous process: what stands out behind the laminae; the line from the middle of its root, on the laminae's back edge,
+  to its tip.
 """
 
 from __future__ import annotations
@@ -254,7 +255,7 @@ def _pedicle_dimensions(bone: Vertebra) -> tuple[dict[str, float], Frame]:
     swollen = areas > 1.8 * areas[slim]
     first = slim - int(np.argmax(np.append(swollen[slim::-1], True))) + 1
     last = slim + int(np.argmax(np.append(swollen[slim:], True)))
-    reach = max(int(round((last - first) / 3)), 6)
+    reach = max(round((last - first) / 3), 6)
     starts = range(max(0, slim - reach), min(slim, len(stations) - 1 - reach) + 1)
     window = min(starts, key=lambda i: areas[i : i + reach + 1].max())
     points = centres[window : window + reach + 1]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable
 from functools import cache, cached_property
 
 import numpy as np
 
-from spineviz.anatomy.arch import Arch, make_arch
+from spineviz.anatomy.arch import Arch, make_arch, pedicle_rotation
 from spineviz.anatomy.body import Body, Plate, make_body
 from spineviz.anatomy.costal import RibFacets, rib_facets
 from spineviz.anatomy.vertebra_joints import built_plates, inferior_joint, measures, plates, superior_joint
-from spineviz.anatomy.vertebra_parts import join, joined
-from spineviz.anatomy.vertebra_shape import blended, lumbar_share, shell
+from spineviz.anatomy.vertebra_parts import cut, join, joined
+from spineviz.anatomy.vertebra_shape import blended, lumbar_share, row_values, shell
 from spineviz.data.tables import Sourced, known_level, morphometry
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
 from spineviz.geometry.frames import Frame
@@ -25,7 +26,7 @@ _PAD_BLEND_MM = 3.0
 """How softly the swellings under the rib facets rise from the body."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Vertebra:
     """A healthy vertebra in its own frame: origin at the middle of the body, x right, y anterior, z along the body.
 
@@ -48,8 +49,8 @@ class Vertebra:
     canal: Field
     landmarks: dict[str, Vector]
     frames: dict[str, Frame]
-    row: dict[str, Sourced] = field(repr=False)
-    _meshes: dict[float, Mesh] = field(default_factory=dict, repr=False)
+    row: dict[str, Sourced] = dataclasses.field(repr=False)
+    _meshes: dict[float, Mesh] = dataclasses.field(default_factory=dict, repr=False)
 
     def mesh(self, spacing_mm: float) -> Mesh:
         """The closed surface with vertices about `spacing_mm` apart; made once."""
@@ -97,7 +98,7 @@ def _mirrored_grid(whole: Field, spacing_mm: float) -> Grid:
     return Grid(origin, half.spacing_mm, np.ascontiguousarray(values))
 
 
-def _thickness(level: str):
+def _thickness(level: str) -> Callable[[Points], Distances]:
     """(N, 3) mm -> (N,) mm, how thick the compact bone is: end-plates, the body's shell, the arch's cortex."""
     body = _body(level)
     plate, wall, arch = (shell()[name].value for name in ("endplate_mm", "body_shell_mm", "arch_cortex_mm"))
@@ -136,7 +137,9 @@ def _whole(level: str) -> Field:
     body, arch, ribs = _body(level), _arch(level), _ribs(level)
     trunk = body.part
     if ribs.pads:
-        trunk = joined((trunk, *ribs.pads), (1.0, *(_PAD_BLEND_MM for _ in ribs.pads)), ribs.hollows, 0.8)
+        # the pads may thicken the rim, never stand over an end-plate
+        pads = tuple(cut(pad, lambda p: -body.plates.distance(p), 1.5) for pad in ribs.pads)
+        trunk = joined((trunk, *pads), (1.0, *(_PAD_BLEND_MM for _ in pads)), ribs.hollows, 0.8)
     parts, blends = (trunk, *arch.parts), (1.0, *arch.blends_mm)
 
     def distance(p: Points) -> Distances:
@@ -225,6 +228,11 @@ def vertebra(level: str) -> Vertebra:
     upper, lower = plates(level)
     m = measures(level)
     wall = float(body.back_wall_y_mm(float(arch.pedicle.origin_mm[2])))
+    row = row_values(level)
+    pedicle = Frame(
+        pedicle_rotation(row["pedicle_transverse_medial_deg"], row["pedicle_sagittal_cephalad_deg"]),
+        arch.pedicle.origin_mm,
+    )
     half_width = m.canal_width / 2
     low_z, high_z = whole.bounds_mm[:, 2]
     return Vertebra(
@@ -239,8 +247,8 @@ def vertebra(level: str) -> Vertebra:
         frames={
             "upper-endplate": upper.vertebra_from_plate,
             "lower-endplate": lower.vertebra_from_plate,
-            "pedicle-right": arch.pedicle,
-            "pedicle-left": _mirrored_frame(arch.pedicle),
+            "pedicle-right": pedicle,
+            "pedicle-left": _mirrored_frame(pedicle),
         },
         row=morphometry()[level],
     )

@@ -52,8 +52,9 @@ def smooth_maximum(a: Distances, b: Distances, blend_mm: float) -> Distances:
 
 
 def _polynomial(places: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients (K, ...), lowest power first, of the polynomial through `values` (K, ...) at `places` (K,)."""
-    return np.linalg.solve(np.vander(places, increasing=True), values.reshape(len(places), -1)).reshape(values.shape)
+    """Coefficients (K,), lowest power first, of the polynomial through `values` (K,) at `places` (K,)."""
+    solved = np.linalg.solve(np.vander(places, increasing=True), values[:, None])
+    return np.asarray(solved[:, 0], np.float64)
 
 
 def _horner(coefficients: NDArray[np.float64], t: Distances) -> Distances:
@@ -62,6 +63,16 @@ def _horner(coefficients: NDArray[np.float64], t: Distances) -> Distances:
         out *= t
         out += c
     return out
+
+
+def elliptical(k0: Distances, k1: Distances, least_mm: Distances | float) -> Distances:
+    """First-order signed distances (N,) to an ellipse, mm.
+
+    `k0` is the length of the offset over the half axes, `k1` that of the offset over their squares; on the axis itself
+    both vanish and the depth is the least half axis.
+    """
+    ratio = k0 / np.where(k1 > 1e-9, k1, 1.0)
+    return np.where(k1 > 1e-9, np.maximum(ratio * (k0 - 1.0), -least_mm), -least_mm)
 
 
 def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: float = 1.0) -> Part:
@@ -104,7 +115,7 @@ def loft(nodes_mm: ArrayLike, half_axes_mm: ArrayLike, across: ArrayLike, cap: f
         qa, qb, qc = u / a, v / b, over / c
         k0 = np.sqrt(qa * qa + qb * qb + qc * qc)
         k1 = np.sqrt((qa / a) ** 2 + (qb / b) ** 2 + (qc / c) ** 2)
-        return np.maximum(k0 * (k0 - 1.0) / np.maximum(k1, 1e-9), -np.minimum(a, b))
+        return elliptical(k0, k1, np.minimum(a, b))
 
     t = np.linspace(0, 1, 17)
     line = (
@@ -168,7 +179,8 @@ def smooth_outline(corners: NDArray[np.float64], per_corner: int = 4) -> NDArray
     t = (np.arange(per_corner) / per_corner)[None, :, None]
     weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     rings = (np.roll(corners, 1 - d, axis=0)[:, None, :] for d in range(4))
-    return sum(w * ring for w, ring in zip(weights, rings, strict=True)).reshape(-1, 2)
+    pulled = [w * ring for w, ring in zip(weights, rings, strict=True)]
+    return np.sum(pulled, axis=0).reshape(-1, 2)
 
 
 def plate(
