@@ -49,7 +49,7 @@ def test_frames_follow_one_another_at_the_film_s_rate(joined):
         times = sorted(float(p.pts * stream.time_base) for p in container.demux(stream) if p.pts is not None)
         assert stream.average_rate == RATE
         assert float(stream.duration * stream.time_base) == pytest.approx(sum(counts) / RATE, abs=1e-3)
-    assert times == pytest.approx([i / RATE for i in range(sum(counts))], abs=1e-4)
+    assert times == pytest.approx([i / RATE for i in range(sum(counts))], abs=1e-6)
 
 
 def test_each_segment_is_one_closed_group(joined):

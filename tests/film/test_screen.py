@@ -49,6 +49,12 @@ def test_equal_fingerprints_mean_equal_frames_and_stillness_is_seen(scene):
     assert not np.array_equal(scene.frame_at(0.6), scene.frame_at(0.8))
 
 
+def test_fingerprints_tell_the_moments_of_a_change_apart(scene):
+    times = [2.42 + i / 30 for i in range(4)]  # the step's own fading is over, the change of layout is not
+    assert all(scene.instant(time).share < 1 for time in times)
+    assert len({scene.fingerprint(time) for time in times}) == 4
+
+
 def test_what_does_not_change_is_not_drawn_again(fresh):
     fresh.frame_at(3.4)
     drawn = len(fresh._painter.drawn)

@@ -86,6 +86,14 @@ def test_a_wish_is_granted_where_it_harms_nothing():
     assert [place.side for place in places] == ["left", "right", "left"]
 
 
+def test_places_pushed_together_are_given_out_so_that_no_line_crosses():
+    # all wish for the same column, whose top pushes their places down: by height alone the lines would cross
+    anchors = [(500.0, 30.0), (700.0, 34.0), (1000.0, 38.0), (900.0, 50.0)]
+    places = place_labels(anchors, [label_size("cement")] * 4, AREA, ["right"] * 4)
+    assert [place.side for place in places] == ["right"] * 4
+    assert_clean(places, anchors, keep=())
+
+
 def test_a_wish_that_would_cross_gives_way():
     # each wishes for the far side, at the same height: the lines would run over each other
     anchors = [(400.0, 400.0), (900.0, 400.0)]
