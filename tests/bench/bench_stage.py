@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from spineviz.devices.theatre import theatre as room_of
 from spineviz.procedures.case import load_case
 from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 from spineviz.views.camera import Camera, camera_from
@@ -47,7 +48,7 @@ def main() -> None:
     camera = camera_from((320, 18), (0, -22, 0), 330, 24)
     room = Camera((-1750, -2050, 2250), (90, 120, -60), (0, -1, 0), 30)
     scenes = [dict(plan.structures_at(plan.state_at("cement", 0.3 + 0.1 * i))) for i in range(6)]
-    theatre = dict(plan.structures_at(plan.state_at("table", 0.5)))
+    theatre = room_of(plan.case.spine.level)
     before = megabytes()
     print(f"{'stage':8}{'first':>9}{'moving':>9}{'resting':>9}{'same':>9}{'room':>9}   ms of one core; memory MB")
     for name, size in SIZES.items():
