@@ -61,9 +61,8 @@ def test_area_and_centroid_of_a_rectangle():
     assert not _encloses(line, np.array([6.0, 2.0]))
 
 
-def test_the_rim_of_a_tilted_box_is_found_with_its_depth():
-    half = np.array([15.0, 10.0])
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+def test_the_rim_of_a_tilted_hollow_plate_is_found_with_its_depth():
+    corners = np.array([[-15.0, -10.0], [0.0, -8.0], [15.0, -10.0], [15.0, 10.0], [0.0, 9.0], [-15.0, 10.0]])
     side = [np.linspace(a, b, 200, endpoint=False) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
     angle = np.radians(5.0)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
