@@ -49,7 +49,9 @@ def command(film_name: str | None, as_json: bool, case_file: Path | None, settin
 
 def measured_rows() -> list[dict[str, Any]]:
     """One entry for each dimension of each level: built, published, their difference, source and mark."""
+    from spineviz.anatomy.column import column
     from spineviz.anatomy.measures import measure_vertebra
+    from spineviz.anatomy.measures_column import measure_column
 
     return [
         {
@@ -64,6 +66,5 @@ def measured_rows() -> list[dict[str, Any]]:
             "source": measure.published.citation,
             "mark": measure.published.mark,
         }
-        for level in LEVELS
-        for measure in measure_vertebra(level)
+        for measure in (*(m for level in LEVELS for m in measure_vertebra(level)), *measure_column(column("L1")))
     ]

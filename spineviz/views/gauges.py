@@ -79,24 +79,33 @@ def back_wall(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None
     wall = back_wall_y_mm(plan.level)
     rear = float(plan.cement_structure(state.cement_ml).mesh(1.0).points_mm[:, 1].min())
     stop = float(plan.back_quarter_y_mm) - wall
-    return Reading("back wall", rear - wall, "mm", 1, full=3.2 * stop, mark=stop, mark_word="stop", role="disc")
+    return Reading(
+        "to back wall", rear - wall, "mm", 1, full=3.2 * stop, mark=stop, mark_word=f"stop {stop:.1f}", role="disc"
+    )
+
+
+def _reference(state: Any, form: str, words: Mapping[str, Any], name: str) -> str:
+    """What to compare with: the healthy figure while the bone breaks, the standing one from then on."""
+    if getattr(state, "lying", 0.0) > 0.0:
+        key, word = f"standing_{name}", "standing"
+    else:
+        key, word = f"healthy_{name}", "healthy"
+    return f"{form.format(words[key])} {word}" if key in words else ""
 
 
 def wedge(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
-    """The angle between the body's end-plates, degrees, with the standing fracture's as reference."""
+    """The angle between the body's end-plates, degrees, with the figure to compare it with."""
     if state.wedge_deg is None:
         return None
-    standing = words.get("standing_wedge_deg")
-    note = "" if standing is None else f"{standing:.1f}° standing"
+    note = _reference(state, "{:.1f}°", words, "wedge_deg")
     return Reading("wedge", state.wedge_deg, "°", 1, note=note)
 
 
 def anterior_height(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
-    """The height of the body's front, mm, with the standing fracture's as reference."""
+    """The height of the body's front, mm, with the figure to compare it with."""
     if state.anterior_height_mm is None:
         return None
-    standing = words.get("standing_anterior_mm")
-    note = "" if standing is None else f"{standing:.1f} mm standing"
+    note = _reference(state, "{:.1f} mm", words, "anterior_mm")
     return Reading("front height", state.anterior_height_mm, "mm", 1, note=note)
 
 

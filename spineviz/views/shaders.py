@@ -238,7 +238,7 @@ void main()
   shade += glint * 0.9 * (1.0 - 0.8 * dimming);
 #endif
   shade += rim * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
-  shade += glow * (base * 0.55 + 0.05 + edge2 * (0.35 + 0.9 * base));
+  shade += glow * (base * 0.75 + 0.015 + edge2 * (0.06 + 1.1 * base));  // it glows in its own colour
   shade = gl_FrontFacing ? shade : base * 0.10;
   shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
   shown = vec4(min(sqrt(max(shade, vec3(0.0))), vec3(1.0)), tone.a);

@@ -57,7 +57,7 @@ def test_the_mark_stands_at_its_value():
 
 
 def test_gauges_read_the_state_and_its_reference():
-    now = state(cement_ml=2.5, wedge_deg=12.6, anterior_height_mm=18.9)
+    now = state(cement_ml=2.5, wedge_deg=12.6, anterior_height_mm=18.9, lying=1.0)
     assert GAUGES["cement"](now, None, WORDS).value == 2.5
     assert GAUGES["cement"](now, None, WORDS).mark == 3.2
     assert GAUGES["wedge"](now, None, WORDS).note == "17.0° standing"
