@@ -250,7 +250,8 @@ class Stage:
     ) -> Surface:
         role, name = _role(structure), structure.name
         finish = FINISHES.get(role, Finish())
-        shown = float(np.clip(1.6 - 1.1 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
+        # a grain of five pixels is too small to be worth its time; from ten it is shown in full
+        shown = float(np.clip(2.0 - 10.0 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
         cut = look.cut if name not in look.whole and role not in INSTRUMENTS else None
         return Surface(
             mesh=mesh,
