@@ -171,6 +171,42 @@ def _crest(body: Body, plate: Plate, up: float, front: float) -> Vector:
     return frame.point([0.0, along[best], up * low[best]])
 
 
+def _end(level: str, root: Vector, tip: Vector) -> Vector:
+    """Where a process ends on the way from its `root` to the `tip` it was built to."""
+    span = np.linspace(0.5, 1.3, 401)[:, None]
+    line = root + span * (tip - root)
+    return line[np.flatnonzero(_whole(level).distance(line) < 0)[-1]]
+
+
+def _outermost(level: str, near: Vector) -> Vector:
+    """The bone's point farthest to the right among those within 6 mm of `near`."""
+    aside = np.arange(-6.0, 6.01, 0.75)
+    inward = np.arange(0.5, -8.0, -0.15)
+    offsets = np.stack(np.meshgrid(inward, aside, aside, indexing="ij"), axis=-1).reshape(-1, 3)
+    cloud = near + offsets
+    inside = cloud[_whole(level).distance(cloud) < 0]
+    return inside[np.argmax(inside[:, 0])]
+
+
+def _needle_entry(level: str) -> Vector:
+    """Where a line along the right pedicle, in its upper outer part, meets the bone from behind: the corner between
+    superior facet and transverse process."""
+    row, pedicle = row_values(level), _pedicle(level)
+    beside = [0.2 * row["PDW_zindrick_mm"], 0.0, 0.15 * row["PDH_zindrick_mm"]]
+    way = np.arange(-40.0, 0.0, 0.1)
+    line = pedicle.points(beside + way[:, None] * np.array([0.0, 1.0, 0.0]))
+    met = np.flatnonzero(_whole(level).distance(line) < 0)
+    return line[met[0]]
+
+
+@cache
+def _pedicle(level: str) -> Frame:
+    """The right pedicle's frame at its published angles (the arch is built to calibrated ones, for fillets turn it)."""
+    row = row_values(level)
+    rotation = pedicle_rotation(row["pedicle_transverse_medial_deg"], row["pedicle_sagittal_cephalad_deg"])
+    return Frame(rotation, _arch(level).pedicle.origin_mm)
+
+
 def _landmarks(level: str) -> dict[str, Vector]:
     body, arch = _body(level), _arch(level)
     upper, lower = plates(level)
@@ -184,12 +220,11 @@ def _landmarks(level: str) -> dict[str, Vector]:
         "lower-back-rim": _crest(body, lower, -1.0, -1.0),
         "body-back-centre": np.array([0.0, body.back_wall_y_mm(0.0), 0.0]),
         "canal-centre": np.array([0.0, wall - m.canal_depth / 2, pedicle_z]),
-        "spinous-tip": arch.points["spinous-tip"],
+        "spinous-tip": _end(level, arch.points["spinous-base"], arch.points["spinous-tip"]),
         "spinous-base": arch.points["spinous-base"],
     }
-    tip = arch.points["transverse-tip"]
-    # where a needle enters: behind the pedicle's upper outer quarter, between facet and transverse process
-    entry = arch.pedicle.point([m.pedicle_width / 2, -0.6 * m.canal_depth, m.pedicle_height / 4])
+    tip = _outermost(level, arch.points["transverse-tip"])
+    entry = _needle_entry(level)
     sided = {
         "transverse-tip": (tip, False),
         "superior-facet": (arch.superior.centre_mm, False),
@@ -228,11 +263,7 @@ def vertebra(level: str) -> Vertebra:
     upper, lower = plates(level)
     m = measures(level)
     wall = float(body.back_wall_y_mm(float(arch.pedicle.origin_mm[2])))
-    row = row_values(level)
-    pedicle = Frame(
-        pedicle_rotation(row["pedicle_transverse_medial_deg"], row["pedicle_sagittal_cephalad_deg"]),
-        arch.pedicle.origin_mm,
-    )
+    pedicle = _pedicle(level)
     half_width = m.canal_width / 2
     low_z, high_z = whole.bounds_mm[:, 2]
     return Vertebra(

@@ -133,7 +133,9 @@ def test_landmarks_lie_on_the_bone(level):
     assert np.abs(bone.field([marks[name] for name in [*rims, "body-back-centre"]])).max() < 0.1
     facets = [f"{which}-facet-{side}" for which in ("superior", "inferior") for side in ("right", "left")]
     assert np.abs(bone.field([marks[name] for name in facets])).max() < 0.8
-    assert np.abs(bone.field([marks["spinous-tip"], marks["transverse-tip-right"]])).max() < 2.5
+    assert np.abs(bone.field([marks["spinous-tip"], marks["transverse-tip-right"]])).max() < 0.2
+    assert 2 * marks["transverse-tip-right"][0] == pytest.approx(bone.row["TPW_tip_to_tip_mm"].value, abs=1.0)
+    assert np.abs(bone.field([marks["pedicle-upper-outer-right"], marks["pedicle-upper-outer-left"]])).max() < 0.15
     for name in (name for name in marks if name.endswith("-normal")):
         assert np.linalg.norm(marks[name]) == pytest.approx(1.0)
     assert bone.canal([marks["canal-centre"]])[0] < -4
