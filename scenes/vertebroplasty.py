@@ -26,6 +26,7 @@ from spineviz.views.stage import StageLook
 
 TRUNK = frozenset({"skin", "muscle", "lungs", "aorta", "cava"})
 RIBS = frozenset({"ribs-right", "ribs-left"})
+FAINT_NERVES = {"roots": 0.45, "dura": 0.3, "cord": 0.6}
 ROOM_ONLY = TRUNK | RIBS
 LEFT, RIGHT, BACK, UP = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
 BEHIND_LEFT, FRONT_LEFT = (-0.7, -0.7, 0.15), (-0.8, 0.5, 0.1)
@@ -49,14 +50,14 @@ class Vertebroplasty(ProcedureScene):
         self.far = camera_from((328, 8), (0, -25, -42), 900)
         self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
         self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
-        self.from_left = camera_from((274, 7), (0, -10, 0), 250 * size).shifted(0.06, -0.02)
-        self.room = camera_from((-1840, -2170, 2310), (90, 120, -60), 3664, 30, BACK)
-        self.over_back = camera_from((345, 4), (0, -90, -4), 620)
-        self.behind = camera_from((338, 20), (0, -44, 6), 430 * size).shifted(0.06, -0.04)
-        self.behind_near = camera_from((330, 20), (0, -30, 3), 400 * size)
-        self.into_body = camera_from((306, 18), (0, -14, 0), 225 * size).shifted(0.06, -0.02)
-        self.drawn = camera_from((313, 18), (0, -26, 2), 330 * size).shifted(0.05, -0.02)
-        self.cut_open = camera_from((281, 9), (0, -8, 0), 215 * size).shifted(0.05, -0.02)
+        self.from_left = camera_from((274, 7), (0, -10, 0), 262 * size).shifted(0.1, -0.05)
+        self.room = camera_from((-1500, -2350, 2500), (120, 60, -60), 4150, 30, BACK)
+        self.over_back = camera_from((350, 6), (0, -90, 14), 400)
+        self.behind = camera_from((0, 34), (0, -44, 4), 430 * size).shifted(0.0, -0.03)
+        self.behind_near = camera_from((0, 30), (0, -30, 3), 330 * size)
+        self.into_body = camera_from((298, 24), (0, -12, 0), 232 * size).shifted(0.1, -0.05)
+        self.drawn = camera_from((296, 24), (0, -26, 2), 330 * size).shifted(0.08, -0.05)
+        self.cut_open = camera_from((281, 9), (0, -8, 0), 225 * size).shifted(0.1, -0.05)
         # a true AP looks along the lower end-plate of the broken body, as the patient lies
         lying = self.edges_at(1.0, 1.0)
         along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
@@ -80,9 +81,8 @@ class Vertebroplasty(ProcedureScene):
 
     def shot_case(self, now: Moment) -> Shot:
         """Who is treated, and why so."""
-        # the slice beside the middle that shows tumour and canal in one
-        beside = -6.0 if self.plan.case.tumour.side == "left" else 6.0
-        picture = ScanShot(75.0, beside * self.size, moment=("fracture", 1.0))
+        beside = float(self.plan.planes["tumour"].origin_mm[0])
+        picture = ScanShot(75.0, beside, "simulated, beside the middle", moment=("fracture", 1.0))
         return self.card(now, "case", picture=picture)
 
     def shot_outcome(self, now: Moment) -> Shot:
@@ -140,13 +140,13 @@ class Vertebroplasty(ProcedureScene):
             fluoroscopy=(
                 FluoroShot(
                     self.lateral,
-                    "lateral, standing, from the left",
-                    title="Radiograph",
+                    "lateral, standing",
+                    title="Radiograph, after" if now.over("collapse") else "Radiograph, before",
                     live=False,
                     moment=("fracture", 1.0) if now.over("collapse") else ("healthy", 1.0),
                 ),
             ),
-            section=SectionShot("sagittal", 34.0 * self.size, "sagittal, through the middle"),
+            section=SectionShot("tumour", 34.0 * self.size, "sagittal, through the tumour"),
             focus="section" if now.during("collapse") else "",
             labels=(
                 self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", now.shown("tumour")),
@@ -242,7 +242,7 @@ class Vertebroplasty(ProcedureScene):
             seen_from="seen from behind",
             stage=StageShot(self.over_back, self.room_look("patient", "drape", "table")),
             fluoroscopy=(self.from_behind,),
-            section=SectionShot("axial", 66.0 * self.size, "axial, through the tracks"),
+            section=SectionShot("axial", 76.0 * self.size, "axial, through the tracks"),
             marks=self.skin_marks(now),
         )
 
@@ -276,15 +276,12 @@ class Vertebroplasty(ProcedureScene):
         edges = self.edges_at(now.state.collapse, now.state.lying)
         half = np.array([float(self.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
         low = np.array(edges["lower-back"])
-        ring = self.ring_mm
         return (
             Mark(
                 "line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="right"
             ),
-            Mark(
-                "ring", "ap", (as_point(self.pedicle("right")),), "pedicle", radius_mm=ring, shown=shown, side="right"
-            ),
-            Mark("ring", "ap", (as_point(self.pedicle("left")),), "pedicle", radius_mm=ring, shown=shown, side="left"),
+            self.oval("right", shown, "pedicle", "right"),
+            self.oval("left", shown, "pedicle", "left"),
             Mark(
                 "dot",
                 "ap",
@@ -299,35 +296,30 @@ class Vertebroplasty(ProcedureScene):
     def skin_marks(self, now: Moment) -> tuple[Mark, ...]:
         """Where the skin is numbed and nicked, on the stage and down to the bone in the section."""
         marks: list[Mark] = []
-        half_nick = np.array([0.0, 0.0, 6.0])
-        for side in self.sides:
+        half_nick, half_inch = np.array([0.0, 0.0, 2.5]), np.array([0.0, 0.0, 6.35])
+        numb, nick = now.shown("numb", until="nick"), now.shown("nick")
+        for order, side in enumerate(self.sides):
             needle = self.plan.needles[side]
             skin, bone = needle.skin_mm, needle.path.contact_mm
+            first = order == len(self.sides) - 1
             marks += [
-                Mark(
-                    "line",
-                    "section",
-                    (as_point(skin), as_point(bone)),
-                    role="drug",
-                    shown=now.beat("numb"),
-                    dashed=True,
-                ),
-                Mark(
-                    "ring",
-                    "stage",
-                    (as_point(skin),),
-                    radius_mm=12.0,
-                    role="drug",
-                    shown=now.shown("numb", until="nick"),
-                ),
-                Mark(
-                    "line",
-                    "stage",
-                    (as_point(skin - half_nick), as_point(skin + half_nick)),
-                    role="danger",
-                    shown=now.beat("nick"),
-                ),
-            ]
+                Mark("line", "section", (as_point(skin), as_point(bone)), "numbed to the bone" if first else "", "text",
+                     shown=now.beat("numb"), dashed=True, side="left"),
+                Mark("ring", "stage", (as_point(skin),), "numbed" if first else "", "text", 11.0, numb, side="left"),
+                Mark("line", "stage", tuple(map(as_point, (skin - half_nick, skin + half_nick))),
+                     role="danger", shown=nick),
+            ]  # fmt: skip
+        bar = self.plan.needles[self.sides[-1]].skin_mm + [-9.0, 0, 0]
+        marks.append(
+            Mark(
+                "measure",
+                "stage",
+                (as_point(bar - half_inch), as_point(bar + half_inch)),
+                "half an inch",
+                shown=nick,
+                side="left",
+            )
+        )
         return tuple(marks)
 
     # ---- 4 to 6 the needle -------------------------------------------------------------------------------------------
@@ -348,74 +340,62 @@ class Vertebroplasty(ProcedureScene):
                 self.label(now, "needle", "steel", self.on_needle(now, side, 40.0), "left", now.shown("advance")),
                 self.label(now, "nerves", "cord", self.nerves(at), "right", now.shown("contact"), 0.6),
             ),
-            marks=tuple(
-                Mark("ring", "ap", (as_point(self.pedicle(s)),), radius_mm=self.ring_mm, shown=now.shown("approach"))
-                for s in self.sides
-            ),
+            marks=tuple(self.oval(side, now.shown("approach")) for side in self.sides),
         )
 
     def shot_pedicle(self, now: Moment) -> Shot:
         """Two planes and the axial section; the safety rule is shown."""
-        danger = now.shown("ring", until="pass_wall")
-        marks: list[Mark] = []
         edges = self.edges_at(now.state.collapse, now.state.lying)
-        for side in self.sides:
-            mark = self.pedicle(side)
-            inner = -1.0 if side == "right" else 1.0
-            medial = np.array(mark) + [inner * self.ring_mm, 0, 0]
-            marks += [
-                Mark("ring", "ap", (as_point(mark),), "", radius_mm=self.ring_mm, shown=now.shown("ring")),
-                Mark(
-                    "line",
-                    "ap",
-                    (as_point(medial + [0, 0, 9 * self.size]), as_point(medial - [0, 0, 9 * self.size])),
-                    "inner edge" if side == self.sides[-1] else "",
-                    "danger",
-                    shown=danger,
-                    side="left",
-                ),
-                Mark(
-                    "tick",
-                    "ap",
-                    (as_point(np.array(mark) + [-inner * 2.2 * self.ring_mm, 0, 0]),),
-                    role="safe",
-                    shown=now.shown("rule"),
-                ),
-            ]
-        lower = np.array(self.pedicle("left")) - [0, 0, self.pedicle_half_mm]
-        marks += [
-            Mark(
-                "line",
-                "lateral",
-                (edges["upper-back"], edges["lower-back"]),
-                "back wall",
-                "text",
-                shown=now.shown("advance"),
-                side="left",
-                dashed=True,
-            ),
-            Mark("tick", "lateral", (edges["body-back"],), role="safe", shown=now.shown("rule")),
-            Mark(
-                "line",
-                "lateral",
-                (as_point(lower + [0, 9, 0]), as_point(lower - [0, 9, 0])),
-                "root below",
-                "danger",
-                shown=now.shown("root"),
-                side="right",
-            ),
-        ]
+        rule, root = now.shown("rule", until="root"), now.shown("root")
+        wall = (edges["upper-back"], edges["lower-back"])
+        above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
+        below = self.pedicle(self.sides[-1]) - [0, 0, self.pedicle_half_mm]
+        ticks = (Mark("tick", "ap", (self.beside_pedicle(side),), role="safe", shown=rule) for side in self.sides)
         return self.told(
             now,
             layout="two-plane",
-            stage=StageShot(self.behind_near, self.look(glass=frozenset({self.level})), header="seen from behind"),
-            fluoroscopy=(
-                self.from_behind,
-                self.from_the_left,
+            stage=StageShot(
+                self.behind_near,
+                self.look(glass=frozenset({self.level})),
+                header="from behind, above",
             ),
-            section=SectionShot("axial", 40.0 * self.size, "axial, through the needles"),
-            marks=tuple(marks),
+            fluoroscopy=(self.from_behind, self.from_the_left),
+            section=SectionShot("axial", 40.0 * self.size, "along the needles"),
+            marks=(
+                Mark("area", "ap", self.canal_zone, "canal", "danger", shown=now.shown("ring", until="pass_wall")),
+                *(self.oval(side, now.shown("ring")) for side in self.sides),
+                *ticks,
+                Mark("line", "lateral", wall, "back wall", shown=now.shown("advance"), side="left", dashed=True),
+                Mark("tick", "lateral", (above_wall,), role="safe", shown=rule),
+                Mark("line", "lateral", tuple(map(as_point, (below + [0, 9, 0], below - [0, 9, 0]))), "lower edge",
+                     "danger", shown=root, side="right"),
+                Mark("ring", "lateral", (as_point(below - [0, 1, 6]),), "root", "roots", 3.4, root, side="right"),
+            ),
+        )  # fmt: skip
+
+    def oval(self, side: str, shown: float, text: str = "", text_side: Side = "") -> Mark:
+        """The pedicle's outline at its narrowest, as AP shows it."""
+        frame = self.bone.frames[f"pedicle-{side}"]
+        turn = np.linspace(0.0, 2 * np.pi, 33)
+        across, up = frame.rotation[:, 0], frame.rotation[:, 2]
+        ring = (
+            frame.origin_mm
+            + self.ring_mm * np.cos(turn)[:, None] * across
+            + self.pedicle_half_mm * np.sin(turn)[:, None] * up
         )
+        return Mark("line", "ap", tuple(map(as_point, ring)), text, shown=shown, side=text_side)
+
+    def beside_pedicle(self, side: str) -> Point:
+        """A place outside the pedicle's ring, under the needle's way, for a sign."""
+        outward = 1.0 if side == "right" else -1.0
+        return as_point(self.pedicle(side) + [outward * 3.2 * self.ring_mm, 0, -1.2 * self.pedicle_half_mm])
+
+    @property
+    def canal_zone(self) -> tuple[Point, ...]:
+        """Between the inner edges of the pedicles, where the canal lies in AP."""
+        half = float(self.bone.row["SCW_use_mm"].value) / 2
+        z, high = float(self.pedicle("left")[2]), self.pedicle_half_mm
+        return tuple((x, -20.0, z + dz) for x, dz in ((-half, high), (half, high), (half, -high), (-half, -high)))
 
     def shot_target(self, now: Moment) -> Shot:
         """The tips come to rest in the front third: lateral first, then AP."""
@@ -427,11 +407,11 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(glass=frozenset({self.level}), highlight=frozenset({"tumour"})),
+                self.look(glass=frozenset({self.level}), opacity=FAINT_NERVES),
                 self.into_body,
             ),
             fluoroscopy=(self.from_behind if behind else self.from_the_left,),
-            section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
+            section=SectionShot("axial", 38.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("rest") else "",
             labels=(
                 self.label(now, "tip", "steel", self.on_needle(now, side, 0.0), "left", now.shown("rest")),
@@ -466,10 +446,7 @@ class Vertebroplasty(ProcedureScene):
     def midline(self, now: Moment) -> tuple[Mark, ...]:
         """In AP: the midline and the pedicles, between which the tips rest."""
         high, low = (as_point((0.0, -30.0, z * self.size)) for z in (24.0, -24.0))
-        rings = (
-            Mark("ring", "ap", (as_point(self.pedicle(side)),), radius_mm=self.ring_mm, shown=now.shown("rest"))
-            for side in self.sides
-        )
+        rings = (self.oval(side, now.shown("rest")) for side in self.sides)
         return (
             Mark("line", "ap", (high, low), "midline", shown=now.shown("rest"), side="right", dashed=True),
             *rings,
@@ -503,10 +480,10 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(
                 self.into_body,
-                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), opacity=FAINT_NERVES),
             ),
             fluoroscopy=(self.from_behind if self.second_half(now, "live") else self.from_the_left,),
-            section=SectionShot("axial", 34.0 * self.size, "axial, through the needles"),
+            section=SectionShot("axial", 38.0 * self.size, "axial, through the needles"),
             focus="fluoroscopy" if now.during("live") else "",
             labels=tuple(labels),
             marks=self.stop_line(now),
@@ -533,7 +510,7 @@ class Vertebroplasty(ProcedureScene):
                     StageLook(hidden=(TRUNK | RIBS) - {"skin"}, fade={"dressing": now.beat("dressing")}),
                 ),
                 fluoroscopy=(self.from_the_left,),
-                section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
+                section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
                 gauges=("cement", "back_wall", "wedge"),
             )
         at = self.at_rest(now)
@@ -543,7 +520,7 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), opacity=FAINT_NERVES),
                 self.drawn,
             ),
             fluoroscopy=(self.from_the_left,),
@@ -579,11 +556,11 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(cut=self.cast_plane, highlight=frozenset({"cement"}), dim=frozenset({"tumour"})),
+                self.look(cut=self.cast_plane, highlight=frozenset({"cement"})),
                 self.cut_open,
             ),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
-            section=SectionShot("axial", 34.0 * self.size, "axial, through the cement"),
+            section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
             labels=(
                 self.label(now, "cement", "cement", facing(at, "cement", LEFT), "left", now.shown("cast")),
                 self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "right", now.shown("tumour")),
@@ -679,9 +656,19 @@ class Vertebroplasty(ProcedureScene):
         return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
 
     def nerves(self, at: Mapping[str, Structure]) -> Point:
-        """A point of the dura that shows between two laminae."""
-        low = np.array(self.bone.landmarks["canal-centre"]) - [0, 0, 0.75 * float(self.bone.row["VBHp_use_mm"].value)]
-        return surface_towards(at["dura"].field, low, BACK)
+        """A point of the dura that shows from behind, in a gap between two laminae."""
+        bones = [at[name].field for name in (self.above, self.level, self.below) if name and name in at]
+        dura = at["dura"].field
+        behind = np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
+        start = self.bone.landmarks["canal-centre"]
+        height = float(self.bone.row["VBHp_use_mm"].value)
+        best, clearest = as_point(start), -np.inf
+        for dz in np.linspace(-1.1, 1.1, 23) * height:
+            point = surface_towards(dura, start + [0, 0, dz], BACK)
+            clear = min(float(bone(np.array(point) + behind).min()) for bone in bones)
+            if clear > clearest:
+                best, clearest = point, clear
+        return best
 
     def on_needle(self, now: Moment, side: str, back_mm: float) -> Point:
         """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""

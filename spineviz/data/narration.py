@@ -123,7 +123,7 @@ def read_narration(film: Film, path: Path) -> dict[str, StepWords]:
 @cache
 def _phrases(film_name: str, language: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     table = tomllib.loads(asset("narration", language, f"{film_name}.toml").read_text("utf-8"))
-    return table.get("phrases", {})  # type: ignore[no-any-return]
+    return table.get("phrases", {})
 
 
 def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en") -> dict[str, Any]:
@@ -138,7 +138,7 @@ def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en")
             raise RequestError(
                 f"{film_name}.toml: phrases.{key} has no words for {chosen!r}; it has {', '.join(values)}"
             )
-        out.update(values[chosen])
+        out.update({name: filled(text, out, f"phrases.{key}") for name, text in values[chosen].items()})
     return out
 
 

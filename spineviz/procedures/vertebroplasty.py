@@ -42,6 +42,8 @@ LATTICE_MM = 0.8
 """Spacing of the lattice on which the cement spreads."""
 LEAST_SHOWN_ML = 0.01
 """A drop smaller than the lattice has no surface yet."""
+TUMOUR_PLANE_SHARE = 0.15
+"""How far beside the middle the plane "tumour" lies, as a share of the body's width; chosen for legibility."""
 _BEFORE_SKIN_MM = 40.0
 """How far outside the skin a needle comes into view."""
 _PAST_WALL_MM = 4.0
@@ -333,7 +335,8 @@ class Plan:
         """world_from_plane of the sections: x is the picture's right, y its up, z towards who looks.
 
         "axial" holds the needles and lies as the patient does, back uppermost, left on the left; "sagittal" is the
-        mid-sagittal plane, head up, front on the left; "needle-right" and "needle-left" stand upright through a needle.
+        mid-sagittal plane, head up, front on the left; "needle-right" and "needle-left" stand upright through a needle;
+        "tumour" is sagittal, a little to the tumour's side.
         """
         forward = unit(np.mean([n.path.forward for n in self.needles.values()], axis=0) * [0.0, 1.0, 1.0])
         middle = np.mean([(n.path.tip_mm + n.path.contact_mm) / 2 for n in self.needles.values()], axis=0)
@@ -343,6 +346,10 @@ class Plan:
             "axial": Frame(np.stack([right, -forward, np.cross(right, -forward)], axis=1), origin),
             "sagittal": Frame(np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.zeros(3)),
         }
+        # beside the middle, on the tumour's side, where one plane holds tumour and canal
+        beside = TUMOUR_PLANE_SHARE * vertebra(self.level).row["EPWu_mm"].value
+        offset = beside if self.case.tumour.side == "right" else -beside
+        out["tumour"] = Frame(out["sagittal"].rotation, np.array([offset, 0.0, 0.0]))
         for side, needle in self.needles.items():
             back = unit(-needle.path.forward * [1.0, 1.0, 0.0])
             up = np.array([0.0, 0.0, 1.0])
@@ -616,7 +623,7 @@ def _body_lattice(here: Patient) -> Grid:
     bounds[0] = np.floor(bounds[0] / LATTICE_MM) * LATTICE_MM
     grid = lattice(bounds, LATTICE_MM, 2 * LATTICE_MM)
     assert structure.core is not None
-    values = structure.core.distance(grid.points()).reshape(grid.values.shape)
+    values = structure.core.distance(grid.points()).reshape(grid.values.shape) + _figure("cortex_clear_mm")
     edge = np.ones(values.shape, bool)
     edge[1:-1, 1:-1, 1:-1] = False
     values[edge] = np.maximum(values[edge], LATTICE_MM)
