@@ -309,7 +309,7 @@ class Vertebroplasty(ProcedureScene):
                 Mark("line", "stage", tuple(map(as_point, (skin - half_nick, skin + half_nick))),
                      role="danger", shown=nick),
             ]  # fmt: skip
-        bar = self.plan.needles[self.sides[-1]].skin_mm + [-9.0, 0, 0]
+        bar = self.plan.needles[self.sides[-1]].skin_mm * [0.6, 1.0, 1.0]
         marks.append(
             Mark(
                 "measure",
@@ -347,6 +347,7 @@ class Vertebroplasty(ProcedureScene):
         """Two planes and the axial section; the safety rule is shown."""
         edges = self.edges_at(now.state.collapse, now.state.lying)
         rule, root = now.shown("rule", until="root"), now.shown("root")
+        zone = now.shown("ring", until="pass_wall")
         wall = (edges["upper-back"], edges["lower-back"])
         above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
         below = self.pedicle(self.sides[-1]) - [0, 0, self.pedicle_half_mm]
@@ -362,7 +363,8 @@ class Vertebroplasty(ProcedureScene):
             fluoroscopy=(self.from_behind, self.from_the_left),
             section=SectionShot("axial", 40.0 * self.size, "along the needles"),
             marks=(
-                Mark("area", "ap", self.canal_zone, "canal", "danger", shown=now.shown("ring", until="pass_wall")),
+                Mark("area", "ap", self.canal_zone, "", "danger", shown=0.45 * zone),
+                Mark("text", "ap", (self.over_canal,), "canal", shown=zone, side="right"),
                 *(self.oval(side, now.shown("ring")) for side in self.sides),
                 *ticks,
                 Mark("line", "lateral", wall, "back wall", shown=now.shown("advance"), side="left", dashed=True),
@@ -389,6 +391,11 @@ class Vertebroplasty(ProcedureScene):
         """A place outside the pedicle's ring, under the needle's way, for a sign."""
         outward = 1.0 if side == "right" else -1.0
         return as_point(self.pedicle(side) + [outward * 3.2 * self.ring_mm, 0, -1.2 * self.pedicle_half_mm])
+
+    @property
+    def over_canal(self) -> Point:
+        """A place over the canal's zone, for its name."""
+        return as_point((-4.0, -20.0, float(self.pedicle("left")[2]) + 1.5 * self.pedicle_half_mm))
 
     @property
     def canal_zone(self) -> tuple[Point, ...]:
