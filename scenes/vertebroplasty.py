@@ -24,7 +24,7 @@ from spineviz.views.camera import camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
 
-TRUNK = frozenset({"skin", "muscle", "lungs", "aorta", "cava"})
+TRUNK = frozenset({"skin", "muscle", "lungs", "dressing"})
 RIBS = frozenset({"ribs-right", "ribs-left"})
 FAINT_NERVES = {"roots": 0.45, "dura": 0.3, "cord": 0.6}
 ROOM_ONLY = TRUNK | RIBS
@@ -514,7 +514,7 @@ class Vertebroplasty(ProcedureScene):
                 seen_from="seen from behind",
                 stage=StageShot(
                     self.over_back,
-                    StageLook(hidden=(TRUNK | RIBS) - {"skin"}, fade={"dressing": now.beat("dressing")}),
+                    StageLook(hidden=(TRUNK | RIBS) - {"skin", "dressing"}, fade={"dressing": now.beat("dressing")}),
                 ),
                 fluoroscopy=(self.from_the_left,),
                 section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
