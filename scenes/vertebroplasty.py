@@ -337,7 +337,15 @@ class Vertebroplasty(ProcedureScene):
             section=SectionShot("axial", 58.0 * self.size, "axial, through the needles"),
             labels=(
                 self.label(now, "entry", "bone", entry, "left", now.shown("approach", until="advance")),
-                self.label(now, "needle", "steel", self.on_needle(now, side, 40.0), "left", now.shown("advance")),
+                self.label(
+                    now,
+                    "needle",
+                    "steel",
+                    self.on_needle(now, side, 40.0),
+                    "left",
+                    now.shown("advance"),
+                    rest=self.in_bone(side, 40.0),
+                ),
                 self.label(now, "nerves", "cord", self.nerves(at), "right", now.shown("contact"), 0.6),
             ),
             marks=tuple(self.oval(side, now.shown("approach")) for side in self.sides),
@@ -682,8 +690,21 @@ class Vertebroplasty(ProcedureScene):
         way = now.state.way_mm(side)
         return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
 
+    def in_bone(self, side: str, back_mm: float) -> Point:
+        """The point of the needle `back_mm` behind its tip once it has met bone."""
+        needle = self.plan.needles[side]
+        return as_point(needle.tip_at(needle.contact_way_mm - back_mm))
+
     def label(
-        self, now: Moment, name: str, role: str, anchor: Point, side: Side, shown: float, importance: float = 1.0
+        self,
+        now: Moment,
+        name: str,
+        role: str,
+        anchor: Point,
+        side: Side,
+        shown: float,
+        importance: float = 1.0,
+        rest: Point | None = None,
     ) -> Label:
-        """A label with the step's word `name`."""
-        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown)
+        """A label with the step's word `name`; `rest` is where its anchor comes to rest."""
+        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown, rest)

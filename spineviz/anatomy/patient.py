@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 _STEPS = 1000
 """Collapse, posture and growth are rounded to thousandths, so that equal pictures have equal keys."""
-_KEPT = 48
+_KEPT = 8
 """Assemblies kept in memory; they are lazy and hold little."""
 
 

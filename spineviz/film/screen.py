@@ -33,6 +33,9 @@ Moment = tuple[str, float]
 TYPE_PX = 28.0
 """Size of the type that views burn in, design pixels."""
 
+CUT_SHARE = 0.08
+"""A camera that stands further than this share of its distance from where it stood has not just moved on."""
+
 TITLE_FADE_S = 0.4
 PICTURE_RADIUS = 10.0
 SHADE_REACH = 340.0
@@ -145,6 +148,19 @@ def view_names(shot: Shot) -> dict[str, str]:
     return names
 
 
+def cuts(old: View, new: View) -> bool:
+    """Whether `new` shows something else than `old`, so that the pictures are to pass into each other: another
+    projection, plane or set of structures, or a camera that has not just moved on."""
+    if isinstance(old, StageShot) and isinstance(new, StageShot):
+        step = float(np.linalg.norm(old.camera.position_mm - new.camera.position_mm))
+        return step > CUT_SHARE * new.camera.distance_mm or _hidden(old) != _hidden(new)
+    if isinstance(old, FluoroShot) and isinstance(new, FluoroShot):
+        return old.projection.key != new.projection.key
+    if isinstance(old, SectionShot) and isinstance(new, SectionShot):
+        return (old.plane, old.half_width_mm) != (new.plane, new.half_width_mm)
+    return False
+
+
 def shot_key(shot: Shot) -> Hashable:
     """What decides the layout; where it changes, the film eases."""
     card = None if shot.card is None else (shot.card.kind, shot.card.heading)
@@ -203,13 +219,15 @@ class Screen:
         if now.previous is not None and now.share < 0.5:
             # words over a stage that is moving away would point at nothing: they go first
             out += self._label_layers(now.previous, now.changed_s, 1.0 - 6.0 * now.share)
-            out += self._title_layers(now.previous, now, 1.0 - 2.0 * now.share)
+            if now.previous.title != now.shot.title:
+                out += self._title_layers(now.previous, now, 1.0 - 2.0 * now.share)
             words = 2.0 * now.share
         else:
             words = 1.0
         arriving = 1.0 if now.previous is None else max(0.0, 2.0 * now.share - 1.0)
         out += self._label_layers(now.shot, now.time_s, arriving)
-        out += self._title_layers(now.shot, now, arriving)
+        stays = now.previous is not None and now.previous.title == now.shot.title
+        out += self._title_layers(now.shot, now, 1.0 if stays else arriving)
         out += self._bar_layers(now, words)
         return [layer for layer in out if layer.opacity > 0]
 
@@ -260,7 +278,12 @@ class Screen:
             before = old[name].picture.pixels(self.scale)[2:]
             if name == "stage" and before[0] * before[1] > shown.size_px[0] * shown.size_px[1]:
                 shown = replace(shown, size_px=before)
-            out.append(replace(shown, panel=old[name].mixed(panel, now.share)))
+            passing = old[name].mixed(panel, now.share)
+            if cuts(_view(now.previous, name), shown.view):  # the old picture stays below until the new one is there
+                leaving = self._settled(now.previous, name, old[name], 1.0, now.changed_s)
+                out.append(replace(leaving, panel=passing))
+                shown = replace(shown, opacity=now.share)
+            out.append(replace(shown, panel=passing))
         return _ordered(out)
 
     def _settled(self, shot: Shot, name: str, panel: Panel, opacity: float, time_s: float) -> Shown:
@@ -465,6 +488,10 @@ def _view(shot: Shot, name: str) -> View:
 def _ordered(shown: list[Shown]) -> list[Shown]:
     """Bare stages below framed panels, and while panels pass over each other the larger below the smaller."""
     return sorted(shown, key=lambda s: (s.panel.framed, -s.panel.rect.w * s.panel.rect.h))
+
+
+def _hidden(view: StageShot) -> frozenset[str]:
+    return view.look.hidden if view.look is not None else frozenset()
 
 
 def _header(view: View) -> tuple[str, str]:
