@@ -1,6 +1,6 @@
 """Pictures as manim mobjects: arrays laid straight into the camera's pixels.
 
-manim's own ImageMobject costs about 140 ms a full-HD frame; a copy costs a quarter of a millisecond. Two habits of manim
+manim's own ImageMobject costs about 140 ms a full-HD frame; a copy costs a quarter of a millisecond. Two habits of it
 are met here: only mobjects with points are displayed, and the table of display functions is built anew at each look-up.
 """
 
