@@ -17,11 +17,14 @@ def run(*args: str, code: int = 0):
 
 
 def test_every_dimension_is_set_against_its_source_and_the_margins_come_with_the_film(monkeypatch):
-    monkeypatch.setattr("spineviz.cli.measure.LEVELS", ("T6", "L1"))  # every level is measured by the tests of anatomy
+    # every level is measured by the tests of anatomy
+    monkeypatch.setattr("spineviz.cli.measure.LEVELS", ("T6", "L1"))
+    monkeypatch.setattr("spineviz.anatomy.measures_column.LEVELS", ("T6", "L1"))
     answer = json.loads(run("vertebroplasty", "--json").stdout)
     rows = answer["measures"]
     assert {row["level"] for row in rows} == {"T6", "L1"}
-    assert len({(row["level"], row["name"]) for row in rows}) == len(rows) >= 24
+    assert len({(row["level"], row["name"]) for row in rows}) == len(rows) >= 28
+    assert {"disc_below_height_mm", "segment_angle_below_deg"} <= {row["name"] for row in rows}
     for row in rows:
         assert row["difference"] == pytest.approx(row["built"] - row["published"], abs=1e-3)
         assert row["source"]
