@@ -75,6 +75,17 @@ def _mirrored(half: Grid) -> Grid:
     return Grid(origin, half.spacing_mm, np.ascontiguousarray(values))
 
 
+def _two_sided(half: Grid) -> Field:
+    """A right half read on both sides: half the memory of the whole."""
+    right = half.field()
+    low, high = half.bounds_mm
+
+    def distance(p: Points) -> Distances:
+        return right.distance(np.column_stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]]))
+
+    return Field(distance, box_bounds([-high[0], low[1], low[2]], high), exact=False)
+
+
 @cache
 def _raw_half(level: str, spacing_mm: float) -> Grid:
     """The right half of the bone alone, sampled in its own frame: every bone is the same on both sides."""
@@ -89,10 +100,10 @@ def _neighbours(level: str) -> tuple[tuple[Field, tuple[Frame, ...]], ...]:
     above, below = level_above(level), level_below(level)
     if above is not None:
         frames = tuple(below_from_above(above, lying) for lying in POSTURES)
-        out.append((_mirrored(_raw_half(above, _CARVE_SPACING_MM)).field(), frames))
+        out.append((_two_sided(_raw_half(above, _CARVE_SPACING_MM)), frames))
     if below is not None:
         frames = tuple(below_from_above(level, lying).inverse() for lying in POSTURES)
-        out.append((_mirrored(_raw_half(below, _CARVE_SPACING_MM)).field(), frames))
+        out.append((_two_sided(_raw_half(below, _CARVE_SPACING_MM)), frames))
     return tuple(out)
 
 
@@ -119,22 +130,26 @@ def carved_slow(level: str) -> Field:
 
 
 @cache
-def carved_grid(level: str, spacing_mm: float = FIELD_SPACING_MM) -> Grid:
-    """The carved bone in its own frame, sampled."""
+def _carved_half(level: str, spacing_mm: float) -> Grid:
     raw = _raw_half(level, spacing_mm)
     own = raw.values.ravel()
     near = np.flatnonzero(own < _FAR_MM)
     values = own.astype(np.float32)
     index = np.stack(np.unravel_index(near, raw.values.shape), axis=-1)
     values[near] = _carve(level, raw.origin_mm + spacing_mm * index, own[near])
-    return _mirrored(Grid(raw.origin_mm, raw.spacing_mm, values.reshape(raw.values.shape)))
+    return Grid(raw.origin_mm, raw.spacing_mm, values.reshape(raw.values.shape))
+
+
+def carved_grid(level: str, spacing_mm: float = FIELD_SPACING_MM) -> Grid:
+    """The carved bone in its own frame, sampled; both sides."""
+    return _mirrored(_carved_half(level, spacing_mm))
 
 
 def carved_field(level: str) -> Field:
     """The carved bone in its own frame, read off a raster that is made at the first query. Fast; inexact."""
 
     def distance(p: Points) -> Distances:
-        return carved_grid(level).field().distance(p)
+        return _two_sided(_carved_half(level, FIELD_SPACING_MM)).distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
@@ -143,7 +158,7 @@ def quick_field(level: str) -> Field:
     """The carved bone on the raster that its mesh is made from (1.2 mm): for laying what passes beside it. Inexact."""
 
     def distance(p: Points) -> Distances:
-        return carved_grid(level, _CARVE_SPACING_MM).field().distance(p)
+        return _two_sided(_carved_half(level, _CARVE_SPACING_MM)).distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
@@ -197,22 +212,22 @@ def _thickness(level: str, half: Grid) -> NDArray[np.float64]:
 
 
 @cache
-def _core_grid(level: str) -> Grid:
-    """The inside of the cortex, sampled as `carved_grid` is."""
+def _core_half(level: str) -> Grid:
+    """The right half of the inside of the cortex, sampled as `carved_grid` is."""
     half = _raw_half(level, FIELD_SPACING_MM)
-    carved = carved_grid(level).values[half.values.shape[0] - 1 :]
+    carved = _carved_half(level, FIELD_SPACING_MM).values
     thick = _thickness(level, half)
     # where a joint was carved the cortex is at least the plate of bone under a facet
     cut = np.clip((carved - half.values) / 0.4, 0.0, 1.0)
     values = carved + thick + cut * np.maximum(_shell_mm() - thick, 0.0)
-    return _mirrored(Grid(half.origin_mm, half.spacing_mm, values.astype(np.float32)))
+    return Grid(half.origin_mm, half.spacing_mm, values.astype(np.float32))
 
 
 def carved_core(level: str) -> Field:
     """The inside of the carved bone's cortex, in its own frame: cortex covers the carved facets too. Inexact."""
 
     def distance(p: Points) -> Distances:
-        return _core_grid(level).field().distance(p)
+        return _two_sided(_core_half(level)).distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
