@@ -51,7 +51,7 @@ class Vertebroplasty(ProcedureScene):
         self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
         self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
         self.from_left = camera_from((274, 7), (0, -10, 0), 262 * size).shifted(0.1, -0.05)
-        self.room = camera_from((-1500, -2350, 2500), (120, 60, -60), 4150, 30, BACK)
+        self.room = camera_from((-1500, -2350, 2500), (120, 60, -60), 4150, 30, BACK).shifted(-0.1, -0.07)
         self.over_back = camera_from((350, 6), (0, -90, 14), 400)
         self.behind = camera_from((0, 34), (0, -44, 4), 430 * size).shifted(0.0, -0.03)
         self.behind_near = camera_from((0, 30), (0, -30, 3), 330 * size)
@@ -194,7 +194,7 @@ class Vertebroplasty(ProcedureScene):
     def shot_table(self, now: Moment) -> Shot:
         """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
         if not now.after("count"):
-            camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.12), now.beat("posture"))
+            camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.03), now.beat("posture"))
             edges, shown = self.edges_at(now.state.collapse, now.state.lying), now.shown("posture")
             at = self.at_rest(now)
             return self.told(
