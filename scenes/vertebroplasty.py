@@ -128,6 +128,7 @@ class Vertebroplasty(ProcedureScene):
         camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
         edges = self.edges_at(now.state.collapse, now.state.lying)
         shown = now.shown("measure", until="back_wall")
+        top, bottom, height = self.measured_height(now)
         return self.told(
             now,
             layout="stage+insets",
@@ -156,8 +157,8 @@ class Vertebroplasty(ProcedureScene):
                 Mark(
                     "measure",
                     "stage",
-                    (edges["upper-front"], edges["lower-front"]),
-                    f"{state.anterior_height_mm:.1f} mm",
+                    (top, bottom),
+                    height,
                     shown=shown,
                     side="left",
                 ),
@@ -186,7 +187,7 @@ class Vertebroplasty(ProcedureScene):
                     shown=now.shown("back_wall"),
                 ),
             ),
-            gauges=("anterior_height", "wedge"),
+            gauges=(self.height_gauge, "wedge"),
         )
 
     # ---- 3 the table -------------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ class Vertebroplasty(ProcedureScene):
                         side="left",
                     ),
                 ),
-                gauges=("anterior_height", "wedge"),
+                gauges=(self.height_gauge, "wedge"),
             )
         if not now.after("numb"):
             counting = not now.after("true_ap")
@@ -242,7 +243,7 @@ class Vertebroplasty(ProcedureScene):
             seen_from="seen from behind",
             stage=StageShot(self.over_back, self.room_look("patient", "drape", "table")),
             fluoroscopy=(self.from_behind,),
-            section=SectionShot("axial", 76.0 * self.size, "axial, through the tracks"),
+            section=SectionShot("axial", 76.0 * self.size, self.words(now.step.name, "axial")),
             marks=self.skin_marks(now),
         )
 
@@ -334,7 +335,7 @@ class Vertebroplasty(ProcedureScene):
             layout="stage+insets",
             stage=StageShot(self.behind, self.look()),
             fluoroscopy=(self.from_behind,),
-            section=SectionShot("axial", 58.0 * self.size, "axial, through the needles"),
+            section=SectionShot("axial", 58.0 * self.size, self.words(now.step.name, "axial")),
             labels=(
                 self.label(now, "entry", "bone", entry, "left", now.shown("approach", until="advance")),
                 self.label(
@@ -369,7 +370,7 @@ class Vertebroplasty(ProcedureScene):
                 header="from behind, above",
             ),
             fluoroscopy=(self.from_behind, self.from_the_left),
-            section=SectionShot("axial", 40.0 * self.size, "along the needles"),
+            section=SectionShot("axial", 40.0 * self.size, self.words(now.step.name, "axial")),
             marks=(
                 Mark("area", "ap", self.canal_zone, "", "danger", shown=0.45 * zone),
                 Mark("text", "ap", (self.over_canal,), "canal", shown=zone, side="right"),
@@ -426,7 +427,7 @@ class Vertebroplasty(ProcedureScene):
                 self.into_body,
             ),
             fluoroscopy=(self.from_behind if behind else self.from_the_left,),
-            section=SectionShot("axial", 38.0 * self.size, "axial, through the needles"),
+            section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("rest") else "",
             labels=(
                 self.label(now, "tip", "steel", self.on_needle(now, side, 0.0), "left", now.shown("rest")),
@@ -488,7 +489,15 @@ class Vertebroplasty(ProcedureScene):
         ]
         if "cement" in at:
             labels.append(
-                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "left", now.shown("fill"))
+                self.label(
+                    now,
+                    "cement",
+                    "cement",
+                    facing(at, "cement", self.cement_label[0]),
+                    "left",
+                    now.shown("fill"),
+                    rest=self.cement_label[1],
+                )
             )
         return self.told(
             now,
@@ -498,7 +507,7 @@ class Vertebroplasty(ProcedureScene):
                 self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), opacity=FAINT_NERVES),
             ),
             fluoroscopy=(self.from_behind if self.second_half(now, "live") else self.from_the_left,),
-            section=SectionShot("axial", 38.0 * self.size, "axial, through the needles"),
+            section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("live") else "",
             labels=tuple(labels),
             marks=self.stop_line(now),
@@ -528,7 +537,6 @@ class Vertebroplasty(ProcedureScene):
                 section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
                 gauges=("cement", "back_wall", "wedge"),
             )
-        at = self.at_rest(now)
         camera = self.into_body.moved_towards(self.drawn, now.beat("stylet"))
         return self.told(
             now,
@@ -539,7 +547,7 @@ class Vertebroplasty(ProcedureScene):
                 self.drawn,
             ),
             fluoroscopy=(self.from_the_left,),
-            section=SectionShot("axial", 40.0 * self.size, "axial, through the tracks"),
+            section=SectionShot("axial", 40.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("draw") else "",
             labels=(
                 self.label(
@@ -550,7 +558,7 @@ class Vertebroplasty(ProcedureScene):
                     "right",
                     now.shown("stylet", until="turn"),
                 ),
-                self.label(now, "cement", "cement", facing(at, "cement", FRONT_LEFT), "left", 1.0),
+                self.label(now, "cement", "cement", self.cement_label[1], "left", 1.0),
             ),
             gauges=("cement", "back_wall", "wedge"),
         )
@@ -584,7 +592,7 @@ class Vertebroplasty(ProcedureScene):
                 Mark("arrow", "stage", (as_point(top + [0, 0, push]), as_point(top + [0, 0, 3])), "load", shown=load),
                 Mark("arrow", "stage", (as_point(low - [0, 0, push]), as_point(low - [0, 0, 3])), shown=load),
             ),
-            gauges=("cement", "anterior_height", "wedge"),
+            gauges=("cement", self.height_gauge, "wedge"),
         )
 
     # ---- what the shots share ----------------------------------------------------------------------------------------
@@ -632,6 +640,21 @@ class Vertebroplasty(ProcedureScene):
     def pedicle(self, side: str) -> np.ndarray:
         """(3,) the middle of the pedicle's isthmus, mm."""
         return self.bone.frames[f"pedicle-{side}"].origin_mm
+
+    @property
+    def height_gauge(self) -> str:
+        """The height that this fracture takes."""
+        return "middle_height" if self.plan.case.fracture.shape == "biconcave" else "anterior_height"
+
+    def measured_height(self, now: Moment) -> tuple[Point, Point, str]:
+        """Where the lost height is read on the body, and what it says."""
+        edges = self.edges_at(now.state.collapse, now.state.lying)
+        if self.height_gauge == "anterior_height":
+            return edges["upper-front"], edges["lower-front"], f"{now.state.anterior_height_mm:.1f} mm"
+        body = self.at_rest(now)[self.level].field
+        y = float(np.mean([edges["upper-front"][1], edges["upper-back"][1]]))
+        ends = [surface_towards(body, (0.0, y, 0.0), way, 40.0) for way in (UP, (0.0, 0.0, -1.0))]
+        return ends[0], ends[1], f"{now.state.middle_height_mm:.1f} mm"
 
     @property
     def ring_mm(self) -> float:
@@ -684,6 +707,15 @@ class Vertebroplasty(ProcedureScene):
             if clear > clearest:
                 best, clearest = point, clear
         return best
+
+    @cached_property
+    def cement_label(self) -> tuple[tuple[float, float, float], Point]:
+        """The way from the cement's middle to where it shows beside the tumour, and the surface point there at last."""
+        at = self.plan.structures_at(self.plan.state_at("cast", 1.0))
+        ways = (LEFT, FRONT_LEFT, (-0.6, 0.4, -0.7), (-0.6, 0.4, 0.7))
+        points = [facing(at, "cement", way) for way in ways]
+        best = int(np.argmax(at["tumour"].field(np.array(points))))
+        return ways[best], points[best]
 
     def on_needle(self, now: Moment, side: str, back_mm: float) -> Point:
         """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""

@@ -46,7 +46,8 @@ def check(file: Path | None, case_file: Path | None, settings: tuple[str, ...]) 
     name = path.name if path is not None else "the default case"
     click.echo(
         f"{name} is sound: {plan.level}, {plan.case.needle.approach}, {plan.case.needle.gauge} gauge, "
-        f"{words['least_bone_mm']:.1f} mm of bone round the needle, {words['cement_ml']:.1f} mL of cement"
+        f"{words['least_bone_mm']:.1f} mm of bone round the needle in the pedicle, "
+        f"{words['cement_ml']:.1f} mL of cement"
     )
 
 

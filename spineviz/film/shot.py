@@ -173,7 +173,7 @@ class Shot:
         labels: of the stage.
         marks: over any view.
         gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge",
-            "anterior_height".
+            "anterior_height", "middle_height".
         caption: at most two lines of at most 42 signs, the line break as "\\n" or left to the film.
         caption_shown: 0 to 1.
     """

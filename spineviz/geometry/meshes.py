@@ -178,17 +178,44 @@ def write_mesh(meshes: dict[str, Mesh], path: Path) -> None:
     if ending == ".glb":
         _write_glb(meshes, path)
         return
-    data = joined(*meshes.values()).polydata()
     if ending == ".obj":
-        lines = [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in data.points]
-        start = 1
-        for name, mesh in meshes.items():
-            lines.append(f"o {name}")
-            lines += [f"f {a} {b} {c}" for a, b, c in mesh.triangles + start]
-            start += len(mesh.points_mm)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _write_obj(meshes, path)
+    elif ending == ".stl":
+        path.write_bytes(_stl(joined(*meshes.values())))
     else:
-        data.save(path, binary=True)
+        path.write_bytes(_ply(joined(*meshes.values())))
+
+
+def _write_obj(meshes: dict[str, Mesh], path: Path) -> None:
+    lines = [f"v {x:.5f} {y:.5f} {z:.5f}" for mesh in meshes.values() for x, y, z in mesh.points_mm]
+    start = 1
+    for name, mesh in meshes.items():
+        lines.append(f"o {name}")
+        lines += [f"f {a} {b} {c}" for a, b, c in mesh.triangles + start]
+        start += len(mesh.points_mm)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _stl(mesh: Mesh) -> bytes:
+    """Binary STL: an 80-byte header, the count, and for each triangle its normal, its corners and two bytes of 0."""
+    corners = mesh.points_mm[mesh.triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    rows = np.zeros(len(corners), np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")]))
+    rows["normal"], rows["corners"] = normals, corners
+    return b"spineviz, mm".ljust(80) + np.uint32(len(rows)).astype("<u4").tobytes() + rows.tobytes()
+
+
+def _ply(mesh: Mesh) -> bytes:
+    """Binary little-endian PLY."""
+    header = (
+        "ply\nformat binary_little_endian 1.0\ncomment spineviz, mm\n"
+        f"element vertex {len(mesh.points_mm)}\nproperty float x\nproperty float y\nproperty float z\n"
+        f"element face {len(mesh.triangles)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    faces = np.zeros(len(mesh.triangles), np.dtype([("count", "u1"), ("corners", "<i4", 3)]))
+    faces["count"], faces["corners"] = 3, mesh.triangles
+    return header.encode() + mesh.points_mm.astype("<f4").tobytes() + faces.tobytes()
 
 
 def _write_glb(meshes: dict[str, Mesh], path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from spineviz.data.errors import FaultError, RequestError
@@ -129,13 +129,20 @@ class Drug(_Table):
     )
 
 
+def _not_a_bool(value: Any) -> Any:
+    """Python takes true for 1; a case file does not."""
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
+
+
 class Case(_Table):
     """One patient and the choices made for them; every key has a default.
 
     The same case serves every film. Build it with `load_case`, whose refusals name the key.
     """
 
-    schema_: Literal[1] = Field(
+    schema_: Annotated[Literal[1], BeforeValidator(_not_a_bool)] = Field(
         default=1, alias="schema", description="the form of this file", json_schema_extra={"accepted": "1"}
     )
     seed: int = _key(7, "of everything that varies by chance", "0 to 2147483647", ge=0, le=2**31 - 1)

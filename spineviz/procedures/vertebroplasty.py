@@ -44,6 +44,9 @@ LEAST_SHOWN_ML = 0.01
 """A drop smaller than the lattice has no surface yet."""
 TUMOUR_PLANE_SHARE = 0.15
 """How far beside the middle the plane "tumour" lies, as a share of the body's width; chosen for legibility."""
+_HALFWAY = (0.35, 0.7)
+"""A tip that AP shows within these shares of the way from midline to pedicle is said to lie halfway."""
+_AT_MIDLINE_MM = 4.0
 _BEFORE_SKIN_MM = 40.0
 """How far outside the skin a needle comes into view."""
 _PAST_WALL_MM = 4.0
@@ -217,6 +220,7 @@ class Plan:
             collapse=collapse,
             lying=lying,
             tumour=growth,
+            middle_height_mm=heights.middle_mm,
             right_way_mm=ways["right"],
             left_way_mm=ways["left"],
             stylet=stylet,
@@ -427,12 +431,26 @@ class Plan:
             "standing_anterior_mm": standing.anterior_mm,
             "standing_posterior_mm": standing.posterior_mm,
             "standing_wedge_deg": standing.wedge_deg,
+            "healthy_middle_mm": healthy.middle_mm,
+            "standing_middle_mm": standing.middle_mm,
+            "final_middle_mm": lying.middle_mm,
+            "ap_target": self._ap_target(),
+            "counting": _counting(self.patient.levels),
             "lying_anterior_mm": lying.anterior_mm,
             "lying_wedge_deg": lying.wedge_deg,
             "final_anterior_mm": lying.anterior_mm,
             "final_wedge_deg": lying.wedge_deg,
             **self.margins,
         }
+
+    def _ap_target(self) -> str:
+        """Where AP shows the tips: "halfway" from pedicle to midline, "between" the two, at the "midline", or "towards" it."""
+        pedicle = abs(float(vertebra(self.level).frames["pedicle-right"].origin_mm[0]))
+        off = [abs(float(needle.path.tip_mm[0])) for needle in self.needles.values()]
+        if len(off) == 1:
+            return "midline" if off[0] <= _AT_MIDLINE_MM else "towards"
+        low, high = _HALFWAY
+        return "halfway" if all(low <= x / pedicle <= high for x in off) else "between"
 
     def resolved(self) -> dict[str, Any]:
         """The case as nested values with "auto" resolved, as far as this procedure decides it."""
@@ -457,6 +475,15 @@ def _progress(clock: Film, step: str, share: float) -> Callable[[str, str], floa
         return 1.0 if beat == "start" else clock.steps[now].beat_share(beat, share)
 
     return done
+
+
+def _counting(levels: tuple[str, ...]) -> str:
+    """From where the level can be counted in the levels in view: "both" ends, the "sacrum", the "last-rib", the "first-rib"."""
+    if "T12" in levels and "sacrum" in levels:
+        return "both"
+    if "sacrum" in levels:
+        return "sacrum"
+    return "last-rib" if "T12" in levels else "first-rib" if "T1" in levels else "neighbours"
 
 
 def _c_arm_deg(step: str, done: Callable[[str, str], float]) -> float | None:

@@ -109,6 +109,15 @@ def anterior_height(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading 
     return Reading("front height", state.anterior_height_mm, "mm", 1, note=note)
 
 
+def middle_height(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """The height of the body's middle, mm, with the figure to compare it with."""
+    if state.middle_height_mm is None:
+        return None
+    return Reading(
+        "middle height", state.middle_height_mm, "mm", 1, note=_reference(state, "{:.1f} mm", words, "middle_mm")
+    )
+
+
 @cache
 def back_wall_y_mm(level: str) -> float:
     """y of the back wall of the body of `level` in the world, mm; a fracture leaves it where it is."""
@@ -118,7 +127,13 @@ def back_wall_y_mm(level: str) -> float:
 
 
 GAUGES: Mapping[str, Reader] = MappingProxyType(
-    {"cement": cement, "back_wall": back_wall, "wedge": wedge, "anterior_height": anterior_height}
+    {
+        "cement": cement,
+        "back_wall": back_wall,
+        "wedge": wedge,
+        "anterior_height": anterior_height,
+        "middle_height": middle_height,
+    }
 )
 """Names that a shot may list."""
 

@@ -141,7 +141,14 @@ def test_ctrl_c_exits_130_without_a_traceback():
         "@click.command()\ndef slow():\n    print('begun', flush=True)\n    time.sleep(60)\n"
         "l.command = slow\nmain(['list'])"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a shell's background jobs ignore SIGINT, and their children would inherit that
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.1)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def test_every_piece_is_taken_once_by_neighbours_and_nobody_idles():
 
 RENDER = """
 import sys
+from functools import partial
 from pathlib import Path
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.render import Request, render_film
@@ -122,7 +124,9 @@ def test_an_interrupted_render_leaves_no_file_and_no_process(tmp_path, number):
     environment = os.environ | {"STANDIN_FAULT": "slow"}
     command = [sys.executable, str(script), str(STANDIN), str(out)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+    # a shell's background jobs ignore SIGINT, and their children would inherit that
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=heed, **streams)
     with process:
         while (line := process.stdout.readline()) and line != "frame\n":
             pass

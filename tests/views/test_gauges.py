@@ -19,7 +19,9 @@ WORDS = {
 
 
 def state(**values):
-    return SimpleNamespace(**{"cement_ml": None, "wedge_deg": None, "anterior_height_mm": None} | values)
+    return SimpleNamespace(
+        **{"cement_ml": None, "wedge_deg": None, "anterior_height_mm": None, "middle_height_mm": None} | values
+    )
 
 
 def filled_px(reading, role="cement"):
@@ -67,7 +69,7 @@ def test_gauges_read_the_state_and_its_reference():
 
 def test_before_there_is_anything_to_measure():
     assert GAUGES["cement"](state(), None, WORDS).figure == "0.0 mL"
-    for name in ("back_wall", "wedge", "anterior_height"):
+    for name in ("back_wall", "wedge", "anterior_height", "middle_height"):
         assert GAUGES[name](state(), None, WORDS) is None
 
 
