@@ -444,7 +444,7 @@ class Plan:
         }
 
     def _ap_target(self) -> str:
-        """Where AP shows the tips: "halfway" from pedicle to midline, "between" the two, at the "midline", or "towards" it."""
+        """Where AP shows the tips: "halfway" from pedicle to midline, "between" the two, at the "midline" or "towards" it."""
         pedicle = abs(float(vertebra(self.level).frames["pedicle-right"].origin_mm[0]))
         off = [abs(float(needle.path.tip_mm[0])) for needle in self.needles.values()]
         if len(off) == 1:
@@ -478,7 +478,7 @@ def _progress(clock: Film, step: str, share: float) -> Callable[[str, str], floa
 
 
 def _counting(levels: tuple[str, ...]) -> str:
-    """From where the level can be counted in the levels in view: "both" ends, the "sacrum", the "last-rib", the "first-rib"."""
+    """From where the level is counted in the levels in view: "both" ends, "sacrum", "last-rib" or "first-rib"."""
     if "T12" in levels and "sacrum" in levels:
         return "both"
     if "sacrum" in levels:
