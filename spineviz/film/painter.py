@@ -21,7 +21,7 @@ Pixels = NDArray[np.uint8]
 Structures = Mapping[str, "Structure"]
 Kept = TypeVar("Kept")
 
-MOST_STAGES, MOST_FLUOROSCOPES = 2, 3
+MOST_STAGES, MOST_FLUOROSCOPES = 2, 2
 """How many windows and monitors are kept open: each holds meshes or line integrals in memory."""
 
 

@@ -18,7 +18,7 @@ from spineviz.geometry.meshes import Mesh
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 
-_KEPT_BYTES = 48_000_000
+_KEPT_BYTES = 24_000_000
 """Vertex buffers held at most; the one unused for longest goes first."""
 
 _PAD_PX = 10
