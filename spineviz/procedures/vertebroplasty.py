@@ -444,7 +444,7 @@ class Plan:
         }
 
     def _ap_target(self) -> str:
-        """Where AP shows the tips: "halfway" from pedicle to midline, "between" them, at the "midline" or "towards" it."""
+        """Where AP shows the tips: "halfway" from pedicle to midline, "between", at the "midline" or "towards" it."""
         pedicle = abs(float(vertebra(self.level).frames["pedicle-right"].origin_mm[0]))
         off = [abs(float(needle.path.tip_mm[0])) for needle in self.needles.values()]
         if len(off) == 1:
