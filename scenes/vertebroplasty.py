@@ -160,7 +160,7 @@ class Vertebroplasty(ProcedureScene):
                     (top, bottom),
                     height,
                     shown=shown,
-                    side="left",
+                    side="left" if self.height_gauge == "anterior_height" else "right",
                 ),
                 Mark("line", "stage", (edges["upper-back"], edges["upper-front"]), shown=shown),
                 Mark(
