@@ -6,88 +6,21 @@ C-arm; needles through the pedicles in two planes; cement that fills the broken 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from spineviz.anatomy.column import level_above, level_below
-from spineviz.anatomy.structure import Structure
-from spineviz.anatomy.vertebra import vertebra
-from spineviz.devices.theatre import theatre
 from spineviz.film.anchors import Point, as_point, facing, surface_towards
-from spineviz.film.base import Moment, ProcedureScene
-from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
+from spineviz.film.augmentation import BEHIND_LEFT, FAINT_NERVES, FRONT_LEFT, LEFT, AugmentationScene
+from spineviz.film.base import Moment
+from spineviz.film.shot import FluoroShot, Mark, SectionShot, Shot, StageShot
 from spineviz.geometry.frames import Frame, translation
-from spineviz.views.camera import camera_from
-from spineviz.views.fluoroscopy import projection
-from spineviz.views.stage import StageLook
-
-TRUNK = frozenset({"skin", "muscle", "lungs", "dressing"})
-RIBS = frozenset({"ribs-right", "ribs-left"})
-FAINT_NERVES = {"roots": 0.45, "dura": 0.3, "cord": 0.6}
-ROOM_ONLY = TRUNK | RIBS
-LEFT, RIGHT, BACK, UP = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
-BEHIND_LEFT, FRONT_LEFT = (-0.7, -0.7, 0.15), (-0.8, 0.5, 0.1)
 
 
-class Vertebroplasty(ProcedureScene):
+class Vertebroplasty(AugmentationScene):
     """The film of one vertebroplasty, nine shots and three cards."""
 
     film_name = "vertebroplasty"
-
-    def setup_film(self) -> None:
-        """Cameras, projections and the landmarks on which labels hang."""
-        self.level = self.plan.case.spine.level
-        self.above, self.below = level_above(self.level), level_below(self.level)
-        self.bone = vertebra(self.level)
-        self.sides = (
-            ("right", "left") if self.plan.case.needle.approach == "bipedicular" else (self.plan.case.needle.approach,)
-        )
-        size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
-
-        self.far = camera_from((328, 8), (0, -25, -42), 900)
-        self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
-        self.near = camera_from((322, 14), (0, -26, 0), 300 * size)
-        self.from_left = camera_from((274, 7), (0, -10, 0), 262 * size).shifted(0.1, -0.05)
-        self.room = camera_from((-1500, -2350, 2500), (120, 60, -60), 4150, 30, BACK).shifted(-0.1, -0.07)
-        self.over_back = camera_from((350, 6), (0, -90, 14), 400)
-        self.behind = camera_from((0, 34), (0, -44, 4), 430 * size).shifted(0.0, -0.03)
-        self.behind_near = camera_from((0, 30), (0, -30, 3), 330 * size)
-        self.into_body = camera_from((298, 24), (0, -12, 0), 232 * size).shifted(0.1, -0.05)
-        self.drawn = camera_from((296, 24), (0, -26, 2), 330 * size).shifted(0.08, -0.05)
-        self.cut_open = camera_from((281, 9), (0, -8, 0), 225 * size).shifted(0.1, -0.05)
-        # a true AP looks along the lower end-plate of the broken body, as the patient lies
-        lying = self.edges_at(1.0, 1.0)
-        along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
-        tilt = float(np.rad2deg(np.arctan2(along[2], along[1])))
-        self.ap = projection("ap", (0, -8, 0), 112 * size, tilt_deg=-tilt)
-        self.lateral = projection("lateral", (0, -14, 0), 104 * size)
-        self.ap_wide = projection("ap", (0, -8, -42), 310)
-        self.lateral_wide = projection("lateral", (0, -20, -42), 310)
-
-    def shot_at(self, time_s: float) -> Shot:
-        """What is on screen at `time_s`."""
-        now = self.moment(time_s)
-        return getattr(self, f"shot_{now.step.name}")(now)
-
-    # ---- the cards ---------------------------------------------------------------------------------------------------
-
-    def shot_title(self, now: Moment) -> Shot:
-        """The procedure's name before the spine that it is about."""
-        camera = self.title_view.orbited(-16 * (1 - now.share))
-        return self.card(now, "title", backdrop=StageShot(camera, self.look(), moment=("healthy", 0.0)))
-
-    def shot_case(self, now: Moment) -> Shot:
-        """Who is treated, and why so."""
-        beside = float(self.plan.planes["tumour"].origin_mm[0])
-        picture = ScanShot(75.0, beside, "simulated, beside the middle", moment=("fracture", 1.0))
-        return self.card(now, "case", picture=picture)
-
-    def shot_outcome(self, now: Moment) -> Shot:
-        """What was measured, what studies found, what can go wrong."""
-        return self.card(now, "outcome")
 
     # ---- 1 a healthy spine -------------------------------------------------------------------------------------------
 
@@ -118,210 +51,6 @@ class Vertebroplasty(ProcedureScene):
                 self.label(now, "spinous", "bone", as_point(mark["spinous-tip"]), "right", parts, 0.7),
             ),
         )
-
-    # ---- 2 the fracture ----------------------------------------------------------------------------------------------
-
-    def shot_fracture(self, now: Moment) -> Shot:
-        """A tumour grows, the body gives way, its heights are read out."""
-        at = self.at_rest(now)
-        state = now.state
-        camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        shown = now.shown("measure", until="back_wall")
-        top, bottom, height = self.measured_height(now)
-        return self.told(
-            now,
-            layout="stage+insets",
-            stage=StageShot(
-                camera,
-                self.look(glassiness={self.level: now.beat("tumour")}, highlight=frozenset({"tumour"})),
-                self.from_left,
-            ),
-            # a film at the doctor's, taken before and again after: nobody has live X-ray when a bone gives way
-            fluoroscopy=(
-                FluoroShot(
-                    self.lateral,
-                    "lateral, standing",
-                    title="Radiograph, after" if now.over("collapse") else "Radiograph, before",
-                    live=False,
-                    moment=("fracture", 1.0) if now.over("collapse") else ("healthy", 1.0),
-                ),
-            ),
-            section=SectionShot("tumour", 34.0 * self.size, "sagittal, through the tumour"),
-            focus="section" if now.during("collapse") else "",
-            labels=(
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", now.shown("tumour")),
-                self.label(now, "wall", "bone", edges["body-back"], "right", now.shown("back_wall")),
-            ),
-            marks=(
-                Mark(
-                    "measure",
-                    "stage",
-                    (top, bottom),
-                    height,
-                    shown=shown,
-                    side="left" if self.height_gauge == "anterior_height" else "right",
-                ),
-                Mark("line", "stage", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                Mark(
-                    "line",
-                    "stage",
-                    (edges["lower-back"], edges["lower-front"]),
-                    f"{state.wedge_deg:.1f}°",
-                    shown=shown,
-                    side="right",
-                ),
-                Mark(
-                    "line",
-                    "stage",
-                    (edges["upper-back"], edges["lower-back"]),
-                    role="safe",
-                    shown=now.shown("back_wall"),
-                ),
-                Mark("tick", "stage", (edges["body-back"],), role="safe", shown=now.shown("back_wall")),
-                Mark(
-                    "line",
-                    "section",
-                    (edges["upper-back"], edges["lower-back"]),
-                    role="safe",
-                    shown=now.shown("back_wall"),
-                ),
-            ),
-            gauges=(self.height_gauge, "wedge"),
-        )
-
-    # ---- 3 the table -------------------------------------------------------------------------------------------------
-
-    def shot_table(self, now: Moment) -> Shot:
-        """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
-        if not now.after("count"):
-            camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.03), now.beat("posture"))
-            edges, shown = self.edges_at(now.state.collapse, now.state.lying), now.shown("posture")
-            at = self.at_rest(now)
-            return self.told(
-                now,
-                layout="table",
-                stage=StageShot(camera, self.room_look(), self.room),
-                fluoroscopy=(self.from_the_left,),
-                labels=(
-                    self.label(
-                        now, "c_arm", "c-arm", facing(at, "c-arm-base", (-0.4, -0.3, 0.8)), "left", now.shown("room")
-                    ),
-                    self.label(now, "patient", "skin", self.on_patient, "left", now.shown("room")),
-                ),
-                marks=(
-                    Mark("line", "lateral", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                    Mark(
-                        "line",
-                        "lateral",
-                        (edges["lower-back"], edges["lower-front"]),
-                        f"{now.state.wedge_deg:.1f}°",
-                        shown=shown,
-                        side="left",
-                    ),
-                ),
-                gauges=(self.height_gauge, "wedge"),
-            )
-        if not now.after("numb"):
-            counting = not now.after("true_ap")
-            return self.told(
-                now,
-                layout="two-plane",
-                seen_from="seen from behind",
-                stage=StageShot(self.far, self.look(), header="the column"),
-                fluoroscopy=(
-                    FluoroShot(self.ap_wide if counting else self.ap, "AP, seen from behind"),
-                    FluoroShot(self.lateral_wide if counting else self.lateral, "lateral, seen from the left"),
-                ),
-                section=SectionShot("axial", 45.0 * self.size, "axial, through the pedicles"),
-                focus="" if counting else "ap",
-                marks=self.counted(now) if counting else self.true_ap(now),
-            )
-        return self.told(
-            now,
-            layout="stage+insets",
-            seen_from="seen from behind",
-            stage=StageShot(self.over_back, self.room_look("patient", "drape", "table")),
-            fluoroscopy=(self.from_behind,),
-            section=SectionShot("axial", 76.0 * self.size, self.words(now.step.name, "axial")),
-            marks=self.skin_marks(now),
-        )
-
-    def counted(self, now: Moment) -> tuple[Mark, ...]:
-        """The level's name beside each body, down from the last rib and up from the sacrum."""
-        at = self.at_rest(now)
-        start, _ = now.step.beats["count"]
-        marks = []
-        for order, name in enumerate(n for n in self.plan.patient.levels if n in at):
-            shown = min(1.0, max(0.0, (now.time_s - start - 0.35 * order) / 0.3))
-            centre = at[name].world_from_local.origin_mm
-            role = "safe" if name == self.level else "text"
-            beside = np.array([34.0, 0.0, 0.0])
-            marks += [
-                Mark(
-                    "text",
-                    "ap",
-                    (as_point(centre + beside),),
-                    f"{name}, last rib" if name == "T12" else name,
-                    role,
-                    shown=shown,
-                    side="right",
-                ),
-                Mark("text", "lateral", (as_point(centre + [0, 30.0, 0]),), name, role, shown=shown, side="left"),
-            ]
-        return tuple(marks)
-
-    def true_ap(self, now: Moment) -> tuple[Mark, ...]:
-        """What tells a true AP view."""
-        shown = now.shown("true_ap", 0.8)
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        half = np.array([float(self.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
-        low = np.array(edges["lower-back"])
-        return (
-            Mark(
-                "line", "ap", (as_point(low - half), as_point(low + half)), "end-plate, flat", shown=shown, side="right"
-            ),
-            self.oval("right", shown, "pedicle", "right"),
-            self.oval("left", shown, "pedicle", "left"),
-            Mark(
-                "dot",
-                "ap",
-                (as_point(self.bone.landmarks["spinous-tip"]),),
-                "spinous process, midway",
-                "safe",
-                shown=shown,
-                side="right",
-            ),
-        )
-
-    def skin_marks(self, now: Moment) -> tuple[Mark, ...]:
-        """Where the skin is numbed and nicked, on the stage and down to the bone in the section."""
-        marks: list[Mark] = []
-        half_nick, half_inch = np.array([0.0, 0.0, 2.5]), np.array([0.0, 0.0, 6.35])
-        numb, nick = now.shown("numb", until="nick"), now.shown("nick")
-        for order, side in enumerate(self.sides):
-            needle = self.plan.needles[side]
-            skin, bone = needle.skin_mm, needle.path.contact_mm
-            first = order == len(self.sides) - 1
-            marks += [
-                Mark("line", "section", (as_point(skin), as_point(bone)), "numbed to the bone" if first else "", "text",
-                     shown=now.beat("numb"), dashed=True, side="left"),
-                Mark("ring", "stage", (as_point(skin),), "numbed" if first else "", "text", 11.0, numb, side="left"),
-                Mark("line", "stage", tuple(map(as_point, (skin - half_nick, skin + half_nick))),
-                     role="danger", shown=nick),
-            ]  # fmt: skip
-        bar = self.plan.needles[self.sides[-1]].skin_mm * [0.6, 1.0, 1.0]
-        marks.append(
-            Mark(
-                "measure",
-                "stage",
-                (as_point(bar - half_inch), as_point(bar + half_inch)),
-                "half an inch",
-                shown=nick,
-                side="left",
-            )
-        )
-        return tuple(marks)
 
     # ---- 4 to 6 the needle -------------------------------------------------------------------------------------------
 
@@ -354,64 +83,17 @@ class Vertebroplasty(ProcedureScene):
 
     def shot_pedicle(self, now: Moment) -> Shot:
         """Two planes and the axial section; the safety rule is shown."""
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        rule, root = now.shown("rule", until="root"), now.shown("root")
-        zone = now.shown("ring", until="pass_wall")
-        wall = (edges["upper-back"], edges["lower-back"])
-        above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
+        root = now.shown("root")
         below = self.pedicle(self.sides[-1]) - [0, 0, self.pedicle_half_mm]
-        ticks = (Mark("tick", "ap", (self.beside_pedicle(side),), role="safe", shown=rule) for side in self.sides)
-        return self.told(
+        return self.two_planes(
             now,
-            layout="two-plane",
-            stage=StageShot(
-                self.behind_near,
-                self.look(glass=frozenset({self.level})),
-                header="from behind, above",
-            ),
-            fluoroscopy=(self.from_behind, self.from_the_left),
-            section=SectionShot("axial", 40.0 * self.size, self.words(now.step.name, "axial")),
             marks=(
-                Mark("area", "ap", self.canal_zone, "", "danger", shown=0.45 * zone),
-                Mark("text", "ap", (self.over_canal,), "canal", shown=zone, side="right"),
-                *(self.oval(side, now.shown("ring")) for side in self.sides),
-                *ticks,
-                Mark("line", "lateral", wall, "back wall", shown=now.shown("advance"), side="left", dashed=True),
-                Mark("tick", "lateral", (above_wall,), role="safe", shown=rule),
+                *self.safety_rule(now, until="root"),
                 Mark("line", "lateral", tuple(map(as_point, (below + [0, 9, 0], below - [0, 9, 0]))), "lower edge",
                      "danger", shown=root, side="right"),
                 Mark("ring", "lateral", (as_point(below - [0, 1, 6]),), "root", "roots", 3.4, root, side="right"),
             ),
         )  # fmt: skip
-
-    def oval(self, side: str, shown: float, text: str = "", text_side: Side = "") -> Mark:
-        """The pedicle's outline at its narrowest, as AP shows it."""
-        frame = self.bone.frames[f"pedicle-{side}"]
-        turn = np.linspace(0.0, 2 * np.pi, 33)
-        across, up = frame.rotation[:, 0], frame.rotation[:, 2]
-        ring = (
-            frame.origin_mm
-            + self.ring_mm * np.cos(turn)[:, None] * across
-            + self.pedicle_half_mm * np.sin(turn)[:, None] * up
-        )
-        return Mark("line", "ap", tuple(map(as_point, ring)), text, shown=shown, side=text_side)
-
-    def beside_pedicle(self, side: str) -> Point:
-        """A place outside the pedicle's ring, under the needle's way, for a sign."""
-        outward = 1.0 if side == "right" else -1.0
-        return as_point(self.pedicle(side) + [outward * 3.2 * self.ring_mm, 0, -1.2 * self.pedicle_half_mm])
-
-    @property
-    def over_canal(self) -> Point:
-        """A place over the canal's zone, for its name."""
-        return as_point((-4.0, -20.0, float(self.pedicle("left")[2]) + 1.5 * self.pedicle_half_mm))
-
-    @property
-    def canal_zone(self) -> tuple[Point, ...]:
-        """Between the inner edges of the pedicles, where the canal lies in AP."""
-        half = float(self.bone.row["SCW_use_mm"].value) / 2
-        z, high = float(self.pedicle("left")[2]), self.pedicle_half_mm
-        return tuple((x, -20.0, z + dz) for x, dz in ((-half, high), (half, high), (half, -high), (-half, -high)))
 
     def shot_target(self, now: Moment) -> Shot:
         """The tips come to rest in the front third: lateral first, then AP."""
@@ -459,24 +141,6 @@ class Vertebroplasty(ProcedureScene):
             ),
         )
 
-    def midline(self, now: Moment) -> tuple[Mark, ...]:
-        """In AP: the midline and the pedicles, between which the tips rest."""
-        high, low = (as_point((0.0, -30.0, z * self.size)) for z in (24.0, -24.0))
-        rings = (self.oval(side, now.shown("rest")) for side in self.sides)
-        return (
-            Mark("line", "ap", (high, low), "midline", shown=now.shown("rest"), side="right", dashed=True),
-            *rings,
-        )
-
-    def across(self, now: Moment, share: float) -> tuple[Point, Point]:
-        """The upper and the lower edge of the body, `share` of the way from back to front."""
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        ends = []
-        for end in ("upper", "lower"):
-            back, front = np.array(edges[f"{end}-back"]), np.array(edges[f"{end}-front"])
-            ends.append(as_point(back + share * (front - back)))
-        return ends[0], ends[1]
-
     # ---- 7 and 8 cement ----------------------------------------------------------------------------------------------
 
     def shot_cement(self, now: Moment) -> Shot:
@@ -514,29 +178,10 @@ class Vertebroplasty(ProcedureScene):
             gauges=("cement", "back_wall", "wedge"),
         )
 
-    def stop_line(self, now: Moment) -> tuple[Mark, ...]:
-        """The back quarter of the body, where the cement stops."""
-        if self.second_half(now, "live"):
-            return ()
-        back, quarter = self.across(now, 0.0), self.across(now, 0.25)
-        corners = (back[0], quarter[0], quarter[1], back[1])
-        return (Mark("area", "lateral", corners, "back quarter", "danger", shown=now.shown("limits"), side="right"),)
-
     def shot_withdrawal(self, now: Moment) -> Shot:
         """Stylet in, needles turned and drawn, dressing."""
         if now.after("dressing"):
-            return self.told(
-                now,
-                layout="stage+insets",
-                seen_from="seen from behind",
-                stage=StageShot(
-                    self.over_back,
-                    StageLook(hidden=(TRUNK | RIBS) - {"skin", "dressing"}, fade={"dressing": now.beat("dressing")}),
-                ),
-                fluoroscopy=(self.from_the_left,),
-                section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
-                gauges=("cement", "back_wall", "wedge"),
-            )
+            return self.dressed(now)
         camera = self.into_body.moved_towards(self.drawn, now.beat("stylet"))
         return self.told(
             now,
@@ -570,7 +215,7 @@ class Vertebroplasty(ProcedureScene):
         at = self.at_rest(now)
         camera = self.drawn.moved_towards(self.cut_open, now.beat("cast"))
         load = now.shown("load", until="people")
-        edges = self.edges_at(now.state.collapse, now.state.lying)
+        edges = self.edges(now)
         top = (np.array(edges["upper-back"]) + np.array(edges["upper-front"])) / 2
         low = (np.array(edges["lower-back"]) + np.array(edges["lower-front"])) / 2
         push = 30 * self.size
@@ -604,111 +249,6 @@ class Vertebroplasty(ProcedureScene):
         return translation((0.5 * tip[0], 0.0, 0.0)) @ self.plan.planes["sagittal"]
 
     @cached_property
-    def room_names(self) -> frozenset[str]:
-        """What the room holds."""
-        return frozenset(theatre(self.level))
-
-    @cached_property
-    def inside(self) -> frozenset[str]:
-        """What lies inside the patient, and so does not show in the room."""
-        return frozenset(self.plan.structures_at(self.plan.state_at("fracture", 1.0)))
-
-    @property
-    def from_behind(self) -> FluoroShot:
-        """Live AP."""
-        return FluoroShot(self.ap, "AP, seen from behind")
-
-    @property
-    def from_the_left(self) -> FluoroShot:
-        """Live lateral."""
-        return FluoroShot(self.lateral, "lateral, seen from the left")
-
-    def second_half(self, now: Moment, beat: str) -> bool:
-        """Whether `beat` is on and half over: the C-arm turns to AP for it."""
-        return now.during(beat) and now.step.beat_share(beat, now.share) >= 0.5
-
-    @property
-    def size(self) -> float:
-        """The treated vertebra's width against that of L1: cameras and panels stand nearer to a smaller one."""
-        return float(self.bone.row["EPWu_mm"].value) / 41.2
-
-    @property
-    def on_patient(self) -> Point:
-        """A point of the patient's bare shoulder."""
-        return (-120.0, -40.0, 330.0)
-
-    def pedicle(self, side: str) -> np.ndarray:
-        """(3,) the middle of the pedicle's isthmus, mm."""
-        return self.bone.frames[f"pedicle-{side}"].origin_mm
-
-    @property
-    def height_gauge(self) -> str:
-        """The height that this fracture takes."""
-        return "middle_height" if self.plan.case.fracture.shape == "biconcave" else "anterior_height"
-
-    def measured_height(self, now: Moment) -> tuple[Point, Point, str]:
-        """Where the lost height is read on the body, and what it says."""
-        edges = self.edges_at(now.state.collapse, now.state.lying)
-        if self.height_gauge == "anterior_height":
-            return edges["upper-front"], edges["lower-front"], f"{now.state.anterior_height_mm:.1f} mm"
-        body = self.at_rest(now)[self.level].field
-        y = float(np.mean([edges["upper-front"][1], edges["upper-back"][1]]))
-        ends = [surface_towards(body, (0.0, y, 0.0), way, 40.0) for way in (UP, (0.0, 0.0, -1.0))]
-        return ends[0], ends[1], f"{now.state.middle_height_mm:.1f} mm"
-
-    @property
-    def ring_mm(self) -> float:
-        """Half the pedicle's width: the radius of its ring from behind."""
-        return float(self.bone.row["PDW_zindrick_mm"].value) / 2
-
-    @property
-    def pedicle_half_mm(self) -> float:
-        """Half the pedicle's height."""
-        return float(self.bone.row["PDH_zindrick_mm"].value) / 2
-
-    @property
-    def disc_above(self) -> str:
-        """The name of the disc over the treated body (under it at T1)."""
-        return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
-
-    def look(self, **parts: Any) -> StageLook:
-        """The stage's usual look: bones, discs and nerves without the trunk; `parts` as StageLook takes them."""
-        return StageLook(hidden=TRUNK | RIBS, **parts)
-
-    def room_look(self, *only: str) -> StageLook:
-        """The room without what lies inside the patient; with `only`, the parts whose names begin so."""
-        left_out = {name for name in self.room_names if only and not name.startswith(only)}
-        return StageLook(hidden=self.inside | left_out)
-
-    def at_rest(self, now: Moment) -> Mapping[str, Structure]:
-        """The structures of the moment."""
-        return self.plan.structures_at(now.state)
-
-    def edges_at(self, collapse: float, lying: float) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane, where the fracture has carried them."""
-        here = self.plan.patient
-        names = ("upper-front", "upper-back", "lower-front", "lower-back")
-        marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
-        moved = here.fracture.forward(marks, here.amount(collapse, lying))
-        corners = dict(zip(names, map(as_point, moved), strict=True))
-        return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
-
-    def nerves(self, at: Mapping[str, Structure]) -> Point:
-        """A point of the dura that shows from behind, in a gap between two laminae."""
-        bones = [at[name].field for name in (self.above, self.level, self.below) if name and name in at]
-        dura = at["dura"].field
-        behind = np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
-        start = self.bone.landmarks["canal-centre"]
-        height = float(self.bone.row["VBHp_use_mm"].value)
-        best, clearest = as_point(start), -np.inf
-        for dz in np.linspace(-1.1, 1.1, 23) * height:
-            point = surface_towards(dura, start + [0, 0, dz], BACK)
-            clear = min(float(bone(np.array(point) + behind).min()) for bone in bones)
-            if clear > clearest:
-                best, clearest = point, clear
-        return best
-
-    @cached_property
     def cement_label(self) -> tuple[tuple[float, float, float], Point]:
         """The way from the cement's middle to where it shows beside the tumour, and the surface point there at last."""
         at = self.plan.structures_at(self.plan.state_at("cast", 1.0))
@@ -716,27 +256,3 @@ class Vertebroplasty(ProcedureScene):
         points = [facing(at, "cement", way) for way in ways]
         best = int(np.argmax(at["tumour"].field(np.array(points))))
         return ways[best], points[best]
-
-    def on_needle(self, now: Moment, side: str, back_mm: float) -> Point:
-        """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""
-        way = now.state.way_mm(side)
-        return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
-
-    def in_bone(self, side: str, back_mm: float) -> Point:
-        """The point of the needle `back_mm` behind its tip once it has met bone."""
-        needle = self.plan.needles[side]
-        return as_point(needle.tip_at(needle.contact_way_mm - back_mm))
-
-    def label(
-        self,
-        now: Moment,
-        name: str,
-        role: str,
-        anchor: Point,
-        side: Side,
-        shown: float,
-        importance: float = 1.0,
-        rest: Point | None = None,
-    ) -> Label:
-        """A label with the step's word `name`; `rest` is where its anchor comes to rest."""
-        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown, rest)

@@ -12,6 +12,10 @@
     [phrases.shape.wedge]             # more placeholders where the plan's word "shape" has the value "wedge"
     sinks = "its front sinks"
 
+and at its top, where films have phrases in common,
+
+    shares = "augmentation"           # the phrases of assets/narration/LANGUAGE/augmentation.toml come first
+
 Placeholders are filled from the plan, so another case changes the words too.
 """
 
@@ -123,7 +127,8 @@ def read_narration(film: Film, path: Path) -> dict[str, StepWords]:
 @cache
 def _phrases(film_name: str, language: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     table = tomllib.loads(asset("narration", language, f"{film_name}.toml").read_text("utf-8"))
-    return table.get("phrases", {})
+    shared = _phrases(table["shares"], language) if "shares" in table else {}
+    return {**shared, **table.get("phrases", {})}
 
 
 def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en") -> dict[str, Any]:

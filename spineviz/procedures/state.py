@@ -23,6 +23,7 @@ class State:
         time_s: of the film; step: its name; share: how much of the step is over.
         needle_right_mm, needle_left_mm: the tip's way from the skin (0 while it is still outside).
         collapse: 0 healthy to 1 broken; lying: 0 standing to 1 face down; tumour: 0 none to 1 grown.
+        lift: the share of the loss left when lying that balloons have taken back, 0 none to 1 healthy.
         middle_height_mm: of the treated body, as the two heights above.
         right_way_mm, left_way_mm: as needle_..._mm, but negative outside the skin; None where there is no needle.
         stylet: 1 in, 0 out.
@@ -57,6 +58,7 @@ class State:
     collapse: float = 0.0
     lying: float = 0.0
     tumour: float = 0.0
+    lift: float = 0.0
     middle_height_mm: float | None = None
     right_way_mm: float | None = None
     left_way_mm: float | None = None
