@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -181,6 +182,25 @@ class Heights:
     middle_mm: float
     posterior_mm: float
     wedge_deg: float
+
+
+class _Undone(NamedTuple):
+    """Healthy places and what `Fracture.inverse` met on the way to them; M of the N points lie where anything moves.
+
+    Attributes:
+        healthy_mm: (N, 3).
+        near: (M,) which of them may have moved.
+        crushed: (M,) by what share of its height the column of bone there has grown shorter.
+        share: (M,) where the healthy point lies between the planes of the rims, 0 low to 1 high.
+        fold_x, fold_y: (M,) how far flanks and front wall are folded there, mm.
+    """
+
+    healthy_mm: Points
+    near: NDArray[np.int64]
+    crushed: Distances
+    share: Distances
+    fold_x: Distances
+    fold_y: Distances
 
 
 @dataclass(frozen=True)
@@ -427,42 +447,74 @@ class Fracture:
         p = as_points(points_mm)
         if amount == 0.0:
             return p.copy()
-        return self._undone(p, amount)[0]
+        return self._undone(p, amount).healthy_mm
 
-    def _undone(self, p: Points, amount: float) -> tuple[Points, NDArray[np.float64]]:
-        """The healthy places of `p` (N, 3), and (N,) to what share of its height the bone there is crushed at most."""
-        out, squeeze = p.copy(), np.ones(len(p))
+    def healthy_share(self, points_mm: ArrayLike, amount: float) -> tuple[Points, Distances]:
+        """The healthy places (N, 3) of points (N, 3) seen at `amount`, and there the `volume_share` (N,), in one go."""
+        p = as_points(points_mm)
+        if amount == 0.0:
+            return p.copy(), np.ones(len(p))
+        undone = self._undone(p, amount)
+        return undone.healthy_mm, self._volume_share(undone)
+
+    def _undone(self, p: Points, amount: float) -> _Undone:
+        """The healthy places of `p` (N, 3), and what was met on the way there."""
+        out = p.copy()
         near = np.flatnonzero(self._u(p[:, 1]) > -self._overhang - _BRIDGE_SHARE)
         x, y, z = p[near].T
         drop, lift = self._drop_and_lift(x, y, amount)
         lower, upper = self._planes(y)
         height = upper - lower
-        z = lower + height * self._crush.solve((z - lift - lower) / height, drop / height)
-        fold = self._fold_x(y, z, amount)
-        x = self._side_ramp.solve(x + fold, -2.0 * fold)
-        y = self._front_ramp.solve(y, -self._fold_y(x, z, amount))
+        crushed = drop / height
+        share = self._crush.solve((z - lift - lower) / height, crushed)
+        z = lower + height * share
+        fold_x = self._fold_x(y, z, amount)
+        x = self._side_ramp.solve(x + fold_x, -2.0 * fold_x)
+        fold_y = self._fold_y(x, z, amount)
+        y = self._front_ramp.solve(y, -fold_y)
+        out[near] = np.column_stack([x, y, z])
+        return _Undone(out, near, crushed, share, fold_x, fold_y)
+
+    def _squeeze(self, p: Points, undone: _Undone, amount: float) -> Distances:
+        """(N,) to what share of its length the bone at `p` (N, 3) is crushed in the direction of the most, at most."""
+        out = np.ones(len(p))
+        x, y, _ = p[undone.near].T
         # a shear by k shortens some lengths by this share
-        shear = self._steepness(p[near, 0], p[near, 1], amount)
-        squeeze[near] = (1.0 - np.maximum(drop, 0.0) / height * self._crush.slopes.max()) * (
+        shear = self._steepness(x, y, amount)
+        out[undone.near] = (1.0 - np.maximum(undone.crushed, 0.0) * self._crush.slopes.max()) * (
             np.sqrt(1.0 + 0.25 * shear * shear) - 0.5 * shear
         )
-        out[near] = np.column_stack([x, y, z])
-        return out, squeeze
+        return out
+
+    def _volume_share(self, undone: _Undone) -> Distances:
+        """(N,) the Jacobian of `forward` at the healthy points that `undone` found: the product of three slopes."""
+        out = np.ones(len(undone.healthy_mm))
+        x, y, _ = undone.healthy_mm[undone.near].T
+        out[undone.near] = (
+            (1.0 + undone.fold_y * self._front_ramp.slope(y))
+            * (1.0 + 2.0 * undone.fold_x * self._side_ramp.slope(x))
+            * (1.0 - undone.crushed * self._crush.slope(undone.share))
+        )
+        return out
+
+    def volume_share(self, points_mm: ArrayLike, amount: float) -> Distances:
+        """The Jacobian of `forward` at healthy `points_mm` (N, 3): what is left of the room there at `amount`, (N,)."""
+        p = as_points(points_mm)
+        if amount == 0.0:
+            return np.ones(len(p))
+        x, y, z = p.T
+        fold_y = self._fold_y(x, z, amount)
+        folded = y + fold_y * self._front_ramp(y)
+        fold_x = self._fold_x(folded, z, amount)
+        drop, _ = self._drop_and_lift(x + fold_x * (2.0 * self._side_ramp(x) - 1.0), folded, amount)
+        lower, upper = self._planes(folded)
+        height = upper - lower
+        undone = _Undone(p, np.arange(len(p)), drop / height, (z - lower) / height, fold_x, fold_y)
+        return self._volume_share(undone)
 
     def least_volume_share(self, points_mm: ArrayLike, amount: float) -> float:
-        """The smallest Jacobian of `forward` at healthy `points_mm` (N, 3): more than 0 where nothing folds over."""
-        x, y, z = as_points(points_mm).T
-        fold_y = self._fold_y(x, z, amount)
-        slope_y = 1.0 + fold_y * self._front_ramp.slope(y)
-        y = y + fold_y * self._front_ramp(y)
-        fold_x = self._fold_x(y, z, amount)
-        slope_x = 1.0 + 2.0 * fold_x * self._side_ramp.slope(x)
-        x = x + fold_x * (2.0 * self._side_ramp(x) - 1.0)
-        drop, _ = self._drop_and_lift(x, y, amount)
-        lower, upper = self._planes(y)
-        share = (z - lower) / (upper - lower)
-        slope_z = 1.0 - drop / (upper - lower) * self._crush.slope(share)
-        return float((slope_y * slope_x * slope_z).min())
+        """The smallest `volume_share` at healthy `points_mm` (N, 3): more than 0 where nothing folds over."""
+        return float(self.volume_share(points_mm, amount).min())
 
     def heights(self, amount: float) -> Heights:
         """The body's heights and wedge angle at `amount`, measured between its deformed rims and end-plates."""
@@ -485,9 +537,10 @@ class Fracture:
         shares = [_figure(f"recovery_share_{grade}") for grade in grades]
         return 1.0 - float(np.interp(self.height_loss, losses, shares))
 
-    def amount(self, collapse: float, lying: float) -> float:
-        """The amount at `collapse` (0 healthy to 1 broken) and `lying` (0 standing to 1 lying)."""
-        return float(collapse * (1.0 - lying * (1.0 - self.lying_amount)))
+    def amount(self, collapse: float, lying: float, lift: float = 0.0) -> float:
+        """The amount at `collapse` (0 healthy to 1 broken), `lying` (0 standing to 1 lying) and `lift` (0 to 1: the
+        share of what posture leaves that balloons take back)."""
+        return float(collapse * (1.0 - lying * (1.0 - self.lying_amount)) * (1.0 - lift))
 
     def upper_endplate_motion(self, amount: float) -> Frame:
         """The rigid motion of the upper end-plate from healthy to `amount`: what the column above follows.
@@ -516,8 +569,8 @@ class Fracture:
             return field
 
         def distance(p: Points) -> Distances:
-            healthy, squeeze = self._undone(p, amount)
-            return field.distance(healthy) * squeeze
+            undone = self._undone(p, amount)
+            return field.distance(undone.healthy_mm) * self._squeeze(p, undone, amount)
 
         return Field(distance, self._grown(field.bounds_mm), exact=False)
 

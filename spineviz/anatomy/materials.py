@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
@@ -27,6 +27,7 @@ class Material:
         name: its key in Structure.material.
         description: in words.
         density: g/cm3.
+        bone_share: bone volume share, 0 marrow to 1 cortex; None where the material is neither nor a mixture of them.
         energies_kev: (K,) rising.
         mu_per_cm: (K,) linear attenuation at those energies, 1/cm.
         citation, mark: where the row comes from and how sure it is.
@@ -35,6 +36,7 @@ class Material:
     name: str
     description: str
     density: Sourced
+    bone_share: float | None
     energies_kev: NDArray[np.float64]
     mu_per_cm: NDArray[np.float64]
     citation: str
@@ -54,6 +56,7 @@ def materials() -> dict[str, Material]:
                 row["material"],
                 row["description"],
                 Sourced(float(row["density_g_cm3"]), "g/cm3", row["citation"], row["mark"]),
+                float(row["bone_share"]) if row["bone_share"] else None,
                 energies,
                 values,
                 row["citation"],
@@ -99,3 +102,29 @@ def attenuation(name: str, kev: float = BEAM_KEV) -> Sourced:
 def density(name: str) -> Sourced:
     """The density of the material `name`, g/cm3; RequestError for an unknown one."""
     return material(name).density
+
+
+def bone_volume_share(name: str) -> Sourced:
+    """The bone volume share BV/TV of the material `name`, 0 to 1; RequestError for one that has no such share."""
+    row = material(name)
+    if row.bone_share is None:
+        raise RequestError(f"material: {name!r} has no bone share; give one of {', '.join(_mixtures())}")
+    return Sourced(row.bone_share, "1", row.citation, row.mark)
+
+
+def bone_attenuation(bone_share: ArrayLike, kev: float = BEAM_KEV) -> NDArray[np.float64]:
+    """The linear attenuation of marrow with a share `bone_share` (any shape, 0 to 1) of bone in it, 1/cm.
+
+    On a line between the rows with a bone share, from marrow to cortex: attenuation goes with the mass of bone in the
+    way. At a row's own share it is that row's. Raises RequestError as `attenuation` does.
+    """
+    rows = _mixtures()
+    values = [attenuation(name, kev).value for name in rows]
+    return np.interp(np.asarray(bone_share, float), list(rows.values()), values)
+
+
+@cache
+def _mixtures() -> dict[str, float]:
+    """The materials between marrow and cortex by name, with their bone shares, rising."""
+    found = {row.name: row.bone_share for row in materials().values() if row.bone_share is not None}
+    return dict(sorted(found.items(), key=lambda item: item[1]))

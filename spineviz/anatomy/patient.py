@@ -18,13 +18,15 @@ from numpy.typing import ArrayLike
 from spineviz.anatomy.bones import carved_core, carved_field, carved_mesh
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_structures
 from spineviz.anatomy.fracture import Fracture, fracture
+from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.ribs import rib_structures
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import known_level
-from spineviz.geometry.fields import Vector
+from spineviz.geometry.fields import Distances, Vector
+from spineviz.geometry.grids import lattice
 from spineviz.geometry.meshes import Mesh
 
 SURROUNDINGS = ("none", "spine", "trunk")
@@ -35,6 +37,8 @@ _T = TypeVar("_T")
 
 _STEPS = 1000
 """Collapse, posture and growth are rounded to thousandths, so that equal pictures have equal keys."""
+_BONE_SPACING_MM = 0.8
+"""Of the lattice on which trabecular bone is measured; bone moves by less than 1 % of it from amount to amount."""
 _KEPT = 8
 """Assemblies kept in memory; they are lazy and hold little."""
 
@@ -63,6 +67,7 @@ class Patient:
     fracture: Fracture
     tumour: Tumour | None = None
     seed: int = 7
+    _bone_ml: dict[float, float] = field(default_factory=dict, repr=False)
     _kept: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
     _around: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
     _columns: OrderedDict[tuple, Column] = field(default_factory=OrderedDict, repr=False)
@@ -72,19 +77,26 @@ class Patient:
         """The levels in view, "sacrum" among them where it is."""
         return levels_in_view(self.level)
 
-    def amount(self, collapse: float, lying: float) -> float:
-        """The fracture's amount (0 healthy to 1 the standing loss) at `collapse` and `lying`, rounded as shapes are."""
-        return _rounded(self.fracture.amount(_share(collapse, "collapse"), _share(lying, "lying")))
+    def amount(self, collapse: float, lying: float, lift: float = 0.0) -> float:
+        """The fracture's amount (0 healthy to 1 the standing loss) at `collapse`, `lying` and `lift`, rounded as shapes
+        are; RequestError for a share outside 0 to 1."""
+        shares = _share(collapse, "collapse"), _share(lying, "lying"), _share(lift, "lift")
+        return _rounded(self.fracture.amount(*shares))
 
-    def column(self, collapse: float = 0.0, lying: float = 0.0) -> Column:
-        """Where every vertebra stands at `collapse` (0 to 1) and `lying` (0 standing to 1 lying)."""
-        key = (self.amount(collapse, lying), _rounded(lying))
+    def column(self, collapse: float = 0.0, lying: float = 0.0, lift: float = 0.0) -> Column:
+        """Where every vertebra stands at `collapse` (0 to 1), `lying` (0 standing to 1 lying) and `lift` (0 to 1)."""
+        key = (self.amount(collapse, lying, lift), _rounded(lying))
         return _remembered(
             self._columns, key, lambda: column(self.level, key[1], self.fracture.upper_endplate_motion(key[0]))
         )
 
     def structures(
-        self, collapse: float = 0.0, lying: float = 0.0, tumour: float = 1.0, surroundings: str = "trunk"
+        self,
+        collapse: float = 0.0,
+        lying: float = 0.0,
+        tumour: float = 1.0,
+        surroundings: str = "trunk",
+        lift: float = 0.0,
     ) -> dict[str, Structure]:
         """Everything that exists, by name, in the world frame.
 
@@ -93,6 +105,7 @@ class Patient:
             lying: 0 standing to 1 lying, which also opens the fracture a little.
             tumour: 0 none to 1 full-grown.
             surroundings: see SURROUNDINGS.
+            lift: the share of the loss left when lying that balloons take back, 0 none to 1 healthy.
 
         Returns "T10".."L5", "sacrum", "disc-L1-L2" and the like, "cord", "dura", "roots", "tumour", "cleft" (only while
         it gapes), and with the trunk "ribs-right", "ribs-left", "skin", "muscle" and, with thoracic levels in view,
@@ -101,9 +114,9 @@ class Patient:
         """
         if surroundings not in SURROUNDINGS:
             raise RequestError(f"surroundings: there is no {surroundings!r}; give {', '.join(SURROUNDINGS)}")
-        amount = self.amount(collapse, lying)
+        amount = self.amount(collapse, lying, lift)
         key = (amount, _rounded(lying), _rounded(_share(tumour, "tumour")), surroundings)
-        return _remembered(self._kept, key, lambda: self._assembled(*key, self.column(collapse, lying)))
+        return _remembered(self._kept, key, lambda: self._assembled(*key, self.column(collapse, lying, lift)))
 
     def _assembled(
         self, amount: float, lying: float, growth: float, surroundings: str, here: Column
@@ -136,18 +149,22 @@ class Patient:
         )
 
     def entry_on_skin(
-        self, start_mm: ArrayLike, direction: ArrayLike, collapse: float = 1.0, lying: float = 1.0
+        self, start_mm: ArrayLike, direction: ArrayLike, collapse: float = 1.0, lying: float = 1.0, lift: float = 0.0
     ) -> Vector:
         """Where the line from `start_mm` inside along `direction` (outward) leaves the skin, (3,) world mm; see
         `Trunk.entry_on_skin`."""
-        return trunk(self.column(collapse, lying)).entry_on_skin(start_mm, direction)
+        return trunk(self.column(collapse, lying, lift)).entry_on_skin(start_mm, direction)
 
     def _fracture_key(self, amount: float) -> str:
         f = self.fracture
         return "" if amount == 0.0 else f"{f.level}-{f.shape}-{f.height_loss:g}-{f.seed}-{amount:.3f}"
 
     def treated_bone(self, amount: float) -> Structure:
-        """The treated vertebra at `amount`: its carved surface carried through the fracture, world frame."""
+        """The treated vertebra at `amount`: its carved surface carried through the fracture, world frame.
+
+        Bone is crushed, not lost: its `bone_share` is the healthy share over what is left of the room. At amount 0 it
+        is None, the same everywhere.
+        """
         level, f = self.level, self.fracture
         return Structure(
             name=level,
@@ -159,7 +176,36 @@ class Patient:
             rank=RANKS["bone"],
             core=f.warped(carved_core(level), amount),
             core_material="trabecular",
+            bone_share=None if amount == 0.0 else lambda points: self.bone_share(points, amount),
+            healthy=None if amount == 0.0 else lambda points: f.inverse(points, amount),
         )
+
+    @property
+    def trabecular_share(self) -> float:
+        """The bone volume share BV/TV of the healthy trabecular core, 0 to 1: that of its material "trabecular"."""
+        return bone_volume_share("trabecular").value
+
+    def bone_share(self, points_mm: ArrayLike, amount: float) -> Distances:
+        """The bone volume share BV/TV (N,) of the trabecular core of the treated vertebra at world points (N, 3)."""
+        return self.trabecular_share / self.fracture.healthy_share(points_mm, amount)[1]
+
+    def trabecular_bone_ml(self, amount: float = 0.0) -> float:
+        """How much bone, without its marrow, the trabecular core of the treated vertebra holds at `amount`, mL.
+
+        Measured: the bone share summed over a lattice of the whole core, body and arch. The tumour is not taken off
+        (bone inside it counts as if it stood): crushing and packing move bone, whether or not a tumour grew there, so
+        the sum is the same at every amount and is what a packed rim is checked against.
+        """
+        if amount not in self._bone_ml:
+            self._bone_ml[amount] = self._measured_bone_ml(amount)
+        return self._bone_ml[amount]
+
+    def _measured_bone_ml(self, amount: float) -> float:
+        core = self.fracture.warped(carved_core(self.level), amount)
+        grid = lattice(core.bounds_mm, _BONE_SPACING_MM)
+        points = grid.points()
+        inside = points[core.distance(points) < 0.0]
+        return float(self.bone_share(inside, amount).sum()) * _BONE_SPACING_MM**3 / 1000.0
 
     def tumour_structure(self, amount: float, growth: float) -> Structure:
         """The tumour grown to `growth`, carried along by the fracture at `amount`; RequestError if there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as attribute
 
-from spineviz.geometry.fields import Field
+from spineviz.geometry.fields import Distances, Field, Points
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 
@@ -25,6 +25,10 @@ class Structure:
         world_from_local: where the local surface stands.
         rank: where two structures overlap, the higher rank wins.
         core: the inside of the cortex (world frame), which is of `core_material`; None where there is no cortex.
+        bone_share: world points (N, 3) -> bone volume share BV/TV (N,) of the trabecular core, or of the whole where
+            there is no core; None: the same everywhere, as the material says.
+        healthy: world points (N, 3) -> where the tissue now there lay in the healthy bone, (N, 3) in the local frame;
+            None: nothing was deformed, the local frame is the healthy one.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Structure:
     world_from_local: Frame = attribute(default_factory=Frame)
     core: Field | None = None
     core_material: str | None = None
+    bone_share: Callable[[Points], Distances] | None = None
+    healthy: Callable[[Points], Points] | None = None
 
     def world_mesh(self, spacing_mm: float) -> Mesh:
         """The surface in the world frame, with vertices about `spacing_mm` apart."""
