@@ -25,7 +25,7 @@ from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import known_level
-from spineviz.geometry.fields import Distances, Vector
+from spineviz.geometry.fields import Distances, Points, Vector
 from spineviz.geometry.grids import lattice
 from spineviz.geometry.meshes import Mesh
 
@@ -177,8 +177,11 @@ class Patient:
             core=f.warped(carved_core(level), amount),
             core_material="trabecular",
             bone_share=None if amount == 0.0 else lambda points: self.bone_share(points, amount),
-            healthy=None if amount == 0.0 else lambda points: f.inverse(points, amount),
+            healthy=self._healthy(amount),
         )
+
+    def _healthy(self, amount: float) -> Callable[[Points], Points] | None:
+        return None if amount == 0.0 else lambda points: self.fracture.inverse(points, amount)
 
     @property
     def trabecular_share(self) -> float:
@@ -220,6 +223,7 @@ class Patient:
             mesh=_once(lambda spacing_mm: f.deformed(grown.mesh(growth, spacing_mm), amount)),
             key=f"{grown.key}-{growth:.3f}-{self._fracture_key(amount)}",
             rank=RANKS["tumour"],
+            healthy=self._healthy(amount),
         )
 
     def cleft_structure(self, amount: float) -> Structure:

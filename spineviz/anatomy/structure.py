@@ -27,8 +27,8 @@ class Structure:
         core: the inside of the cortex (world frame), which is of `core_material`; None where there is no cortex.
         bone_share: world points (N, 3) -> bone volume share BV/TV (N,) of the trabecular core, or of the whole where
             there is no core; None: the same everywhere, as the material says.
-        healthy: world points (N, 3) -> where the tissue now there lay in the healthy bone, (N, 3) in the local frame;
-            None: nothing was deformed, the local frame is the healthy one.
+        healthy: world points (N, 3) -> where the tissue that is there now lay in the healthy bone, (N, 3) in the world,
+            so that a texture is carried along; None: it has not moved.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Structure:
 
 RANKS = {
     "skin": 0, "muscle": 5, "lung": 8, "fat": 10, "dura": 14, "cord": 16, "root": 17, "disc": 20, "bone": 30,
-    "cleft": 35, "tumour": 40, "cement": 50, "steel": 60,
+    "cleft": 35, "rim": 37, "tumour": 40, "channel": 44, "cavity": 45, "cement": 50, "balloon": 54, "steel": 60,
+    "marker": 62,
 }  # fmt: skip
 """Which material wins where two overlap, by kind."""
