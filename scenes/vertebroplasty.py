@@ -6,30 +6,28 @@ C-arm; needles through the pedicles in two planes; cement that fills the broken 
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
-from spineviz.film.anchors import Point, as_point, facing, surface_towards
-from spineviz.film.augmentation import BEHIND_LEFT, FAINT_NERVES, FRONT_LEFT, LEFT, AugmentationScene
+from spineviz.film.anchors import as_point, facing, surface_towards
+from spineviz.film.augmentation import BEHIND_LEFT, LEFT, AugmentationScene
 from spineviz.film.base import Moment
-from spineviz.film.shot import FluoroShot, Mark, SectionShot, Shot, StageShot
-from spineviz.geometry.frames import Frame, translation
+from spineviz.film.shot import Mark, SectionShot, Shot, StageShot
 
 
 class Vertebroplasty(AugmentationScene):
     """The film of one vertebroplasty, nine shots and three cards."""
 
     film_name = "vertebroplasty"
+    tumour_beat = "tumour"
 
     # ---- 1 a healthy spine -------------------------------------------------------------------------------------------
 
     def shot_healthy(self, now: Moment) -> Shot:
         """The column, then the vertebra that will be treated."""
-        at = self.at_rest(now)
+        at = self.parts.at(now.state)
         camera = self.far.moved_towards(self.near, now.beat("zoom"))
         parts = now.shown("parts")
-        mark = self.bone.landmarks
+        mark = self.parts.bone.landmarks
         return self.told(
             now,
             layout="stage",
@@ -38,16 +36,16 @@ class Vertebroplasty(AugmentationScene):
                 self.label(
                     now, "body", "bone", surface_towards(at[self.level].field, (0, 0, 0), (-1, 0.25, 0)), "left", parts
                 ),
-                self.label(now, "disc", "disc", facing(at, self.disc_above, (-1, -0.1, 0)), "left", parts, 0.8),
+                self.label(now, "disc", "disc", facing(at, self.parts.disc_above, (-1, -0.1, 0)), "left", parts, 0.8),
                 self.label(
                     now,
                     "pedicle",
                     "bone",
-                    surface_towards(at[self.level].field, self.pedicle("left"), LEFT),
+                    surface_towards(at[self.level].field, self.parts.pedicle("left"), LEFT),
                     "left",
                     parts,
                 ),
-                self.label(now, "nerves", "cord", self.nerves(at), "right", parts, 0.9),
+                self.label(now, "nerves", "cord", self.parts.nerves(now.state), "right", parts, 0.9),
                 self.label(now, "spinous", "bone", as_point(mark["spinous-tip"]), "right", parts, 0.7),
             ),
         )
@@ -56,7 +54,6 @@ class Vertebroplasty(AugmentationScene):
 
     def shot_entry(self, now: Moment) -> Shot:
         """The needles meet bone at the upper outer edge of each pedicle."""
-        at = self.at_rest(now)
         side = self.sides[-1]
         entry = as_point(self.plan.needles[side].path.contact_mm)
         return self.told(
@@ -71,12 +68,12 @@ class Vertebroplasty(AugmentationScene):
                     now,
                     "needle",
                     "steel",
-                    self.on_needle(now, side, 40.0),
+                    self.parts.on_needle(now.state, side, 40.0),
                     "left",
                     now.shown("advance"),
-                    rest=self.in_bone(side, 40.0),
+                    rest=self.parts.in_bone(side, 40.0),
                 ),
-                self.label(now, "nerves", "cord", self.nerves(at), "right", now.shown("contact"), 0.6),
+                self.label(now, "nerves", "cord", self.parts.nerves(now.state), "right", now.shown("contact"), 0.6),
             ),
             marks=tuple(self.oval(side, now.shown("approach")) for side in self.sides),
         )
@@ -84,7 +81,7 @@ class Vertebroplasty(AugmentationScene):
     def shot_pedicle(self, now: Moment) -> Shot:
         """Two planes and the axial section; the safety rule is shown."""
         root = now.shown("root")
-        below = self.pedicle(self.sides[-1]) - [0, 0, self.pedicle_half_mm]
+        below = self.parts.pedicle(self.sides[-1]) - [0, 0, self.parts.pedicle_half_mm]
         return self.two_planes(
             now,
             marks=(
@@ -105,19 +102,19 @@ class Vertebroplasty(AugmentationScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(glass=frozenset({self.level}), opacity=FAINT_NERVES),
+                self.glass(),
                 self.into_body,
             ),
             fluoroscopy=(self.from_behind if behind else self.from_the_left,),
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("rest") else "",
             labels=(
-                self.label(now, "tip", "steel", self.on_needle(now, side, 0.0), "left", now.shown("rest")),
+                self.label(now, "tip", "steel", self.parts.on_needle(now.state, side, 0.0), "left", now.shown("rest")),
                 self.label(
                     now,
                     "tumour",
                     "tumour",
-                    facing(self.at_rest(now), "tumour", BEHIND_LEFT),
+                    facing(self.parts.at(now.state), "tumour", BEHIND_LEFT),
                     "right",
                     now.shown("biopsy"),
                 ),
@@ -127,7 +124,7 @@ class Vertebroplasty(AugmentationScene):
 
     def front_third(self, now: Moment) -> tuple[Mark, ...]:
         """In lateral: the plane in front of which the tips rest."""
-        upper, lower = self.across(now, 2.0 / 3.0)
+        upper, lower = self.parts.across(now.state, 2.0 / 3.0)
         return (
             Mark(
                 "line",
@@ -145,36 +142,20 @@ class Vertebroplasty(AugmentationScene):
 
     def shot_cement(self, now: Moment) -> Shot:
         """Cement fills the spaces in small steps; it stops."""
-        at = self.at_rest(now)
-        labels = [
-            self.label(
-                now, "needle", "steel", self.on_needle(now, self.sides[-1], 30.0), "right", now.shown("prepare"), 0.7
-            )
-        ]
-        if "cement" in at:
-            labels.append(
-                self.label(
-                    now,
-                    "cement",
-                    "cement",
-                    facing(at, "cement", self.cement_label[0]),
-                    "left",
-                    now.shown("fill"),
-                    rest=self.cement_label[1],
-                )
-            )
+        needle = self.parts.on_needle(now.state, self.sides[-1], 30.0)
+        checked = self.second_half(now, "live")
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(
-                self.into_body,
-                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), opacity=FAINT_NERVES),
-            ),
-            fluoroscopy=(self.from_behind if self.second_half(now, "live") else self.from_the_left,),
+            stage=StageShot(self.into_body, self.glass(highlight=frozenset({"cement"}))),
+            fluoroscopy=(self.from_behind if checked else self.from_the_left,),
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("live") else "",
-            labels=tuple(labels),
-            marks=self.stop_line(now),
+            labels=(
+                self.label(now, "needle", "steel", needle, "right", now.shown("prepare"), 0.7),
+                *self.cement_labels(now, now.shown("fill")),
+            ),
+            marks=() if checked else self.stop_line(now, "limits"),
             gauges=("cement", "back_wall", "wedge"),
         )
 
@@ -188,7 +169,7 @@ class Vertebroplasty(AugmentationScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.look(glass=frozenset({self.level}), highlight=frozenset({"cement"}), opacity=FAINT_NERVES),
+                self.glass(highlight=frozenset({"cement"})),
                 self.drawn,
             ),
             fluoroscopy=(self.from_the_left,),
@@ -199,11 +180,11 @@ class Vertebroplasty(AugmentationScene):
                     now,
                     "stylet",
                     "steel",
-                    self.on_needle(now, self.sides[-1], 70.0),
+                    self.parts.on_needle(now.state, self.sides[-1], 70.0),
                     "right",
                     now.shown("stylet", until="turn"),
                 ),
-                self.label(now, "cement", "cement", self.cement_label[1], "left", 1.0),
+                *self.cement_labels(now),
             ),
             gauges=("cement", "back_wall", "wedge"),
         )
@@ -212,47 +193,16 @@ class Vertebroplasty(AugmentationScene):
 
     def shot_cast(self, now: Moment) -> Shot:
         """The body cut open: hard cement between the trabeculae bears a load."""
-        at = self.at_rest(now)
-        camera = self.drawn.moved_towards(self.cut_open, now.beat("cast"))
         load = now.shown("load", until="people")
-        edges = self.edges(now)
+        edges = self.parts.edges(now.state)
         top = (np.array(edges["upper-back"]) + np.array(edges["upper-front"])) / 2
         low = (np.array(edges["lower-back"]) + np.array(edges["lower-front"])) / 2
         push = 30 * self.size
-        return self.told(
+        return self.cut_body(
             now,
-            layout="stage+insets",
-            stage=StageShot(
-                camera,
-                self.look(cut=self.cast_plane, highlight=frozenset({"cement"})),
-                self.cut_open,
-            ),
-            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
-            section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
-            labels=(
-                self.label(now, "cement", "cement", facing(at, "cement", LEFT), "left", now.shown("cast")),
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "right", now.shown("tumour")),
-            ),
+            self.drawn.moved_towards(self.cut_open, now.beat("cast")),
             marks=(
                 Mark("arrow", "stage", (as_point(top + [0, 0, push]), as_point(top + [0, 0, 3])), "load", shown=load),
                 Mark("arrow", "stage", (as_point(low - [0, 0, push]), as_point(low - [0, 0, 3])), shown=load),
             ),
-            gauges=("cement", self.height_gauge, "wedge"),
         )
-
-    # ---- what the shots share ----------------------------------------------------------------------------------------
-
-    @cached_property
-    def cast_plane(self) -> Frame:
-        """A sagittal cut on the way to a needle's tip, where there is more cement than in the very middle."""
-        tip = self.plan.needles[self.sides[-1]].path.tip_mm
-        return translation((0.5 * tip[0], 0.0, 0.0)) @ self.plan.planes["sagittal"]
-
-    @cached_property
-    def cement_label(self) -> tuple[tuple[float, float, float], Point]:
-        """The way from the cement's middle to where it shows beside the tumour, and the surface point there at last."""
-        at = self.plan.structures_at(self.plan.state_at("cast", 1.0))
-        ways = (LEFT, FRONT_LEFT, (-0.6, 0.4, -0.7), (-0.6, 0.4, 0.7))
-        points = [facing(at, "cement", way) for way in ways]
-        best = int(np.argmax(at["tumour"].field(np.array(points))))
-        return ways[best], points[best]

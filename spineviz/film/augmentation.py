@@ -6,42 +6,41 @@ scenes say only what differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from spineviz.anatomy.column import level_above, level_below
-from spineviz.anatomy.structure import Structure
-from spineviz.anatomy.vertebra import vertebra
 from spineviz.devices.theatre import theatre
-from spineviz.film.anchors import Point, as_point, facing, surface_towards
+from spineviz.film.anchors import Point, as_point, facing
 from spineviz.film.base import Moment, ProcedureScene
+from spineviz.film.parts import BACK, LEFT, Parts
 from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
-from spineviz.views.camera import camera_from
+from spineviz.geometry.frames import Frame, translation
+from spineviz.views.camera import Camera, camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
 
 TRUNK = frozenset({"skin", "muscle", "lungs", "dressing"})
 RIBS = frozenset({"ribs-right", "ribs-left"})
 FAINT_NERVES = {"roots": 0.45, "dura": 0.3, "cord": 0.6}
-LEFT, RIGHT, BACK, UP = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
-BEHIND_LEFT, FRONT_LEFT = (-0.7, -0.7, 0.15), (-0.8, 0.5, 0.1)
+BEHIND_LEFT = (-0.7, -0.7, 0.15)
 
 
 class AugmentationScene(ProcedureScene):
-    """A film of one augmentation; a subclass gives `film_name` and a `shot_...` method for each step of its own."""
+    """A film of one augmentation; a subclass gives `film_name` and a `shot_...` method for each step of its own.
+
+    `tumour_beat` is the beat with which the cut body's tumour is named.
+    """
+
+    tumour_beat: ClassVar[str] = "cast"
 
     def setup_film(self) -> None:
         """Cameras, projections and the landmarks on which labels hang."""
-        self.level = self.plan.case.spine.level
-        self.above, self.below = level_above(self.level), level_below(self.level)
-        self.bone = vertebra(self.level)
-        self.sides = (
-            ("right", "left") if self.plan.case.needle.approach == "bipedicular" else (self.plan.case.needle.approach,)
-        )
-        size = float(self.bone.row["EPWu_mm"].value) / 41.2  # the cameras stand nearer to a smaller vertebra
+        self.parts = Parts(self.plan)
+        self.level, self.sides, self.size = self.parts.level, self.parts.sides, self.parts.size
+        self.height_gauge = self.parts.height_gauge
+        size = self.size
 
         self.far = camera_from((328, 8), (0, -25, -42), 900)
         self.title_view = self.far.shifted(0.42, 0.04).nearer(1.04)
@@ -55,7 +54,7 @@ class AugmentationScene(ProcedureScene):
         self.drawn = camera_from((296, 24), (0, -26, 2), 330 * size).shifted(0.08, -0.05)
         self.cut_open = camera_from((281, 9), (0, -8, 0), 225 * size).shifted(0.1, -0.05)
         # a true AP looks along the lower end-plate of the broken body, as the patient lies
-        lying = self.edges_of(self.plan.patient.amount(1.0, 1.0))
+        lying = self.parts.edges_of(self.plan.patient.amount(1.0, 1.0))
         along = np.array(lying["lower-front"]) - np.array(lying["lower-back"])
         tilt = float(np.rad2deg(np.arctan2(along[2], along[1])))
         self.ap = projection("ap", (0, -8, 0), 112 * size, tilt_deg=-tilt)
@@ -71,7 +70,7 @@ class AugmentationScene(ProcedureScene):
     def shot_title(self, now: Moment) -> Shot:
         """The procedure's name before the spine that it is about."""
         camera = self.title_view.orbited(-16 * (1 - now.share))
-        return self.card(now, "title", backdrop=StageShot(camera, self.look(), moment=("healthy", 0.0)))
+        return self.card(now, "title", backdrop=StageShot(camera, self.look(), moment=("fracture", 0.0)))
 
     def shot_case(self, now: Moment) -> Shot:
         """Who is treated, and why so."""
@@ -85,12 +84,12 @@ class AugmentationScene(ProcedureScene):
 
     def shot_fracture(self, now: Moment) -> Shot:
         """A tumour grows, the body gives way, its heights are read out."""
-        at = self.at_rest(now)
+        at = self.parts.at(now.state)
         state = now.state
         camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
-        edges = self.edges(now)
+        edges = self.parts.edges(now.state)
         shown = now.shown("measure", until="back_wall")
-        top, bottom, height = self.measured_height(now)
+        top, bottom, height = self.parts.measured_height(now.state)
         return self.told(
             now,
             layout="stage+insets",
@@ -106,7 +105,7 @@ class AugmentationScene(ProcedureScene):
                     "lateral, standing",
                     title="Radiograph, after" if now.over("collapse") else "Radiograph, before",
                     live=False,
-                    moment=("fracture", 1.0) if now.over("collapse") else ("healthy", 1.0),
+                    moment=("fracture", 1.0) if now.over("collapse") else ("fracture", 0.0),
                 ),
             ),
             section=SectionShot("tumour", 34.0 * self.size, "sagittal, through the tumour"),
@@ -156,8 +155,8 @@ class AugmentationScene(ProcedureScene):
         """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
         if not now.after("count"):
             camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.03), now.beat("posture"))
-            edges, shown = self.edges(now), now.shown("posture")
-            at = self.at_rest(now)
+            edges, shown = self.parts.edges(now.state), now.shown("posture")
+            at = self.parts.at(now.state)
             return self.told(
                 now,
                 layout="table",
@@ -209,7 +208,7 @@ class AugmentationScene(ProcedureScene):
 
     def counted(self, now: Moment) -> tuple[Mark, ...]:
         """The level's name beside each body, down from the last rib and up from the sacrum."""
-        at = self.at_rest(now)
+        at = self.parts.at(now.state)
         start, _ = now.step.beats["count"]
         marks = []
         for order, name in enumerate(n for n in self.plan.patient.levels if n in at):
@@ -234,8 +233,8 @@ class AugmentationScene(ProcedureScene):
     def true_ap(self, now: Moment) -> tuple[Mark, ...]:
         """What tells a true AP view."""
         shown = now.shown("true_ap", 0.8)
-        edges = self.edges(now)
-        half = np.array([float(self.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
+        edges = self.parts.edges(now.state)
+        half = np.array([float(self.parts.bone.row["EPWl_mm"].value) / 2 + 6.0, 0.0, 0.0])
         low = np.array(edges["lower-back"])
         return (
             Mark(
@@ -246,7 +245,7 @@ class AugmentationScene(ProcedureScene):
             Mark(
                 "dot",
                 "ap",
-                (as_point(self.bone.landmarks["spinous-tip"]),),
+                (as_point(self.parts.bone.landmarks["spinous-tip"]),),
                 "spinous process, midway",
                 "safe",
                 shown=shown,
@@ -300,47 +299,22 @@ class AugmentationScene(ProcedureScene):
     def safety_rule(self, now: Moment, until: str) -> tuple[Mark, ...]:
         """In AP the tip stays outside the pedicle's inner edge until lateral shows it in front of the back wall; the
         signs go as the beat `until` begins."""
-        edges = self.edges(now)
+        edges = self.parts.edges(now.state)
         rule, zone = now.shown("rule", until=until), now.shown("ring", until="pass_wall")
         wall = (edges["upper-back"], edges["lower-back"])
         above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
         return (
-            Mark("area", "ap", self.canal_zone, "", "danger", shown=0.45 * zone),
-            Mark("text", "ap", (self.over_canal,), "canal", shown=zone, side="right"),
+            Mark("area", "ap", self.parts.canal_zone, "", "danger", shown=0.45 * zone),
+            Mark("text", "ap", (self.parts.over_canal,), "canal", shown=zone, side="right"),
             *(self.oval(side, now.shown("ring")) for side in self.sides),
-            *(Mark("tick", "ap", (self.beside_pedicle(side),), role="safe", shown=rule) for side in self.sides),
+            *(Mark("tick", "ap", (self.parts.beside_pedicle(side),), role="safe", shown=rule) for side in self.sides),
             Mark("line", "lateral", wall, "back wall", shown=now.shown("advance"), side="left", dashed=True),
             Mark("tick", "lateral", (above_wall,), role="safe", shown=rule),
         )
 
     def oval(self, side: str, shown: float, text: str = "", text_side: Side = "") -> Mark:
         """The pedicle's outline at its narrowest, as AP shows it."""
-        frame = self.bone.frames[f"pedicle-{side}"]
-        turn = np.linspace(0.0, 2 * np.pi, 33)
-        across, up = frame.rotation[:, 0], frame.rotation[:, 2]
-        ring = (
-            frame.origin_mm
-            + self.ring_mm * np.cos(turn)[:, None] * across
-            + self.pedicle_half_mm * np.sin(turn)[:, None] * up
-        )
-        return Mark("line", "ap", tuple(map(as_point, ring)), text, shown=shown, side=text_side)
-
-    def beside_pedicle(self, side: str) -> Point:
-        """A place outside the pedicle's ring, under the needle's way, for a sign."""
-        outward = 1.0 if side == "right" else -1.0
-        return as_point(self.pedicle(side) + [outward * 3.2 * self.ring_mm, 0, -1.2 * self.pedicle_half_mm])
-
-    @property
-    def over_canal(self) -> Point:
-        """A place over the canal's zone, for its name."""
-        return as_point((-4.0, -20.0, float(self.pedicle("left")[2]) + 1.5 * self.pedicle_half_mm))
-
-    @property
-    def canal_zone(self) -> tuple[Point, ...]:
-        """Between the inner edges of the pedicles, where the canal lies in AP."""
-        half = float(self.bone.row["SCW_use_mm"].value) / 2
-        z, high = float(self.pedicle("left")[2]), self.pedicle_half_mm
-        return tuple((x, -20.0, z + dz) for x, dz in ((-half, high), (half, high), (half, -high), (-half, -high)))
+        return Mark("line", "ap", self.parts.pedicle_ring(side), text, shown=shown, side=text_side)
 
     def midline(self, now: Moment) -> tuple[Mark, ...]:
         """In AP: the midline and the pedicles, between which the tips rest."""
@@ -351,14 +325,39 @@ class AugmentationScene(ProcedureScene):
             *rings,
         )
 
-    def across(self, now: Moment, share: float) -> tuple[Point, Point]:
-        """The upper and the lower edge of the body, `share` of the way from back to front."""
-        edges = self.edges(now)
-        ends = []
-        for end in ("upper", "lower"):
-            back, front = np.array(edges[f"{end}-back"]), np.array(edges[f"{end}-front"])
-            ends.append(as_point(back + share * (front - back)))
-        return ends[0], ends[1]
+    # ---- cement ------------------------------------------------------------------------------------------------------
+
+    def cement_labels(self, now: Moment, shown: float = 1.0) -> tuple[Label, ...]:
+        """The label of the cement where it shows beside the tumour, once there is any."""
+        at = self.parts.at(now.state)
+        if "cement" not in at:
+            return ()
+        way, rest = self.parts.cement_label
+        return (self.label(now, "cement", "cement", facing(at, "cement", way), "left", shown, rest=rest),)
+
+    def cut_body(self, now: Moment, camera: Camera, marks: tuple[Mark, ...] = ()) -> Shot:
+        """The body cut open: hard cement between the trabeculae, and the tumour that is still there."""
+        at = self.parts.at(now.state)
+        return self.told(
+            now,
+            layout="stage+insets",
+            seen_from="seen from the left, cut open",
+            stage=StageShot(camera, self.look(cut=self.cast_plane, highlight=frozenset({"cement"})), self.cut_open),
+            fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
+            section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
+            labels=(
+                self.label(now, "cement", "cement", facing(at, "cement", LEFT), "left", now.shown("cast")),
+                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "right", now.shown(self.tumour_beat)),
+            ),
+            marks=marks,
+            gauges=("cement", self.height_gauge, "wedge"),
+        )
+
+    @cached_property
+    def cast_plane(self) -> Frame:
+        """A sagittal cut on the way to a needle's tip, where there is more cement than in the very middle."""
+        tip = self.plan.needles[self.sides[-1]].path.tip_mm
+        return translation((0.5 * tip[0], 0.0, 0.0)) @ self.plan.planes["sagittal"]
 
     # ---- afterwards --------------------------------------------------------------------------------------------------
 
@@ -377,13 +376,11 @@ class AugmentationScene(ProcedureScene):
             gauges=("cement", "back_wall", "wedge"),
         )
 
-    def stop_line(self, now: Moment) -> tuple[Mark, ...]:
-        """The back quarter of the body, where the cement stops."""
-        if self.second_half(now, "live"):
-            return ()
-        back, quarter = self.across(now, 0.0), self.across(now, 0.25)
+    def stop_line(self, now: Moment, beat: str) -> tuple[Mark, ...]:
+        """The back quarter of the body in lateral, where the cement stops; it appears with `beat`."""
+        back, quarter = self.parts.across(now.state, 0.0), self.parts.across(now.state, 0.25)
         corners = (back[0], quarter[0], quarter[1], back[1])
-        return (Mark("area", "lateral", corners, "back quarter", "danger", shown=now.shown("limits"), side="right"),)
+        return (Mark("area", "lateral", corners, "back quarter", "danger", shown=now.shown(beat), side="right"),)
 
     @cached_property
     def room_names(self) -> frozenset[str]:
@@ -410,48 +407,13 @@ class AugmentationScene(ProcedureScene):
         return now.during(beat) and now.step.beat_share(beat, now.share) >= 0.5
 
     @property
-    def size(self) -> float:
-        """The treated vertebra's width against that of L1: cameras and panels stand nearer to a smaller one."""
-        return float(self.bone.row["EPWu_mm"].value) / 41.2
-
-    @property
     def on_patient(self) -> Point:
         """A point of the patient's bare shoulder."""
         return (-120.0, -40.0, 330.0)
 
-    def pedicle(self, side: str) -> np.ndarray:
-        """(3,) the middle of the pedicle's isthmus, mm."""
-        return self.bone.frames[f"pedicle-{side}"].origin_mm
-
-    @property
-    def height_gauge(self) -> str:
-        """The height that this fracture takes."""
-        return "middle_height" if self.plan.case.fracture.shape == "biconcave" else "anterior_height"
-
-    def measured_height(self, now: Moment) -> tuple[Point, Point, str]:
-        """Where the lost height is read on the body, and what it says."""
-        edges = self.edges(now)
-        if self.height_gauge == "anterior_height":
-            return edges["upper-front"], edges["lower-front"], f"{now.state.anterior_height_mm:.1f} mm"
-        body = self.at_rest(now)[self.level].field
-        y = float(np.mean([edges["upper-front"][1], edges["upper-back"][1]]))
-        ends = [surface_towards(body, (0.0, y, 0.0), way, 40.0) for way in (UP, (0.0, 0.0, -1.0))]
-        return ends[0], ends[1], f"{now.state.middle_height_mm:.1f} mm"
-
-    @property
-    def ring_mm(self) -> float:
-        """Half the pedicle's width: the radius of its ring from behind."""
-        return float(self.bone.row["PDW_zindrick_mm"].value) / 2
-
-    @property
-    def pedicle_half_mm(self) -> float:
-        """Half the pedicle's height."""
-        return float(self.bone.row["PDH_zindrick_mm"].value) / 2
-
-    @property
-    def disc_above(self) -> str:
-        """The name of the disc over the treated body (under it at T1)."""
-        return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
+    def glass(self, **parts: Any) -> StageLook:
+        """The treated bone as glass, the nerves faint; `parts` as StageLook takes them."""
+        return self.look(glass=frozenset({self.level}), opacity=FAINT_NERVES, **parts)
 
     def look(self, **parts: Any) -> StageLook:
         """The stage's usual look: bones, discs and nerves without the trunk; `parts` as StageLook takes them."""
@@ -461,48 +423,6 @@ class AugmentationScene(ProcedureScene):
         """The room without what lies inside the patient; with `only`, the parts whose names begin so."""
         left_out = {name for name in self.room_names if only and not name.startswith(only)}
         return StageLook(hidden=self.inside | left_out)
-
-    def at_rest(self, now: Moment) -> Mapping[str, Structure]:
-        """The structures of the moment."""
-        return self.plan.structures_at(now.state)
-
-    def edges(self, now: Moment) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane, where fracture, posture and balloons have them now."""
-        state = now.state
-        return self.edges_of(self.plan.patient.amount(state.collapse, state.lying, state.lift))
-
-    def edges_of(self, amount: float) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane at the fracture's `amount`."""
-        names = ("upper-front", "upper-back", "lower-front", "lower-back")
-        marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
-        moved = self.plan.patient.fracture.forward(marks, amount)
-        corners = dict(zip(names, map(as_point, moved), strict=True))
-        return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
-
-    def nerves(self, at: Mapping[str, Structure]) -> Point:
-        """A point of the dura that shows from behind, in a gap between two laminae."""
-        bones = [at[name].field for name in (self.above, self.level, self.below) if name and name in at]
-        dura = at["dura"].field
-        behind = np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
-        start = self.bone.landmarks["canal-centre"]
-        height = float(self.bone.row["VBHp_use_mm"].value)
-        best, clearest = as_point(start), -np.inf
-        for dz in np.linspace(-1.1, 1.1, 23) * height:
-            point = surface_towards(dura, start + [0, 0, dz], BACK)
-            clear = min(float(bone(np.array(point) + behind).min()) for bone in bones)
-            if clear > clearest:
-                best, clearest = point, clear
-        return best
-
-    def on_needle(self, now: Moment, side: str, back_mm: float) -> Point:
-        """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""
-        way = now.state.way_mm(side)
-        return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
-
-    def in_bone(self, side: str, back_mm: float) -> Point:
-        """The point of the needle `back_mm` behind its tip once it has met bone."""
-        needle = self.plan.needles[side]
-        return as_point(needle.tip_at(needle.contact_way_mm - back_mm))
 
     def label(
         self,

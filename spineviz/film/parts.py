@@ -1,0 +1,181 @@
+"""Where the parts of one augmentation plan are: the points on which labels, marks and lines hang."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.column import level_above, level_below
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.film.anchors import Point, as_point, surface_towards
+
+if TYPE_CHECKING:
+    from spineviz.anatomy.structure import Structure
+    from spineviz.procedures.state import State
+
+UP, DOWN, BACK = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, -1.0, 0.0)
+LEFT, RIGHT = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0)
+_L1_WIDTH_MM = 41.2
+
+
+class Parts:
+    """The treated vertebra of `plan` (of an augmentation) and the instruments in it, as points in the world, mm."""
+
+    def __init__(self, plan: Any) -> None:
+        self.plan = plan
+        self.level: str = plan.level
+        self.above, self.below = level_above(self.level), level_below(self.level)
+        self.bone = vertebra(self.level)
+        approach = plan.case.needle.approach
+        self.sides: tuple[str, ...] = ("right", "left") if approach == "bipedicular" else (approach,)
+
+    def at(self, state: State) -> Mapping[str, Structure]:
+        """All that exists at `state`."""
+        found: Mapping[str, Structure] = self.plan.structures_at(state)
+        return found
+
+    # the body ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> float:
+        """The treated vertebra's width against that of L1: cameras and panels stand nearer to a smaller one."""
+        return float(self.bone.row["EPWu_mm"].value) / _L1_WIDTH_MM
+
+    @property
+    def height_gauge(self) -> str:
+        """The gauge of the height that this fracture takes."""
+        return "middle_height" if self.plan.case.fracture.shape == "biconcave" else "anterior_height"
+
+    def edges(self, state: State) -> dict[str, Point]:
+        """The corners of the treated body in the middle plane, where fracture, posture and balloons have them."""
+        return self.edges_of(self.plan.patient.amount(state.collapse, state.lying, state.lift))
+
+    def edges_of(self, amount: float) -> dict[str, Point]:
+        """The corners of the treated body in the middle plane at the fracture's `amount`."""
+        names = ("upper-front", "upper-back", "lower-front", "lower-back")
+        marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
+        moved = self.plan.patient.fracture.forward(marks, amount)
+        corners = dict(zip(names, map(as_point, moved), strict=True))
+        return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
+
+    def across(self, state: State, share: float) -> tuple[Point, Point]:
+        """The upper and the lower edge of the body, `share` of the way from back to front."""
+        edges = self.edges(state)
+        ends = []
+        for end in ("upper", "lower"):
+            back, front = np.array(edges[f"{end}-back"]), np.array(edges[f"{end}-front"])
+            ends.append(as_point(back + share * (front - back)))
+        return ends[0], ends[1]
+
+    def measured_height(self, state: State) -> tuple[Point, Point, str]:
+        """Where the lost height is read on the body, and what it says."""
+        edges = self.edges(state)
+        if self.height_gauge == "anterior_height":
+            return edges["upper-front"], edges["lower-front"], f"{state.anterior_height_mm:.1f} mm"
+        body = self.at(state)[self.level].field
+        y = float(np.mean([edges["upper-front"][1], edges["upper-back"][1]]))
+        ends = [surface_towards(body, (0.0, y, 0.0), way, 40.0) for way in (UP, DOWN)]
+        return ends[0], ends[1], f"{state.middle_height_mm:.1f} mm"
+
+    @property
+    def disc_above(self) -> str:
+        """The name of the disc over the treated body (under it at T1)."""
+        return f"disc-{self.above}-{self.level}" if self.above else f"disc-{self.level}-{self.below}"
+
+    # pedicles, canal, nerves ------------------------------------------------------------------------------------------
+
+    def pedicle(self, side: str) -> NDArray[np.float64]:
+        """(3,) the middle of the pedicle's isthmus."""
+        return self.bone.frames[f"pedicle-{side}"].origin_mm
+
+    @property
+    def ring_mm(self) -> float:
+        """Half the pedicle's width: the radius of its ring from behind."""
+        return float(self.bone.row["PDW_zindrick_mm"].value) / 2
+
+    @property
+    def pedicle_half_mm(self) -> float:
+        """Half the pedicle's height."""
+        return float(self.bone.row["PDH_zindrick_mm"].value) / 2
+
+    def pedicle_ring(self, side: str) -> tuple[Point, ...]:
+        """The pedicle's outline at its narrowest, as AP shows it, closed."""
+        frame = self.bone.frames[f"pedicle-{side}"]
+        turn = np.linspace(0.0, 2 * np.pi, 33)
+        across, up = frame.rotation[:, 0], frame.rotation[:, 2]
+        ring = (
+            frame.origin_mm
+            + self.ring_mm * np.cos(turn)[:, None] * across
+            + self.pedicle_half_mm * np.sin(turn)[:, None] * up
+        )
+        return tuple(map(as_point, ring))
+
+    def beside_pedicle(self, side: str) -> Point:
+        """A place outside the pedicle's ring, under the needle's way, for a sign."""
+        outward = 1.0 if side == "right" else -1.0
+        return as_point(self.pedicle(side) + [outward * 3.2 * self.ring_mm, 0, -1.2 * self.pedicle_half_mm])
+
+    @property
+    def over_canal(self) -> Point:
+        """A place over the canal's zone, for its name."""
+        return as_point((-4.0, -20.0, float(self.pedicle("left")[2]) + 1.5 * self.pedicle_half_mm))
+
+    @property
+    def canal_zone(self) -> tuple[Point, ...]:
+        """Between the inner edges of the pedicles, where the canal lies in AP."""
+        half = float(self.bone.row["SCW_use_mm"].value) / 2
+        z, high = float(self.pedicle("left")[2]), self.pedicle_half_mm
+        return tuple((x, -20.0, z + dz) for x, dz in ((-half, high), (half, high), (half, -high), (-half, -high)))
+
+    def nerves(self, state: State) -> Point:
+        """A point of the dura that shows from behind, in a gap between two laminae."""
+        at = self.at(state)
+        bones = [at[name].field for name in (self.above, self.level, self.below) if name and name in at]
+        dura = at["dura"].field
+        behind = np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
+        start = self.bone.landmarks["canal-centre"]
+        height = float(self.bone.row["VBHp_use_mm"].value)
+        best, clearest = as_point(start), -np.inf
+        for dz in np.linspace(-1.1, 1.1, 23) * height:
+            point = surface_towards(dura, start + [0, 0, dz], BACK)
+            clear = min(float(bone(np.array(point) + behind).min()) for bone in bones)
+            if clear > clearest:
+                best, clearest = point, clear
+        return best
+
+    # instruments and cement -------------------------------------------------------------------------------------------
+
+    def on_needle(self, state: State, side: str, back_mm: float) -> Point:
+        """The point of the needle `back_mm` behind its tip, or the skin's entry while there is none."""
+        way = state.way_mm(side)
+        return as_point(self.plan.needles[side].tip_at((way if way is not None else 0.0) - back_mm))
+
+    def in_bone(self, side: str, back_mm: float) -> Point:
+        """The point of the needle `back_mm` behind its tip once it has met bone."""
+        needle = self.plan.needles[side]
+        return as_point(needle.tip_at(needle.contact_way_mm - back_mm))
+
+    def on_cannula(self, side: str, back_mm: float) -> Point:
+        """The point of the cannula at rest `back_mm` behind its tip."""
+        return as_point(self.plan.needles[side].tip_at(self.plan.cannula_way_mm(side) - back_mm))
+
+    def in_channel(self, side: str) -> Point:
+        """The middle of the drilled channel."""
+        needle = self.plan.needles[side]
+        return as_point(needle.tip_at((self.plan.cannula_way_mm(side) + needle.reach_mm) / 2))
+
+    @cached_property
+    def cement_label(self) -> tuple[tuple[float, float, float], Point]:
+        """The way from the cement's middle to where it shows beside the tumour, and the surface point there at last."""
+        from spineviz.film.anchors import facing
+
+        last = self.plan.film.steps[-1].name
+        at = self.at(self.plan.state_at(last, 1.0))
+        ways = ((-1.0, 0.0, 0.0), (-0.8, 0.5, 0.1), (-0.6, 0.4, -0.7), (-0.6, 0.4, 0.7))
+        points = [facing(at, "cement", way) for way in ways]
+        best = int(np.argmax(at["tumour"].field(np.array(points))))
+        return ways[best], points[best]
