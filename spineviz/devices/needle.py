@@ -12,8 +12,8 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
 from spineviz.data.sourced import sourced_table
 from spineviz.devices.catalogue import needle_size
+from spineviz.devices.solids import lathe, standing_at
 from spineviz.geometry.fields import Field, capped_cone, capsule, cylinder, half_space
-from spineviz.geometry.frames import Frame, looking_along
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import difference, intersection, moved, union
 
@@ -86,36 +86,6 @@ class NeedleShape:
     def handle_mesh(self) -> Mesh:
         """The surfaces of hub, handle and cap, each closed."""
         return _handle_mesh(self)
-
-
-def lathe(profile: NDArray[np.float64], sides: int = _SIDES) -> Mesh:
-    """The closed surface that `profile` (K, 2), radius and z in mm, sweeps round the z axis.
-
-    It runs from the axis to the axis, or round a ring when its first and last points are equal and off the axis;
-    outward lies on its right as z grows.
-    """
-    ring = bool(np.allclose(profile[0], profile[-1]))
-    rows = profile[:-1] if ring else profile
-    angle = 2 * np.pi * np.arange(sides) / sides
-    points: list[NDArray[np.float64]] = []
-    index: list[NDArray[np.int64]] = []
-    for radius, z in rows:
-        start = sum(len(p) for p in points)
-        if radius == 0.0:
-            points.append(np.array([[0.0, 0.0, z]]))
-            index.append(np.full(sides, start))
-        else:
-            points.append(np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.full(sides, z)]))
-            index.append(start + np.arange(sides))
-    triangles: list[NDArray[np.int64]] = []
-    pairs = list(zip(index, index[1:] + (index[:1] if ring else []), strict=ring))
-    for low, high in pairs:
-        a, b, c, d = low, np.roll(low, -1), high, np.roll(high, -1)
-        if low[0] != low[1]:
-            triangles.append(np.stack([a, b, d], 1))
-        if high[0] != high[1]:
-            triangles.append(np.stack([a, d, c], 1))
-    return Mesh(np.concatenate(points), np.concatenate(triangles).astype(np.int64))
 
 
 @cache
@@ -199,11 +169,7 @@ def needle_structures(
         forward: (3,) unit, from skin to target.
         turn_deg: how far it is turned about its own axis.
     """
-    across = np.array([0.0, 0.0, 1.0])
-    stand = looking_along(tip_mm, forward, across)
-    angle = np.deg2rad(turn_deg)
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
-    world_from_needle = stand @ Frame(turn)
+    world_from_needle = standing_at(tip_mm, forward, turn_deg)
     handle = name.replace("needle", "handle")
     return {
         name: Structure(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineviz.devices.catalogue import needle_size
-from spineviz.devices.needle import NeedleShape, lathe, needle_structures
+from spineviz.devices.needle import NeedleShape, needle_structures
+from spineviz.devices.solids import lathe
 
 GAUGES = (8, 10, 11, 13, 15)
 
