@@ -12,8 +12,8 @@ from spineviz.data.errors import FaultError, RequestError
 
 if TYPE_CHECKING:
     from spineviz.geometry.meshes import Mesh
+    from spineviz.procedures.augmentation import AugmentationPlan
     from spineviz.procedures.state import State
-    from spineviz.procedures.vertebroplasty import Plan
 
 ENDINGS = (".stl", ".obj", ".ply", ".glb")
 SPACING_MM = 0.6
@@ -95,7 +95,7 @@ def _of_film(
     return out
 
 
-def _absent(what: str, plan: Plan, state: State, there: tuple[str, ...]) -> str:
+def _absent(what: str, plan: AugmentationPlan, state: State, there: tuple[str, ...]) -> str:
     """Why `what` cannot be had at `state`: when it exists, or what there is."""
     spans = plan.spans()
     if what in spans:

@@ -63,6 +63,9 @@ class Fracture(_Table):
     height_loss: float = _key(
         0.35, "share of that height, standing; lying down gives a part back", "0.05 to 0.6", ge=0.05, le=0.6
     )
+    back_wall: Literal["intact", "broken"] = _key(
+        "intact", "the wall before the canal; the augmentation films show it intact only", "intact or broken"
+    )
 
 
 class Tumour(_Table):
@@ -106,7 +109,7 @@ class Cement(_Table):
 
     volume_ml: Annotated[float, Field(ge=0.5)] | Literal["auto"] = _key(
         "auto",
-        "a ceiling; auto: 15 % of the healthy body in vertebroplasty",
+        "a ceiling; auto: 15 % of the healthy body in vertebroplasty, cavity and a little more in kyphoplasty",
         "auto, or 0.5 mL and up to what the body can take",
     )
 

@@ -318,7 +318,29 @@ def measured_path(around: Surroundings, line: NDArray[np.float64], radius_mm: fl
     frame = around.pedicle
     anchor = frame.origin_mm + around.outward * across * frame.rotation[:, 0] + up * np.array([0.0, 0.0, 1.0])
     tip_y = around.front_wall_y_mm - share * around.body_depth_mm
-    tip = anchor + (tip_y - anchor[1]) / forward[1] * forward
+    return _measured(around, anchor, forward, anchor + (tip_y - anchor[1]) / forward[1] * forward, radius_mm, rules)
+
+
+def remeasured(around: Surroundings, path: NeedlePath, rules: Rules, on_mm: float = 0.0) -> NeedlePath:
+    """`path` with its end `on_mm` further along its line, measured anew."""
+    frame = around.pedicle
+    across = np.cross(frame.rotation[:, 0], [0.0, 0.0, 1.0])
+    way = float((frame.origin_mm - path.tip_mm) @ across) / float(path.forward @ across)
+    return _measured(around, path.at(way), path.forward, path.at(on_mm), path.radius_mm, rules)
+
+
+def bone_ahead_mm(around: Surroundings, path: NeedlePath, reach_mm: float = 40.0) -> float:
+    """The way from the path's end along its line to the bone's outer face."""
+    way = np.arange(0.0, reach_mm, 0.05)
+    out = np.flatnonzero(around.bone(path.tip_mm + way[:, None] * path.forward) > 0.0)
+    return float(way[out[0]]) if len(out) else reach_mm
+
+
+def _measured(
+    around: Surroundings, anchor: Vector, forward: Vector, tip: Vector, radius_mm: float, rules: Rules
+) -> NeedlePath:
+    """The path along `forward` through `anchor`, in the pedicle's isthmus, to `tip`."""
+    frame = around.pedicle
     wall = anchor + (around.back_wall_y_mm - anchor[1]) / forward[1] * forward
     length = float((tip - anchor) @ forward) + 40.0
     way = np.arange(0.0, length, 0.25)

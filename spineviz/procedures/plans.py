@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film_names
 
 if TYPE_CHECKING:
     from spineviz.procedures.case import Case
-    from spineviz.procedures.vertebroplasty import Plan
 
 
-def plan_for(film_name: str, case: Case) -> Plan:
-    """The plan that the film `film_name` shows of `case`.
+def plan_for(film_name: str, case: Case) -> Any:
+    """The plan that the film `film_name` shows of `case`: an AugmentationPlan, or of several a ComparisonPlan.
 
     Raises RequestError for an unknown film, and what the planning itself refuses.
     """

@@ -13,8 +13,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import time
 from collections.abc import Callable
 
+from spineviz.procedures.augmentation import AugmentationPlan
 from spineviz.procedures.case import load_case
-from spineviz.procedures.vertebroplasty import Plan, plan_vertebroplasty
+from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 from spineviz.views.fluoroscopy import Fluoroscope, projection
 from spineviz.views.scan import sagittal_scan
 from spineviz.views.section import draw_section
@@ -23,7 +24,7 @@ SIZES = {"draft": (270, 190), "fhd": (620, 430)}
 MOVES = {"cement": ("cement", 0.30), "needles": ("pedicle", 0.30), "collapse": ("fracture", 0.40)}
 
 
-def patient_at(plan: Plan, step: str, share: float) -> dict:
+def patient_at(plan: AugmentationPlan, step: str, share: float) -> dict:
     """What radiographs and sections show at a moment."""
     structures = plan.structures_at(plan.state_at(step, share))
     return {name: s for name, s in structures.items() if s.material != "theatre"}

@@ -18,15 +18,16 @@ from spineviz.data.errors import RequestError
 from spineviz.data.films import film
 from spineviz.data.tables import LEVELS
 from spineviz.devices.catalogue import needle_size, needle_sizes
+from spineviz.procedures.augmentation import case_patient
 from spineviz.procedures.case import Case
 from spineviz.procedures.state import STATE_KEYS
-from spineviz.procedures.vertebroplasty import Plan, case_patient, plan_needles, plan_vertebroplasty
+from spineviz.procedures.vertebroplasty import VertebroplastyPlan, plan_needles, plan_vertebroplasty
 
 LEAST_MM = 0.5
 
 
 @cache
-def default_plan() -> Plan:
+def default_plan() -> VertebroplastyPlan:
     return plan_vertebroplasty(Case())
 
 
@@ -220,14 +221,14 @@ def test_cement_never_shrinks_and_starts_with_its_step():
 def test_needles_go_in_rest_and_come_out():
     plan = default_plan()
     needle = plan.needles["right"]
-    assert plan.state_at("table", 1.0).right_way_mm is None
+    assert plan.state_at("table", 1.0).way_mm("right") is None
     assert plan.state_at("entry", 0.0).needle_right_mm == 0.0  # in sight, still outside the skin
     assert plan.state_at("entry", 1.0).needle_right_mm == pytest.approx(needle.contact_way_mm)
     assert plan.state_at("pedicle", 15 / 25).needle_right_mm == pytest.approx(needle.wall_way_mm)
     assert plan.state_at("target", 0.5).needle_right_mm == pytest.approx(needle.reach_mm)
     assert plan.state_at("cement", 0.5).needle_right_mm == pytest.approx(needle.reach_mm)
     assert plan.state_at("withdrawal", 0.9).needle_right_mm is None
-    ways = [plan.state_at_time(t).right_way_mm for t in np.arange(87.0, 130.0, 0.5)]
+    ways = [plan.state_at_time(t).way_mm("right") for t in np.arange(87.0, 130.0, 0.5)]
     assert all(b >= a - 1e-9 for a, b in pairwise(ways))
 
 
@@ -368,7 +369,7 @@ def test_auto_is_resolved():
 # kept plans -----------------------------------------------------------------------------------------------------------
 
 
-def files_of(plan: Plan):
+def files_of(plan: VertebroplastyPlan):
     return [cache_folder() / "plans" / f"{plan.digest}{ending}" for ending in (".json", ".npz")]
 
 
