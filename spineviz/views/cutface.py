@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ _CELL = 6
 _STEEPEST, _OUTLINE_MM = 1.6, 0.8
 _LIFT_MM = 0.004
 """A higher rank lies so much above the next, so that cement shows on bone; far less than a pixel."""
+_EDGE_MM = 0.3
+"""The width of the line round a void that the plane opens."""
 
 
 def face_window(structure: Structure, world_from_plane: Frame) -> tuple[float, float, float, float] | None:
@@ -50,9 +54,10 @@ def painted(
     window_mm: tuple[float, float, float, float],
     px_mm: float,
     theme: Theme,
+    hollow: Sequence[Structure] = (),
 ) -> NDArray[np.uint8]:
     """(rows, columns, 4) red, green, blue and solidity of `structure` in the window of the plane, top row first; clear
-    outside it. Colours and texture are those of the drawn section."""
+    outside it and in what is `hollow`. Colours and texture are those of the drawn section."""
     from spineviz.views.section import material_texture
 
     left, bottom, width, height = window_mm
@@ -72,28 +77,50 @@ def painted(
     points = spots(columns, rows)[near.ravel()]
     if len(points):
         colours = material_texture({structure.name: structure}, points, px_mm=px_mm, theme=theme, epidural=False)
+        for void in hollow:
+            _open(colours, void, points, px_mm, theme)
         out[near] = np.clip(colours * 255 + 0.5, 0, 255).astype(np.uint8)
     return out
 
 
+def _open(
+    colours: NDArray[np.float32], void: Structure, points_mm: NDArray[np.float64], px_mm: float, theme: Theme
+) -> None:
+    """Take `void` out of the colours (N, 4) at `points_mm` (N, 3), in place, and draw a line round it."""
+    low, high = void.field.bounds_mm
+    margin = px_mm + _EDGE_MM
+    near = np.flatnonzero(((points_mm > low - margin) & (points_mm < high + margin)).all(axis=1))
+    distance = void.field.distance(points_mm[near])
+    line = np.clip(0.5 + (max(_EDGE_MM, 1.2 * px_mm) - distance) / px_mm, 0.0, 1.0)[:, None]
+    colours[near, :3] += 0.85 * line * (np.asarray(theme.colour("outline"), np.float32) - colours[near, :3])
+    colours[near, 3] *= np.clip(0.5 + distance / px_mm, 0.0, 1.0)
+
+
 def cut_face(
-    structure: Structure, world_from_plane: Frame, px_mm: float, theme: Theme, light: float = 1.0
+    structure: Structure,
+    world_from_plane: Frame,
+    px_mm: float,
+    theme: Theme,
+    light: float = 1.0,
+    hollow: Sequence[Structure] = (),
 ) -> Face | None:
     """The face of `structure` in the plane, painted about `px_mm` fine when it is first drawn; None where the plane
-    passes it by. `light` brightens or darkens it."""
+    passes it by. `light` brightens or darkens it; what is `hollow` and outranks it is left open."""
     window = face_window(structure, world_from_plane)
     if window is None:
         return None
+    hollow = [void for void in hollow if void.rank > structure.rank and face_window(void, world_from_plane) is not None]
     fine = min(PIXELS_MM, key=lambda step: abs(np.log(step / (1.3 * px_mm))))
     fine = max(fine, float(np.sqrt(window[2] * window[3] / _MOST_POINTS)))
     key = (
         "face", structure.key, structure.role, structure.world_from_local.matrix.tobytes(),
         world_from_plane.matrix.tobytes(), fine, theme.name,
+        *((void.key, void.world_from_local.matrix.tobytes()) for void in hollow),
     )  # fmt: skip
     return Face(
         key=key,
         window_mm=window,
         world_from_plane=world_from_plane @ translation((0.0, 0.0, _LIFT_MM * structure.rank)),
-        paint=lambda: painted(structure, world_from_plane, window, fine, theme),
+        paint=lambda: painted(structure, world_from_plane, window, fine, theme, hollow),
         light=light,
     )

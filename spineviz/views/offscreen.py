@@ -59,6 +59,8 @@ class Surface:
         cut: removes what lies on the +z side of this world frame.
         sides: 1 draws near sides only, -1 far sides only, 0 both.
         hull_px: more than 0: drawn as a flat outline grown by so many pixels.
+        wall: "" for a surface like any other; "membrane" lets more through in its middle than at its silhouette,
+            "hollow" is lit on the side that looks inwards.
         nearer: a share of its distance by which it is drawn nearer, so that of two surfaces that coincide the same one
             is seen in whatever order they are drawn.
     """
@@ -73,13 +75,14 @@ class Surface:
     sides: int = 1
     hull_px: float = 0.0
     nearer: float = 0.0
+    wall: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.matrix.tobytes()
         pose = self.world_from_local.matrix.tobytes()
-        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px
+        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px, self.wall
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -89,7 +92,8 @@ class Surface:
         if self.mood[3] > 0.0:
             return ("GLASS",)
         fine = ("FINE",) if self.grain[0] > 0.0 and self.grain[1] > 0.0 else ()
-        return ("LIT", *fine, *(("METAL",) if self.sheen[2] > 0.0 else ()))
+        wall = (self.wall.upper(),) if self.wall else ()
+        return ("LIT", *fine, *(("METAL",) if self.sheen[2] > 0.0 else ()), *wall)
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ class Store:
     def program(self, kinds: tuple[str, ...]) -> Any:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
         if kinds not in self._programs:
-            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds)
+            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds) + shaders.CLOUD
             self._programs[kinds] = self.gl.program(
                 vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
             )

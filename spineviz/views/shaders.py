@@ -54,6 +54,8 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
         "artery": Finish(gloss=0.5, shine=50.0, soft=0.3, rim=0.6),
         "cement": Finish(gloss=0.75, shine=70.0, soft=0.3, grain=0.08, relief=0.05, grain_mm=1.0, rim=0.9),
         "balloon": Finish(gloss=0.8, shine=80.0, soft=0.3, rim=0.9),
+        "cavity": Finish(gloss=0.55, shine=45.0, soft=0.2, rim=0.3),
+        "marker": Finish(gloss=0.9, shine=90.0, metal=0.7, soft=0.0, rim=0.8),
         "steel": Finish(gloss=0.9, shine=90.0, metal=1.0, soft=0.0, rim=0.8),
         "wire": Finish(gloss=0.8, shine=60.0, metal=0.6, soft=0.0, rim=0.6),
         "hub": Finish(gloss=0.45, shine=50.0, soft=0.1, rim=0.8),
@@ -70,22 +72,8 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
 )
 """The finish of each role that has one of its own."""
 
-SURFACE_VERTEX = """
-in vec3 place;
-in vec3 normal;
-uniform mat4 eyeFromLocal;
-uniform mat4 projection;
-uniform vec4 cut;        // in the eye's frame: what has a positive distance is taken away
-out vec3 eyePlace;
-out vec3 eyeNormal;
-out vec4 localPlace;     // and the coarse part of the mottling
-#ifdef OUTLINE
-uniform float hullPx;
-uniform vec2 pictureSize;
-#endif
+CLOUD = """
 #ifdef LIT
-uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
-
 float lattice(vec3 p)
 {
   p = fract(p * vec3(0.1031, 0.1030, 0.0973));
@@ -104,6 +92,25 @@ float cloud(vec3 p)
   float d = mix(lattice(i + vec3(0.0, 1.0, 1.0)), lattice(i + vec3(1.0, 1.0, 1.0)), f.x);
   return mix(mix(a, b, f.y), mix(c, d, f.y), f.z);
 }
+#endif
+"""
+"""Smooth noise of a place, 0 to 1: what mottles a lit surface, coarsely at its vertices and finely at its pixels."""
+
+SURFACE_VERTEX = """
+in vec3 place;
+in vec3 normal;
+uniform mat4 eyeFromLocal;
+uniform mat4 projection;
+uniform vec4 cut;        // in the eye's frame: what has a positive distance is taken away
+out vec3 eyePlace;
+out vec3 eyeNormal;
+out vec4 localPlace;     // and the coarse part of the mottling
+#ifdef OUTLINE
+uniform float hullPx;
+uniform vec2 pictureSize;
+#endif
+#ifdef LIT
+uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
 #endif
 
 void main()
@@ -168,27 +175,6 @@ uniform vec4 grain;
 uniform vec4 mood;       // rim, dimming, glow, how dark the far side is
 uniform vec3 keyWay;
 
-#ifdef FINE
-float lattice(vec3 p)
-{
-  p = fract(p * vec3(0.1031, 0.1030, 0.0973));
-  p += dot(p, p.yxz + 33.33);
-  return fract((p.x + p.y) * p.z);
-}
-
-float cloud(vec3 p)
-{
-  vec3 i = floor(p);
-  vec3 f = p - i;
-  f = f * f * (3.0 - 2.0 * f);
-  float a = mix(lattice(i), lattice(i + vec3(1.0, 0.0, 0.0)), f.x);
-  float b = mix(lattice(i + vec3(0.0, 1.0, 0.0)), lattice(i + vec3(1.0, 1.0, 0.0)), f.x);
-  float c = mix(lattice(i + vec3(0.0, 0.0, 1.0)), lattice(i + vec3(1.0, 0.0, 1.0)), f.x);
-  float d = mix(lattice(i + vec3(0.0, 1.0, 1.0)), lattice(i + vec3(1.0, 1.0, 1.0)), f.x);
-  return mix(mix(a, b, f.y), mix(c, d, f.y), f.z);
-}
-#endif
-
 void main()
 {
   float gloss = sheen.x, shine = sheen.y, soft = sheen.w;
@@ -239,9 +225,18 @@ void main()
 #endif
   shade += rim * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
   shade += glow * (base * 0.75 + 0.015 + edge2 * (0.06 + 1.1 * base));  // it glows in its own colour
+#ifndef HOLLOW
   shade = gl_FrontFacing ? shade : base * 0.10;
+#endif
   shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
-  shown = vec4(min(sqrt(max(shade, vec3(0.0))), vec3(1.0)), tone.a);
+  float solid = tone.a;
+#ifdef MEMBRANE
+  // clearer in the middle, solid at the silhouette, and over the disc of a ball as solid on average as it is said to be
+  const float mean = 8.0 / 15.0;  // of sqrt(edge)
+  float least = max(0.0, (solid - mean) / (1.0 - mean));
+  solid = min(1.0, solid / mean) * mix(least, 1.0, sqrt(edge));
+#endif
+  shown = vec4(min(sqrt(max(shade, vec3(0.0))), vec3(1.0)), solid);
 }
 #endif
 """

@@ -29,20 +29,38 @@ from spineviz.views.theme import theme as read_theme
 SPACINGS_MM = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
 """The mesh spacings that are asked for; few, so that makers build few meshes."""
 
-INSTRUMENTS = frozenset({"steel", "wire", "hub"})
+INSTRUMENTS = frozenset({"steel", "wire", "hub", "marker"})
 """Roles that carry a dark outline and are not cut by the plane."""
 
-FINE = frozenset({"steel", "wire", "hub", "roots", "cement", "cleft", "artery", "balloon", "drug", "tumour"})
+FINE = frozenset({"steel", "wire", "hub", "marker", "roots", "cement", "cleft", "artery", "balloon", "drug", "tumour"})
 """Roles whose parts are thin: meshed twice as fine."""
 
-NESTING = {"dura": -1, "disc": 1, "bone": 2, "muscle": 3, "lung": 3, "fat": 4, "skin": 5, "cloth": 6}
+NESTING = {
+    "balloon": -2,
+    "cavity": -1,
+    "dura": -1,
+    "disc": 1,
+    "rim": 1,
+    "bone": 2,
+    "muscle": 3,
+    "lung": 3,
+    "fat": 4,
+    "skin": 5,
+    "cloth": 6,
+}
 """What lies round what, by role, 0 for the rest: glass is laid from the inside out."""
 
 SMOOTH = frozenset({"skin", "gown", "cloth", "muscle"})
 """Large soft forms: meshed half as coarse, where coarse cells would show as facets, but never finely."""
 
-GROWN = frozenset({"bone", "disc", "tumour", "skin", "muscle", "cloth", "gown"})
+GROWN = frozenset({"bone", "rim", "cavity", "disc", "tumour", "skin", "muscle", "cloth", "gown"})
 """Roles without sharp edges: the normals of their meshes are smoothed."""
+
+VOIDS = frozenset({"cavity"})
+"""Roles in which there is nothing: their far wall is seen, behind a veil, and a cut leaves them open."""
+
+ALWAYS_GLASS = frozenset({"rim"})
+"""Roles that are shown as glass whatever a shot says: they are no thing of their own, but denser bone in bone."""
 
 _KEPT_PICTURES = 4
 _SPACING_PX = 6.0
@@ -185,6 +203,7 @@ class Stage:
         faces: list[Face] = []
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
+        voids = tuple(s for _, s in sorted(shown.items()) if _role(s) in VOIDS)
         for name in sorted(shown):
             structure = shown[name]
             spacing = self._spacing_mm(structure, camera)
@@ -197,20 +216,27 @@ class Stage:
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
             boxes.append(world)
             opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
-            surface = self._surface(structure, mesh, camera, look, name in glass, opacity)
-            z = eye_from_world.points(world)[:, 2]
-            if name in glass or opacity < 1.0:
-                panes.append((NESTING.get(_role(structure), 0), float(z.mean()), surface))
+            clear = name in glass or _role(structure) in ALWAYS_GLASS
+            surface = self._surface(structure, mesh, camera, look, clear, opacity)
+            z, role = eye_from_world.points(world)[:, 2], _role(structure)
+            if surface.cut is not None and (role == "balloon" or not (name in glass or opacity < 1.0)):
+                light = 0.5 if name in look.dim else 1.15 if name in look.highlight else 1.0
+                hollow = () if role in VOIDS or role == "balloon" else voids
+                face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light, hollow)
+                faces += [] if face is None else [face]
+            if role in VOIDS:
+                # what lies behind a void is its far wall; the near one is a veil that tells where it ends
+                far_wall = replace(surface, sides=-1, wall="hollow", tone=(*surface.tone[:3], 1.0))
+                solid.append((-float(z.min()), [far_wall]))
+                surface = replace(surface, mood=(*surface.mood[:3], 1.0))
+            if name in glass or opacity < 1.0 or role in VOIDS:
+                panes.append((NESTING.get(role, 0), float(z.mean()), surface))
                 continue
             parts = [surface]
-            if _role(structure) in INSTRUMENTS:
+            if role in INSTRUMENTS:
                 tone = (*self.theme.colour("outline"), 1.0)
                 parts.append(replace(surface, tone=tone, hull_px=1.3, sides=-1))
             solid.append((-float(z.max()), parts))
-            if surface.cut is not None:
-                light = 0.5 if name in look.dim else 1.15 if name in look.highlight else 1.0
-                face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light)
-                faces += [] if face is None else [face]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
         within: tuple[int, int, int, int] | None = (0, 0, 0, 0)
         if boxes:
@@ -262,6 +288,7 @@ class Stage:
             grain=(finish.grain, shown, finish.grain_mm, finish.relief),
             mood=(finish.rim, float(name in look.dim), float(name in look.highlight), float(glass)),
             cut=cut,
+            wall="membrane" if role == "balloon" and opacity < 1.0 else "",
         )
 
 

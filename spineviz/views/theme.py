@@ -32,15 +32,17 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "plastic": "hub",
         "handle": "hub",
         "fracture": "cleft",
+        "channel": "cavity",
+        "contrast": "balloon",
     }
 )
 """Roles that share the colour of another name, because they are the same thing."""
 
 REQUIRED = (
     "ground", "panel", "text", "muted", "line", "edge", "outline", "bone", "trabecula", "marrow", "disc", "cord",
-    "roots", "dura", "tumour", "artery", "cement", "balloon", "cleft", "steel", "wire", "hub", "drug", "safe", "danger",
-    "ligament", "cartilage", "muscle", "fat", "skin", "lung", "gown", "cloth", "table", "mattress", "c-arm", "detector",
-    "floor",
+    "roots", "dura", "tumour", "artery", "cement", "balloon", "marker", "cavity", "rim", "cleft", "steel", "wire",
+    "hub", "drug", "safe", "danger", "ligament", "cartilage", "muscle", "fat", "skin", "lung", "gown", "cloth", "table",
+    "mattress", "c-arm", "detector", "floor",
 )  # fmt: skip
 """The names that every theme has."""
 

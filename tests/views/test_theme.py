@@ -40,6 +40,11 @@ TOUCHING = [
     ("tumour", "cement"), ("tumour", "balloon"), ("tumour", "artery"), ("tumour", "drug"), ("tumour", "cleft"),
     ("cement", "steel"), ("cement", "balloon"), ("cement", "cleft"), ("steel", "tumour"), ("steel", "balloon"),
     ("artery", "drug"), ("hub", "steel"), ("steel", "skin"), ("skin", "cloth"), ("trabecula", "marrow"),
+    ("cavity", "bone"), ("cavity", "trabecula"), ("cavity", "marrow"), ("cavity", "cleft"), ("cavity", "tumour"),
+    ("cavity", "cement"), ("cavity", "balloon"), ("cavity", "steel"), ("cavity", "artery"), ("cavity", "danger"),
+    ("cavity", "muscle"), ("cavity", "panel"), ("cavity", "marker"), ("rim", "cement"), ("rim", "balloon"),
+    ("rim", "tumour"), ("rim", "cleft"), ("rim", "marrow"), ("rim", "cavity"), ("rim", "disc"), ("marker", "balloon"),
+    ("marker", "cement"), ("marker", "trabecula"), ("balloon", "trabecula"), ("balloon", "marrow"), ("balloon", "cleft"),
     ("cement", "trabecula"), ("cement", "marrow"), ("steel", "marrow"), ("tumour", "marrow"), ("muscle", "fat"),
 ]  # fmt: skip
 """Pairs that meet on the screen without an outline between them; steel on bone carries one."""
@@ -148,6 +153,11 @@ def test_colour_is_the_hex_as_shares_and_bytes():
     assert theme().colour("cement") == pytest.approx((0x39 / 255, 0x92 / 255, 0x82 / 255), abs=1e-12)
     assert theme().opacity_of("balloon") == 0.8
     assert theme().opacity_of("bone") == 1.0
+    assert 0.0 < theme().opacity_of("rim") < theme().opacity_of("channel") == theme().opacity_of("cavity") < 1.0
+
+
+def test_packed_bone_has_no_colour_of_its_own():
+    assert theme().hex("rim") == theme().hex("trabecula")
 
 
 def test_unknown_names_are_refused_with_the_names_there_are():
