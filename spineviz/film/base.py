@@ -44,7 +44,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from manim import Animation, Scene, config, linear, tempconfig
@@ -57,8 +57,20 @@ from spineviz.data.narration import filled, narration, with_phrases
 from spineviz.data.tables import sourced_table
 from spineviz.film.pieces import Piece, Quality, pieces
 from spineviz.film.screen import Instant, Paints, Screen, shot_key
-from spineviz.film.shot import TRANSITION_S, CardColumn, CardRow, CardShot, Shot, StageShot, appear, smooth
+from spineviz.film.shot import (
+    TRANSITION_S,
+    CardColumn,
+    CardKind,
+    CardRow,
+    CardShot,
+    PlotShot,
+    Shot,
+    StageShot,
+    appear,
+    smooth,
+)
 from spineviz.views.gauges import GAUGES, Reading
+from spineviz.views.plots import PLOTS, Plot
 from spineviz.views.theme import theme as named_theme
 from spineviz.views.viewport import FilmCamera, Viewport
 
@@ -164,6 +176,7 @@ class ProcedureScene(Scene):
         self._shots: OrderedDict[int, Shot] = OrderedDict()
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
+        self._words: dict[str, Mapping[str, Any]] = {}
         self.viewport = Viewport()
         self.add(self.viewport)
         self.setup_film()
@@ -234,7 +247,7 @@ class ProcedureScene(Scene):
             self.language,
         )
 
-    def card(self, now: Moment, kind: Literal["title", "case", "outcome"], **parts: Any) -> Shot:
+    def card(self, now: Moment, kind: CardKind, **parts: Any) -> Shot:
         """The step's card with the words of its narration; a column appears with its beat.
 
         `parts` go to the CardShot ("picture", "backdrop").
@@ -263,22 +276,31 @@ class ProcedureScene(Scene):
 
     # what a screen asks (spineviz.film.screen.Source)
 
-    def structures(self, time_s: float, moment: tuple[str, float] | None) -> Mapping[str, Structure]:
-        """All that exists at `moment`, or at `time_s` of the film."""
-        key = self.state_key(time_s, moment)
-        return _kept(self._structures, key, lambda: self.plan.structures_at(self._state(time_s, moment)), 4)
+    def structures(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Mapping[str, Structure]:
+        """All that exists in `plan` at `moment`, or at `time_s` of the film."""
+        key = (plan, self.state_key(time_s, moment, plan))
+        return _kept(
+            self._structures,
+            key,
+            lambda: self.plan_of(plan).structures_at(self._state(time_s, moment, plan)),
+            4 * len(self.plans),
+        )
 
-    def state_key(self, time_s: float, moment: tuple[str, float] | None) -> Hashable:
+    def state_key(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Hashable:
         """The same for moments whose structures are the same."""
-        state = self._state(time_s, moment)
+        state = self._state(time_s, moment, plan)
         values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
         # the theatre stands in the picture or not whatever the numbers say: the step tells
         return (getattr(state, "step", ""), *values.items())
 
+    def step_start_s(self, time_s: float) -> float:
+        """When the step that is on at `time_s` began."""
+        return self.clock.at(time_s)[0].start_s
+
     def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
         """The corners (N, 3) mm of the boxes round the body's parts that the stage shows when the step begins."""
         step, _ = self.clock.at(time_s)
-        present = self.structures(time_s, shot.moment or (step.name, 0.0))
+        present = self.structures(time_s, shot.moment or (step.name, 0.0), shot.plan)
         boxes = [
             structure.field.bounds_mm
             for name, structure in present.items()
@@ -286,24 +308,54 @@ class ProcedureScene(Scene):
         ]
         return np.array([[b[i, 0], b[j, 1], b[k, 2]] for b in boxes for i, j, k in np.ndindex(2, 2, 2)]).reshape(-1, 3)
 
-    def plane(self, name: str) -> Frame:
+    def plane(self, name: str, plan: str = "") -> Frame:
         """world_from_plane of a section; KeyError, listing the planes, for one that the plan has not."""
-        if name not in self.plan.planes:
-            raise KeyError(f"no plane {name!r}; there is {', '.join(self.plan.planes)}")
-        found: Frame = self.plan.planes[name]
+        planes = self.plan_of(plan).planes
+        if name not in planes:
+            raise KeyError(f"no plane {name!r}; there is {', '.join(planes)}")
+        found: Frame = planes[name]
         return found
 
-    def reading(self, name: str, time_s: float) -> Reading | None:
-        """What the gauge `name` says; KeyError, listing the gauges, for another."""
-        if name not in GAUGES:
-            raise KeyError(f"no gauge {name!r}; there is {', '.join(GAUGES)}")
-        return GAUGES[name](self._state(time_s, None), self.plan, self.vocabulary)
+    def reading(
+        self, name: str, time_s: float, moment: tuple[str, float] | None = None, plan: str = ""
+    ) -> Reading | None:
+        """What the gauge `name` ("wedge", or of another plan "PLAN:wedge") says; KeyError, listing the gauges, for
+        another."""
+        given, _, gauge = name.rpartition(":")
+        plan = given or plan
+        if gauge not in GAUGES:
+            raise KeyError(f"no gauge {gauge!r}; there is {', '.join(GAUGES)}")
+        return GAUGES[gauge](self._state(time_s, moment, plan), self.plan_of(plan), self._plan_words(plan))
 
-    def _state(self, time_s: float, moment: tuple[str, float] | None) -> Any:
-        if moment is not None:
-            return self.state(*moment)
-        step, share = self.clock.at(time_s)
-        return self.state(step.name, share)
+    def plot(self, time_s: float, shot: PlotShot) -> Plot:
+        """What a plot shows; KeyError, listing the plots, for one that does not exist."""
+        if shot.plot not in PLOTS:
+            raise KeyError(f"no plot {shot.plot!r}; there is {', '.join(PLOTS)}")
+        return PLOTS[shot.plot](self._state(time_s, shot.moment, shot.plan), self.plan_of(shot.plan))
+
+    @property
+    def plans(self) -> Mapping[str, Any]:
+        """The plans that views may name; "" is the film's own."""
+        return {"": self.plan, **getattr(self.plan, "plans", {})}
+
+    def plan_of(self, name: str) -> Any:
+        """The plan that views call `name`; KeyError, listing them, for another."""
+        if name not in self.plans:
+            raise KeyError(f"no plan {name!r}; there is {', '.join(repr(known) for known in self.plans)}")
+        return self.plans[name]
+
+    def _plan_words(self, name: str) -> Mapping[str, Any]:
+        """What gauges of the plan `name` may read."""
+        if name and name not in self._words:
+            self._words[name] = self.plan_of(name).words()
+        return self._words[name] if name else self.vocabulary
+
+    def _state(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Any:
+        if moment is None:
+            step, share = self.clock.at(time_s)
+            moment = (step.name, share)
+        state = self.state(*moment)
+        return getattr(state, plan) if plan else state
 
     # frames
 

@@ -96,6 +96,14 @@ class Painter:
 
         return int(np.floor(time_s * beam("pulses_per_s") + 1e-6))
 
+    def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float:
+        """When the X-ray pulse on screen was; `time_s` for a stored picture."""
+        if not shot.live:
+            return time_s
+        from spineviz.views.fluoroscopy import beam
+
+        return self.pulse(shot, time_s) / beam("pulses_per_s")
+
     def close(self) -> None:
         """Give windows and monitors back."""
         for stage in self._stages.values():

@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.film.shot import CardShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot, smooth
+from spineviz.film.shot import (
+    CardShot,
+    ColumnShot,
+    FluoroShot,
+    Label,
+    Mark,
+    PlotShot,
+    ScanShot,
+    SectionShot,
+    Shot,
+    StageShot,
+    smooth,
+)
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
 from spineviz.views.gauges import Reading, draw_gauge, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
+from spineviz.views.plots import Plot, draw_plot
 from spineviz.views.signs import draw_mark, words_place
-from spineviz.views.text import CAPTION, HEADER, NOTE, SUBTITLE, TITLE, text_size, wrap
+from spineviz.views.text import CAPTION, COLUMN_TITLE, HEADER, LABEL, NOTE, SUBTITLE, TITLE, text_size, wrap
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
 
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
     from spineviz.geometry.frames import Frame
 
-View = StageShot | FluoroShot | SectionShot | ScanShot
+View = StageShot | FluoroShot | SectionShot | ScanShot | PlotShot
 Moment = tuple[str, float]
 
 TYPE_PX = 28.0
@@ -45,20 +58,26 @@ SHADE_REACH = 340.0
 class Source(Protocol):
     """Where a screen finds what a shot only names."""
 
-    def structures(self, time_s: float, moment: Moment | None) -> Mapping[str, Structure]:
-        """All that exists at `moment`, or at `time_s` of the film where that is None."""
+    def structures(self, time_s: float, moment: Moment | None, plan: str = "") -> Mapping[str, Structure]:
+        """All that exists in `plan` at `moment`, or at `time_s` of the film where that is None."""
 
-    def state_key(self, time_s: float, moment: Moment | None) -> Hashable:
+    def state_key(self, time_s: float, moment: Moment | None, plan: str = "") -> Hashable:
         """The same for moments whose structures are the same."""
+
+    def step_start_s(self, time_s: float) -> float:
+        """When the step that is on at `time_s` began."""
 
     def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
         """Points (N, 3) mm round what the stage is about, the same throughout a step; labels stand beside them."""
 
-    def plane(self, name: str) -> Frame:
+    def plane(self, name: str, plan: str = "") -> Frame:
         """world_from_plane of a section."""
 
-    def reading(self, name: str, time_s: float) -> Reading | None:
+    def reading(self, name: str, time_s: float, moment: Moment | None = None, plan: str = "") -> Reading | None:
         """What a gauge says."""
+
+    def plot(self, time_s: float, shot: PlotShot) -> Plot:
+        """What a plot shows."""
 
 
 class Paints(Protocol):
@@ -80,6 +99,7 @@ class Paints(Protocol):
         self, size_px: tuple[int, int], plane: Any, shot: SectionShot, points_mm: Any
     ) -> NDArray[np.float64]: ...
     def pulse(self, shot: FluoroShot, time_s: float) -> int: ...
+    def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -139,13 +159,24 @@ def view_names(shot: Shot) -> dict[str, str]:
     if shot.layout == "card":
         return {}
     names = {"stage": "stage"} if shot.stage is not None else {}
-    if shot.after is not None:
-        names["after"] = "after"
     for i, fluoroscopy in enumerate(shot.fluoroscopy):
         names[f"fluoro-{i}"] = fluoroscopy.projection.name
     if shot.section is not None:
         names["section"] = "section"
+    if shot.plot is not None:
+        names["plot"] = "plot"
+    for i, column in enumerate(shot.columns):
+        names |= {f"{i}:{slot}": name for slot, name in column.view_names.items()}
     return names
+
+
+def views_of(shot: Shot) -> dict[str, View]:
+    """Every view of `shot` that its layout shows, by the name that labels and marks call it by."""
+    named: dict[str, View | None] = {"stage": shot.stage, "section": shot.section, "plot": shot.plot}
+    named |= {f.projection.name: f for f in shot.fluoroscopy}
+    for column in shot.columns:
+        named |= {column.view_names[slot]: view for slot, view in column.views.items()}
+    return {name: view for name in view_names(shot).values() if (view := named[name]) is not None}
 
 
 def cuts(old: View, new: View) -> bool:
@@ -173,12 +204,30 @@ def panels_of(shot: Shot) -> dict[str, Panel]:
     Raises ValueError for a shot that its layout cannot show.
     """
     names = view_names(shot)
-    return {names[slot]: panel for slot, panel in places.arrangement(shot.layout, tuple(names), _focus(shot)).items()}
+    return {names[slot]: panel for slot, panel in _slots(shot).items() if slot in names}
 
 
-def label_area(shot: Shot) -> tuple[Rect, ...]:
-    """Where the shot's labels may stand, then what must stay clear; empty where the stage takes none."""
-    return places.stage_area(shot.layout, tuple(view_names(shot)), _focus(shot))
+def _slots(shot: Shot) -> dict[str, Panel]:
+    """The settled place of each slot of `shot`, those of numbers too."""
+    numbers = [f"{i}:numbers" for i, column in enumerate(shot.columns) if column.gauges]
+    return places.arrangement(shot.layout, (*view_names(shot), *numbers), _focus(shot))
+
+
+def label_area(shot: Shot, view: str = "stage") -> tuple[Rect, ...]:
+    """Where the labels of a stage may stand, then what must stay clear; empty where it takes none."""
+    names = view_names(shot)
+    slot = next((slot for slot, name in names.items() if name == view), "")
+    return places.stage_area(shot.layout, tuple(_slots(shot)), _focus(shot), slot) if slot else ()
+
+
+def column_gauges(shot: Shot) -> tuple[tuple[ColumnShot, str, Rect], ...]:
+    """Every gauge along the foot of a column, and where it stands."""
+    slots, out = _slots(shot), []
+    for i, column in enumerate(shot.columns):
+        if column.gauges:
+            rects = places.column_gauge_places(slots[f"{i}:numbers"].picture, len(column.gauges))
+            out += [(column, name, rect) for name, rect in zip(column.gauges, rects, strict=True)]
+    return tuple(out)
 
 
 class Screen:
@@ -198,15 +247,16 @@ class Screen:
         seen: list[Any] = [now.share if now.previous is not None else 1.0, now.step, min(now.age_s, TITLE_FADE_S)]
         for shot, time_s in shots:
             seen.append(shot)
-            views: list[View | None] = [shot.stage, shot.after, *shot.fluoroscopy, shot.section]
+            views: list[View | None] = list(views_of(shot).values())
             if shot.card is not None:
                 views += [shot.card.picture, shot.card.backdrop]
             for view in views:
                 if view is not None:
-                    seen.append(self.source.state_key(time_s, view.moment))
+                    seen.append(self.source.state_key(self._seen_s(view, time_s), view.moment, view.plan))
                 if isinstance(view, FluoroShot):
                     seen.append(self.painter.pulse(view, time_s))
             seen += [self.source.reading(name, time_s) for name in shot.gauges]
+            seen += [self.source.reading(n, time_s, c.moment, c.plan) for c in shot.columns for n in c.gauges]
         return frozen(seen)
 
     def layers(self, now: Instant) -> list[Layer]:
@@ -214,6 +264,7 @@ class Screen:
         out = [_ground(self.size_px, self.theme.name)]
         for shown in self._shown(now):
             out += self._view_layers(shown)
+        out += self._column_layers(now)
         for shot, opacity in self._cards(now):
             out += self._card_layers(shot, opacity, now)
         if now.previous is not None and now.share < 0.5:
@@ -233,15 +284,26 @@ class Screen:
 
     def labels_of(self, shot: Shot, time_s: float) -> tuple[tuple[Label, Placed, tuple[float, float]], ...]:
         """The labels of `shot` that are drawn at `time_s`: each with its place and its line's end, design pixels."""
-        area, *keep = label_area(shot) or (None,)
-        if area is None or shot.stage is None or not shot.labels:
-            return ()
-        at_rest = replace(shot.stage, camera=shot.stage.place_camera or shot.stage.camera)
-        rest = self._on_stage(at_rest, tuple(label.place_mm or label.anchor_mm for label in shot.labels), shot)
-        now = self._on_stage(shot.stage, tuple(label.anchor_mm for label in shot.labels), shot)
-        sizes = [label_size(label.text) for label in shot.labels]
-        sides, weights = [label.side for label in shot.labels], [label.importance for label in shot.labels]
-        outline = self._on_stage(at_rest, self.source.outline(time_s, shot.stage), shot)[:, 0]
+        out: list[tuple[Label, Placed, tuple[float, float]]] = []
+        for view in dict.fromkeys(label.view for label in shot.labels):
+            out += self._labels_on(shot, view, tuple(label for label in shot.labels if label.view == view), time_s)
+        return tuple(out)
+
+    def _labels_on(
+        self, shot: Shot, view: str, labels: tuple[Label, ...], time_s: float
+    ) -> list[tuple[Label, Placed, tuple[float, float]]]:
+        """Those of one stage."""
+        area, *keep = label_area(shot, view) or (None,)
+        stage = views_of(shot).get(view)
+        if area is None or not isinstance(stage, StageShot):
+            return []
+        at_rest = replace(stage, camera=stage.place_camera or stage.camera)
+        frame = panels_of(shot)[view].picture
+        rest = self._on_stage(at_rest, tuple(label.place_mm or label.anchor_mm for label in labels), frame)
+        now = self._on_stage(stage, tuple(label.anchor_mm for label in labels), frame)
+        sizes = [label_size(label.text) for label in labels]
+        sides, weights = [label.side for label in labels], [label.importance for label in labels]
+        outline = self._on_stage(at_rest, self.source.outline(time_s, stage), frame)[:, 0]
         outline = outline[np.isfinite(outline)]
         subject = (float(outline.min()), float(outline.max())) if len(outline) else None
         key = (tuple(sizes), tuple(sides), tuple(weights), np.round(rest, 1).tobytes(), area, tuple(keep), subject)
@@ -249,15 +311,13 @@ class Screen:
             self._places[key] = place_labels(rest, sizes, area, sides, weights, keep, subject)
             while len(self._places) > 64:
                 self._places.popitem(last=False)
-        visible = [
-            place if label.shown > 0 else None for place, label in zip(self._places[key], shot.labels, strict=True)
-        ]
+        visible = [place if label.shown > 0 else None for place, label in zip(self._places[key], labels, strict=True)]
         clear = settled(visible, now, area, weights, keep)
-        return tuple(
+        return [
             (label, place, (float(now[i, 0]), float(now[i, 1])))
-            for i, (label, place) in enumerate(zip(shot.labels, clear, strict=True))
+            for i, (label, place) in enumerate(zip(labels, clear, strict=True))
             if place is not None
-        )
+        ]
 
     # views
 
@@ -276,7 +336,7 @@ class Screen:
                 continue
             shown = self._settled(now.shot, name, panel, 1.0, now.time_s)
             before = old[name].picture.pixels(self.scale)[2:]
-            if name == "stage" and before[0] * before[1] > shown.size_px[0] * shown.size_px[1]:
+            if isinstance(shown.view, StageShot) and before[0] * before[1] > shown.size_px[0] * shown.size_px[1]:
                 shown = replace(shown, size_px=before)
             passing = old[name].mixed(panel, now.share)
             if cuts(_view(now.previous, name), shown.view):  # the old picture stays below until the new one is there
@@ -291,10 +351,13 @@ class Screen:
 
     def _picture(self, view: View, size_px: tuple[int, int], time_s: float) -> Pixels:
         """A view's picture; the latest few are kept."""
+        if isinstance(view, PlotShot):
+            return draw_plot(self.source.plot(time_s, view), size_px, self.theme, self.scale)
         pulse = self.painter.pulse(view, time_s) if isinstance(view, FluoroShot) else 0
-        key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment), pulse)
+        time_s = self._seen_s(view, time_s)
+        key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse)
         if key not in self._pictures:
-            structures = self.source.structures(time_s, view.moment)
+            structures = self.source.structures(time_s, view.moment, view.plan)
             if isinstance(view, StageShot):
                 picture = self.painter.stage(size_px, structures, view)
             elif isinstance(view, FluoroShot):
@@ -302,13 +365,19 @@ class Screen:
             elif isinstance(view, ScanShot):
                 picture = self.painter.scan(size_px, structures, view, TYPE_PX * self.scale)
             else:
-                plane = self.source.plane(view.plane)
+                plane = self.source.plane(view.plane, view.plan)
                 picture = self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
             self._pictures[key] = picture
-            while len(self._pictures) > 6:
+            while len(self._pictures) > 8:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
         return self._pictures[key]
+
+    def _seen_s(self, view: View, time_s: float) -> float:
+        """The moment that a view shows: live X-ray stands still from pulse to pulse, as a monitor does."""
+        if not isinstance(view, FluoroShot) or not view.live:
+            return time_s
+        return max(self.painter.pulse_start_s(view, time_s), self.source.step_start_s(time_s))
 
     def _view_layers(self, shown: Shown) -> list[Layer]:
         picture = self._picture(shown.view, shown.size_px, shown.time_s)
@@ -317,11 +386,13 @@ class Screen:
         if shown.panel.framed:
             lit = shown.shot.focus != "" and shown.panel.light >= 1.0 and _focus(shown.shot) != ""
             title, header = _header(shown.view)
-            out.append(_frame(shown.panel.rect, self.theme.name, self.scale, title, header, lit).faded(shown.opacity))
+            column = shown.shot.layout == "columns"
+            frame = _frame(shown.panel.rect, self.theme.name, self.scale, title, header, lit, column)
+            out.append(frame.faded(shown.opacity))
         fitted = cover(picture, (width, height))
         if shown.panel.light < 1.0:
             fitted = _dimmed(fitted, shown.panel.light)
-        if shown.panel.framed:
+        if shown.panel.framed or shown.panel.inset:
             fitted = _rounded(fitted, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
         out.append(Layer(fitted, x, y, shown.opacity))
         taken: list[Rect] = []
@@ -362,15 +433,14 @@ class Screen:
             return self.painter.project_stage(size_px, view, points_mm)
         if isinstance(view, FluoroShot):
             return self.painter.project_fluoroscopy(size_px, view, points_mm)
-        if isinstance(view, ScanShot):
-            raise ValueError("marks cannot be laid over a scan")
-        return self.painter.project_section(size_px, self.source.plane(view.plane), view, points_mm)
+        if isinstance(view, (ScanShot, PlotShot)):
+            raise ValueError("marks cannot be laid over a scan or a plot")
+        return self.painter.project_section(size_px, self.source.plane(view.plane, view.plan), view, points_mm)
 
     # words
 
-    def _on_stage(self, stage: StageShot, points_mm: Any, shot: Shot) -> NDArray[np.float64]:
-        """Points of the world on the settled stage, design pixels (N, 2)."""
-        rect = panels_of(shot)["stage"].picture
+    def _on_stage(self, stage: StageShot, points_mm: Any, rect: Rect) -> NDArray[np.float64]:
+        """Points of the world on the stage settled in `rect`, design pixels (N, 2)."""
         size = rect.pixels(self.scale)[2:]
         pixels = self.painter.project_stage(size, stage, points_mm)
         return np.column_stack([rect.x + pixels[:, 0] / self.scale, rect.y + pixels[:, 1] / self.scale])
@@ -392,6 +462,31 @@ class Screen:
         subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
         fade = smooth(now.age_s / TITLE_FADE_S)
         return [_title(shot.title, subtitle, self.theme.name, self.scale, bool(label_area(shot))).faded(opacity * fade)]
+
+    def _column_layers(self, now: Instant) -> list[Layer]:
+        """The numbers along the foot of columns, and what is written over their stages."""
+        shots = [(now.shot, now.time_s, 1.0 if now.previous is None else now.share)]
+        if now.previous is not None:
+            if tuple(c.name for c in now.previous.columns) == tuple(c.name for c in now.shot.columns):
+                shots = [(now.shot, now.time_s, 1.0)]  # the frames stay
+            else:
+                shots.insert(0, (now.previous, now.changed_s, 1.0 - now.share))
+        out = []
+        for shot, time_s, opacity in shots:
+            read = [(self.source.reading(n, time_s, c.moment, c.plan), rect) for c, n, rect in column_gauges(shot)]
+            stacked = any(r is not None and not fits_one_line(r, rect) for r, rect in read)
+            out += [
+                draw_gauge(reading, rect, self.theme, self.scale, stacked).faded(opacity)
+                for reading, rect in read
+                if reading is not None
+            ]
+            panels = panels_of(shot) if shot.columns else {}
+            for column in shot.columns:
+                place = panels.get(f"{column.name}:stage")
+                if column.note and column.note_shown > 0 and place is not None:
+                    note = _note(column.note, place.picture, self.theme.name, self.scale)
+                    out.append(note.faded(opacity * column.note_shown))
+        return out
 
     def _bar_layers(self, now: Instant, words: float) -> list[Layer]:
         opacity = _bar_opacity(now.shot)
@@ -471,6 +566,9 @@ def _cover_map(size_px: tuple[float, float], into_px: tuple[float, float]) -> tu
 def _focus(shot: Shot) -> str:
     """The slot that the shot's focus names, or "" where it is not shown."""
     names = view_names(shot)
+    if shot.layout == "columns":
+        columns = [column.name for column in shot.columns]
+        return str(columns.index(shot.focus)) if shot.focus in columns else shot.focus
     if shot.focus in names:
         return shot.focus
     if shot.focus == "fluoroscopy" and "fluoro-0" in names:
@@ -479,15 +577,14 @@ def _focus(shot: Shot) -> str:
 
 
 def _view(shot: Shot, name: str) -> View:
-    found: View | None = {"stage": shot.stage, "after": shot.after, "section": shot.section}.get(name)
-    if found is None:
-        found = next(f for f in shot.fluoroscopy if f.projection.name == name)
-    return found
+    return views_of(shot)[name]
 
 
 def _ordered(shown: list[Shown]) -> list[Shown]:
     """Bare stages below framed panels, and while panels pass over each other the larger below the smaller."""
-    return sorted(shown, key=lambda s: (s.panel.framed, -s.panel.rect.w * s.panel.rect.h))
+    return sorted(
+        shown, key=lambda s: (s.panel.framed or s.panel.inset, s.panel.inset, -s.panel.rect.w * s.panel.rect.h)
+    )
 
 
 def _hidden(view: StageShot) -> frozenset[str]:
@@ -495,8 +592,6 @@ def _hidden(view: StageShot) -> frozenset[str]:
 
 
 def _header(view: View) -> tuple[str, str]:
-    if isinstance(view, StageShot):
-        return "3-D view", view.header
     return view.title, view.header
 
 
@@ -521,14 +616,30 @@ def _veil(size_px: tuple[int, int], theme_name: str) -> Layer:
 
 
 @lru_cache(maxsize=64)
-def _frame(rect: Rect, theme_name: str, scale: float, title: str, header: str, lit: bool) -> Layer:
-    """A panel with its header line."""
+def _frame(
+    rect: Rect, theme_name: str, scale: float, title: str, header: str, lit: bool, column: bool = False
+) -> Layer:
+    """A panel with its header line, larger over a `column`."""
     theme = named_theme(theme_name)
     canvas = Canvas(rect.w, rect.h, scale, rect.x, rect.y)
     edge = theme.colour("muted") if lit else theme.colour("edge")
     canvas.panel(rect.x + 1, rect.y + 1, rect.w - 2, rect.h - 2, places.RADIUS, theme.colour("panel"), edge, 2.0)
-    canvas.text(title, rect.x + places.PAD + 6, rect.y + 35, HEADER, theme.colour("text"))
-    canvas.text(header, rect.right - places.PAD - 6, rect.y + 35, NOTE, theme.colour("muted"), "rs")
+    base = rect.y + (41.0 if column else 35.0)
+    canvas.text(title, rect.x + places.PAD + 6, base, COLUMN_TITLE if column else HEADER, theme.colour("text"))
+    canvas.text(header, rect.right - places.PAD - 6, base, NOTE, theme.colour("muted"), "rs")
+    return canvas.layer()
+
+
+@lru_cache(maxsize=16)
+def _note(words: str, picture: Rect, theme_name: str, scale: float) -> Layer:
+    """Words on a dark band at the lower edge of a picture."""
+    theme = named_theme(theme_name)
+    height = 52.0
+    canvas = Canvas(picture.w, height, scale, picture.x, picture.bottom - height)
+    left, top = picture.x + 10.0, picture.bottom - height
+    canvas.panel(left, top, min(text_size(words, LABEL)[0] + 36.0, picture.w - 20.0), 42.0, 10.0,
+                 fill=theme.colour("outline"), alpha=0.82)  # fmt: skip
+    canvas.text(words, left + 18.0, top + 30.0, LABEL, theme.colour("text"))
     return canvas.layer()
 
 
@@ -607,4 +718,4 @@ def _rounded(picture: Pixels, radius: int, panel: tuple[int, int, int]) -> Pixel
     return out
 
 
-__all__ = ["CardShot", "Instant", "Screen", "label_area", "panels_of", "shot_key", "view_names"]
+__all__ = ["CardShot", "Instant", "Screen", "column_gauges", "label_area", "panels_of", "shot_key", "view_names"]

@@ -1,4 +1,4 @@
-"""Cards: the title, the patient, the outcome."""
+"""Cards: the title, the patient, the outcome, two procedures set side by side."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ CASE_HEADING = TextStyle(56, "bold")
 LINE = TextStyle(34)
 COLUMN_TITLE = TextStyle(28, "semibold")
 ROW_NAME, ROW_VALUE = TextStyle(28), TextStyle(30, "semibold")
+COMPARED_TITLE, COMPARED_VALUE = TextStyle(38, "bold"), TextStyle(36, "semibold")
+COMPARED_STEP, NAME_SHARE = 42.0, 0.28
 ROW_STEP, NOTE_STEP, VALUE_STEP = 62.0, 32.0, 36.0
 LEAST_ROW, MOST_ROW = 40.0, 86.0
 """How far a table's rows may be drawn together or apart to fit its room, design pixels."""
@@ -46,7 +48,7 @@ class Card(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "title", "case" or "outcome"."""
+        """ "title", "case", "outcome" or "comparison"."""
 
     @property
     def heading(self) -> str:
@@ -102,6 +104,8 @@ def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float) -> 
         _title(canvas, card, theme)
     elif card.kind == "case":
         _case(canvas, card, theme, 1010.0 if pictured else 1680.0)
+    elif card.kind == "comparison":
+        _comparison(canvas, card, theme)
     else:
         _outcome(canvas, card, theme)
     return canvas.layer()
@@ -145,6 +149,123 @@ def _outcome(canvas: Canvas, card: Card, theme: Theme) -> None:
     step = _row_step([(column,) for column in card.columns], width, bottom - top, MOST_ROW)
     for i, column in enumerate(card.columns):
         _block(canvas, column, left + i * (width + gap), top, width, theme, step)
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """One row of a comparison: what is compared, each column's cell (None where it has no such row)."""
+
+    name: str
+    cells: tuple[CardRow | None, ...]
+    shown: float
+
+
+def compared(columns: Sequence[CardColumn]) -> tuple[tuple[str, ...], tuple[ComparedRow, ...]]:
+    """The titles of a comparison, and its rows in the order in which their names first come.
+
+    Columns of one title continue each other; a row is as much shown as the cell that is shown most.
+    """
+    titles = tuple(dict.fromkeys(column.title for column in columns))
+    names = dict.fromkeys(row.name for column in columns for row in column.rows)
+    rows = []
+    for name in names:
+        cells: list[CardRow | None] = [None] * len(titles)
+        shown = 0.0
+        for column in columns:
+            for row in column.rows:
+                if row.name == name:
+                    cells[titles.index(column.title)] = row
+                    shown = max(shown, column.shown * row.shown)
+        rows.append(ComparedRow(name, tuple(cells), shown))
+    return titles, tuple(rows)
+
+
+def _comparison(canvas: Canvas, card: Card, theme: Theme) -> None:
+    """A table: what is compared on the left, then one column for each title; a note that all cells share stands
+    once, under the row's name."""
+    left, right, gap = 100.0, WIDTH - 100.0, 56.0
+    canvas.text(card.heading, left - 2, 112.0, CASE_HEADING, theme.colour("text"))
+    for i, line in enumerate(card.lines):
+        canvas.text(line, left, 158.0 + 36 * i, TextStyle(28), theme.colour("muted"))
+    titles, rows = compared(card.columns)
+    top = 150.0 + 36.0 * len(card.lines)
+    bottom = BAR_TOP - 30.0 - _notes(canvas, card.notes, left, BAR_TOP - 30.0, theme, right - left) - 16.0
+    first = NAME_SHARE * (right - left)
+    width = (right - left - first - gap * len(titles)) / max(1, len(titles))
+    xs = [left + first + gap + i * (width + gap) for i in range(len(titles))]
+    for x, title in zip(xs, titles, strict=True):
+        canvas.text(title, x, top + 34.0, COMPARED_TITLE, theme.colour("text"))
+        canvas.path([(x, top + 50), (x + width, top + 50)], stroke=theme.colour("cement"), stroke_px=3.0)
+    canvas.path([(left, top + 50), (left + first, top + 50)], stroke=theme.colour("cement"), stroke_px=3.0)
+    heights = [_compared_height(row, first, width) for row in rows]
+    spare = bottom - top - 50.0 - sum(heights)
+    if rows and spare < 0.0:
+        raise ValueError(f"a card has more rows than fit: {-spare:.0f} design pixels too many")
+    more = min(spare / max(1, len(rows)), 22.0)
+    y = top + 50.0
+    for row, height in zip(rows, heights, strict=True):
+        _compared_row(canvas, row, (left, y, first), xs, width, height + more, theme)
+        y += height + more
+        canvas.path([(left, y), (right, y)], stroke=theme.colour("edge"), stroke_px=1.5, alpha=row.shown)
+
+
+def _shared_note(row: ComparedRow) -> str:
+    """The note that all the cells of a row have, or ""."""
+    notes = {cell.note for cell in row.cells if cell is not None}
+    return notes.pop() if len(notes) == 1 and len(row.cells) > 1 else ""
+
+
+def _compared_height(row: ComparedRow, first: float, width: float) -> float:
+    """The least that a row of a comparison takes, design pixels."""
+    shared = _shared_note(row)
+    name = COMPARED_STEP * len(_fitted(row.name, first, ROW_NAME))
+    tallest = name + NOTE_STEP * len(_fitted(shared, first, NOTE))
+    for cell in row.cells:
+        if cell is not None:
+            own = "" if shared else cell.note
+            lines = COMPARED_STEP * len(_fitted(cell.value, width, COMPARED_VALUE))
+            tallest = max(tallest, lines + NOTE_STEP * len(_fitted(own, width, NOTE)))
+    return tallest + 16.0
+
+
+def _compared_row(
+    canvas: Canvas,
+    row: ComparedRow,
+    name_place: tuple[float, float, float],
+    xs: Sequence[float],
+    width: float,
+    height: float,
+    theme: Theme,
+) -> None:
+    left, top, first = name_place
+    shared = _shared_note(row)
+    _stack(canvas, row.name, shared, (left, top, first), height, (ROW_NAME, "muted"), theme, row.shown)
+    for x, cell in zip(xs, row.cells, strict=True):
+        if cell is not None:
+            own = "" if shared else cell.note
+            _stack(canvas, cell.value, own, (x, top, width), height, (COMPARED_VALUE, "text"), theme, row.shown)
+
+
+def _stack(
+    canvas: Canvas,
+    words: str,
+    note: str,
+    place: tuple[float, float, float],
+    height: float,
+    style: tuple[TextStyle, str],
+    theme: Theme,
+    alpha: float,
+) -> None:
+    """Words and a small note under them, in the middle of a row's height."""
+    x, top, width = place
+    lines, notes = _fitted(words, width, style[0]), _fitted(note, width, NOTE)
+    base = top + (height - COMPARED_STEP * len(lines) - NOTE_STEP * len(notes)) / 2 + 0.76 * COMPARED_STEP
+    for line in lines:
+        canvas.text(line, x, base, style[0], theme.colour(style[1]), alpha=alpha)
+        base += COMPARED_STEP
+    for line in notes:
+        canvas.text(line, x, base - COMPARED_STEP + NOTE_STEP, NOTE, theme.colour("muted"), alpha=alpha)
+        base += NOTE_STEP
 
 
 def _row_step(stacks: Sequence[Sequence[CardColumn]], width: float, room: float, most: float) -> float:

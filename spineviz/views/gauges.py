@@ -28,6 +28,8 @@ class Reading:
         decimals: how many are shown.
         full: the bar's right end, in `unit`; None draws no bar.
         mark, mark_word: a tick on the bar, and the word under it ("planned", "stop").
+        limit, limit_word: a second tick, at what must not be passed.
+        parts: (word, value, role) of what the figure is made of, in order; the bar shows them one after the other.
         note: muted words under the figure where there is no bar ("17.0° standing").
         role: the colour of the bar's filled part.
         flag: "" or "safe" or "danger": a sign beside the figure.
@@ -43,11 +45,21 @@ class Reading:
     note: str = ""
     role: str = "disc"
     flag: str = ""
+    limit: float | None = None
+    limit_word: str = "limit"
+    parts: tuple[tuple[str, float, str], ...] = ()
 
     @property
     def figure(self) -> str:
         """The value as it is written; a minus sign is a minus sign, and there is no minus zero."""
-        text = f"{self.value:.{self.decimals}f}"
+        return self._written(self.value)
+
+    def part_words(self) -> list[str]:
+        """Each part's word and value as they are written."""
+        return [f"{word} {self._written(value)}" for word, value, _ in self.parts]
+
+    def _written(self, value: float) -> str:
+        text = f"{value:.{self.decimals}f}"
         if float(text) == 0.0:
             text = text.lstrip("-")
         return text.replace("-", "−") + (self.unit if self.unit in ("°", "%") else f" {self.unit}")
@@ -118,6 +130,80 @@ def middle_height(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | 
     )
 
 
+def balloon(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """What the balloons hold, mL, all together, with what is planned and what they are rated for."""
+    held = _balloons(state, "ml")
+    if not held:
+        return None
+    count = float(words["balloons"])
+    return _held("both balloons" if count > 1.0 else "balloon", sum(held.values()), count, words)
+
+
+def balloon_right(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """What the right balloon holds, mL."""
+    held = _balloons(state, "ml")
+    return _held("balloon, right", held["right"], 1.0, words) if "right" in held else None
+
+
+def balloon_left(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """What the left balloon holds, mL."""
+    held = _balloons(state, "ml")
+    return _held("balloon, left", held["left"], 1.0, words) if "left" in held else None
+
+
+def _balloons(state: Any, unit: str) -> dict[str, float]:
+    """Side -> volume ("ml") or pressure ("psi") of the balloons that are there."""
+    found = {side: getattr(state, f"balloon_{side}_{unit}", None) for side in ("right", "left")}
+    return {side: value for side, value in found.items() if value is not None}
+
+
+def _held(name: str, volume_ml: float, count: float, words: Mapping[str, Any]) -> Reading:
+    rated = count * float(words["rated_ml"])
+    return Reading(
+        name,
+        volume_ml,
+        "mL",
+        1,
+        full=1.06 * rated,
+        mark=count * float(words["balloon_ml"]),
+        mark_word="planned",
+        role="balloon",
+        limit=rated,
+    )
+
+
+def pressure(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """The pressure in the balloons, psi, the higher of the two, with the balloon's limit."""
+    held = _balloons(state, "psi")
+    if not held:
+        return None
+    rated = float(words["rated_psi"])
+    return Reading("pressure", max(held.values()), "psi", 0, full=1.06 * rated, role="balloon", limit=rated)
+
+
+def cavity(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """The cavity's volume, mL, with what the balloons held when it was made."""
+    volume = getattr(state, "cavity_ml", None)
+    if volume is None:
+        return None
+    held = float(words["inflated_ml"])
+    return Reading("cavity", volume, "mL", 1, full=1.12 * held, mark=held, mark_word="balloons", role="marrow")
+
+
+def gain(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """By how much the wedge is smaller than standing, degrees: what posture gave and what the balloons gave apart."""
+    if state.wedge_deg is None or getattr(state, "collapse", 1.0) < 1.0:
+        return None
+    standing, lying = float(words["standing_wedge_deg"]), float(words["lying_wedge_deg"])
+    raised = getattr(state, "lift", 0.0) > 0.0
+    posture = standing - (lying if raised else state.wedge_deg)
+    parts = [("posture", posture, "disc")]
+    if raised:
+        parts.append(("balloon", lying - state.wedge_deg, "balloon"))
+    whole = standing - float(words.get("healthy_wedge_deg", 0.0))
+    return Reading("regained", standing - state.wedge_deg, "°", 1, full=max(whole, 1.0), parts=tuple(parts))
+
+
 @cache
 def back_wall_y_mm(level: str) -> float:
     """y of the back wall of the body of `level` in the world, mm; a fracture leaves it where it is."""
@@ -133,6 +219,12 @@ GAUGES: Mapping[str, Reader] = MappingProxyType(
         "wedge": wedge,
         "anterior_height": anterior_height,
         "middle_height": middle_height,
+        "balloon": balloon,
+        "balloon_right": balloon_right,
+        "balloon_left": balloon_left,
+        "pressure": pressure,
+        "cavity": cavity,
+        "gain": gain,
     }
 )
 """Names that a shot may list."""
@@ -170,15 +262,51 @@ def _bar(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> None:
     canvas.panel(
         track.x, track.y, track.w, track.h, track.h / 2, fill=theme.colour("ground"), stroke=theme.colour("edge")
     )
-    share = min(1.0, max(0.0, reading.value / reading.full))
-    if share > 0:
-        width = max(track.h, share * track.w)
-        canvas.panel(track.x, track.y, width, track.h, track.h / 2, fill=theme.colour(reading.role))
-    if reading.mark is None or not 0 <= reading.mark <= reading.full:
-        return
-    x = track.x + track.w * reading.mark / reading.full
+    if reading.parts:
+        _segments(canvas, reading, track, theme)
+    else:
+        share = min(1.0, max(0.0, reading.value / reading.full))
+        if share > 0:
+            width = max(track.h, share * track.w)
+            canvas.panel(track.x, track.y, width, track.h, track.h / 2, fill=theme.colour(reading.role))
+    limit = _tick(canvas, reading, reading.limit, reading.limit_word, track, theme, track.right)
+    _tick(canvas, reading, reading.mark, reading.mark_word, track, theme, limit)
+
+
+def _tick(
+    canvas: Canvas, reading: Reading, value: float | None, word: str, track: Rect, theme: Theme, right: float
+) -> float:
+    """A tick on the bar with its word, which ends at `right` at the latest; returns where it begins."""
+    assert reading.full is not None
+    if value is None or not 0 <= value <= reading.full:
+        return right
+    x = track.x + track.w * value / reading.full
     canvas.path([(x, track.y - 7), (x, track.bottom + 7)], stroke=theme.colour("ground"), stroke_px=6.0)
     canvas.path([(x, track.y - 7), (x, track.bottom + 7)], stroke=theme.colour("text"), stroke_px=3.0)
-    width = text_size(reading.mark_word, NOTE)[0]
-    left = min(max(x - width / 2, track.x), track.right - width)
-    canvas.text(reading.mark_word, left, track.bottom + 32.0, NOTE, theme.colour("muted"))
+    width = text_size(word, NOTE)[0]
+    left = max(min(x - width / 2, right - width), track.x)
+    canvas.text(word, left, track.bottom + 32.0, NOTE, theme.colour("muted"))
+    return left - 14.0
+
+
+def _segments(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> None:
+    """The parts along the bar, a gap between them, and their words under it: the first left, the last right."""
+    assert reading.full is not None
+    start = 0.0
+    ends = []
+    for _, value, role in reading.parts:
+        stop = start + max(0.0, value) / reading.full
+        ends.append(stop)
+        if stop > start:
+            left, right = (track.x + track.w * min(1.0, share) for share in (start, stop))
+            canvas.panel(left, track.y, max(right - left, 4.0), track.h, track.h / 2, fill=theme.colour(role))
+        start = stop
+    for end in ends[:-1]:
+        x = track.x + track.w * min(1.0, end)
+        canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("outline"), stroke_px=5.0)
+    words = reading.part_words()
+    if sum(text_size(word, NOTE)[0] for word in words) + 16.0 * (len(words) - 1) > track.w:
+        words = [word for word, _, _ in reading.parts]
+    for i, word in enumerate(words):
+        anchor, x = ("ls", track.x) if i == 0 else ("rs", track.right)
+        canvas.text(word, x, track.bottom + 32.0, NOTE, theme.colour("muted"), anchor)

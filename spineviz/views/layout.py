@@ -8,7 +8,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 1920.0, 1080.0
 """The design screen; a screen of other size is this one scaled."""
 
-LAYOUTS = ("stage+insets", "two-plane", "table", "before-after", "stage", "card")
+LAYOUTS = ("stage+insets", "two-plane", "table", "columns", "stage", "card")
 BAR_TOP = 914.0
 MARGIN, GAP = 16.0, 14.0
 HEADER, PAD = 50.0, 14.0
@@ -19,7 +19,14 @@ TITLE_BOTTOM = 126.0
 TITLE_WIDTH = 760.0
 STAGE_RIGHT = 1290.0
 COLUMN, COLUMN_FOCUS = 600.0, 720.0
-FOCUS_SHARE = 0.6
+FOCUS_SHARE, FOCUS_SHARE_OF_THREE = 0.6, 0.46
+STAGE_SHARE = 0.54
+COLUMN_HEADER, STRIP = 58.0, 116.0
+"""A column's header line and the strip of numbers along its foot."""
+
+COLUMN_PITCH = {2: (954.0, 20.0), 3: (630.0, 14.0)}
+"""Columns of a shot -> from one column to the next, and the gap between them. The pitch is a multiple of nine, so that
+the columns' pictures have the same number of pixels at every quality and equal ones are drawn once."""
 DIM_LIGHT = 0.5
 
 
@@ -86,12 +93,14 @@ class Panel:
         picture: where the picture lies within it.
         framed: whether it is a rounded panel with a header line; the large stage is not.
         light: 1, or less where another view is in focus.
+        inset: whether it lies within another view's frame.
     """
 
     rect: Rect
     picture: Rect
     framed: bool
     light: float = 1.0
+    inset: bool = False
 
     def mixed(self, other: Panel, share: float) -> Panel:
         """The panel `share` of the way to `other`."""
@@ -100,22 +109,26 @@ class Panel:
             self.picture.mixed(other.picture, share),
             other.framed if share > 0 else self.framed,
             (1 - share) * self.light + share * other.light,
+            other.inset if share > 0 else self.inset,
         )
 
 
 def arrangement(layout: str, views: Sequence[str], focus: str = "") -> dict[str, Panel]:
     """The place of each of `views` in `layout`, in the order of drawing.
 
-    `views` are "stage", "after", "fluoro-0", "fluoro-1", "section"; `focus` is one of them, or "". Raises ValueError
-    for a layout that does not exist, a view that the layout has no room for and a focus that is not among the views.
+    `views` are "stage", "fluoro-0", "fluoro-1", "section", "plot"; in "columns" "0:stage", "0:below", "0:numbers" and
+    so on for each of two or three columns. `focus` is one of them, or "", in "columns" the number of a column, "stage"
+    or "below". Raises ValueError for a layout that does not exist, a view that the layout has no room for and a focus
+    that is not among the views.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    if layout == "columns":
+        return _columns(tuple(views), focus)
     room = {
-        "stage+insets": ("stage", "fluoro-0", "section"),
-        "two-plane": ("fluoro-0", "fluoro-1", "section", "stage"),
+        "stage+insets": ("stage", "fluoro-0", "section", "plot"),
+        "two-plane": ("fluoro-0", "fluoro-1", "section", "plot", "stage"),
         "table": ("stage", "fluoro-0"),
-        "before-after": ("stage", "after"),
         "stage": ("stage",),
         "card": (),
     }[layout]
@@ -128,7 +141,6 @@ def arrangement(layout: str, views: Sequence[str], focus: str = "") -> dict[str,
         "stage+insets": _stage_and_insets,
         "two-plane": _two_plane,
         "table": _table,
-        "before-after": _before_after,
         "stage": _alone,
         "card": _alone,
     }[layout]
@@ -141,12 +153,14 @@ def arrangement(layout: str, views: Sequence[str], focus: str = "") -> dict[str,
     return panels
 
 
-def stage_area(layout: str, views: Sequence[str], focus: str = "") -> tuple[Rect, ...]:
-    """Where labels of the stage may stand, best first: the whole area, then what of it must stay free.
+def stage_area(layout: str, views: Sequence[str], focus: str = "", stage: str = "stage") -> tuple[Rect, ...]:
+    """Where labels of the stage in the slot `stage` may stand: the whole area, then what of it must stay free.
 
-    The first rectangle is the area; the others (title, floating panel) are kept clear.
+    The first rectangle is the area; the others (title, floating panel) are kept clear. Empty where it takes no labels.
     """
     panels = arrangement(layout, views, focus)
+    if layout == "columns":
+        return (panels[stage].picture.inset(14, 14, 14, 14),) if stage in panels else ()
     if "stage" not in panels or panels["stage"].framed:
         return ()
     area = panels["stage"].picture.inset(40, 24, 36, 24)
@@ -189,10 +203,11 @@ def _dimmed(panel: Panel) -> Panel:
 
 
 def _shares(names: Sequence[str], focus: str) -> list[float]:
-    """How a length is shared by `names`: equally, or FOCUS_SHARE to the one in focus."""
+    """How a length is shared by `names`: equally, or FOCUS_SHARE (of three: a little less) to the one in focus."""
     if focus not in names or len(names) == 1:
         return [1.0 / len(names)] * len(names)
-    return [FOCUS_SHARE if name == focus else (1 - FOCUS_SHARE) / (len(names) - 1) for name in names]
+    most = FOCUS_SHARE if len(names) == 2 else FOCUS_SHARE_OF_THREE
+    return [most if name == focus else (1 - most) / (len(names) - 1) for name in names]
 
 
 def _column(names: Sequence[str], focus: str, x: float, width: float) -> dict[str, Panel]:
@@ -206,7 +221,7 @@ def _column(names: Sequence[str], focus: str, x: float, width: float) -> dict[st
 
 
 def _stage_and_insets(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
-    insets = [name for name in ("fluoro-0", "section") if name in views]
+    insets = [name for name in ("fluoro-0", "section", "plot") if name in views]
     width = COLUMN_FOCUS if focus in insets else COLUMN
     left = WIDTH - MARGIN - width
     stage = Rect(0.0, 0.0, left - MARGIN if insets else WIDTH, BAR_TOP)
@@ -216,7 +231,7 @@ def _stage_and_insets(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
 
 def _two_plane(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
     planes = [name for name in ("fluoro-0", "fluoro-1") if name in views]
-    small = [name for name in ("section", "stage") if name in views]
+    small = [name for name in ("section", "plot", "stage") if name in views]
     column = 500.0 if focus in planes else 640.0 if focus else 560.0
     right = WIDTH - MARGIN - (column + GAP if small else 0.0)
     panels, x = {}, MARGIN
@@ -237,15 +252,67 @@ def _table(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
     return {name: panel for name, panel in panels.items() if name in views}
 
 
-def _before_after(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
-    names = [name for name in ("stage", "after") if name in views]
-    room = WIDTH - 2 * MARGIN - GAP * (len(names) - 1)
+def _columns(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
+    """Frames side by side; the first view of each carries the frame, the others lie within it."""
+    numbers = sorted({view.partition(":")[0] for view in views})
+    parts = {n: [view.partition(":")[2] for view in views if view.partition(":")[0] == n] for n in numbers}
+    if numbers != [str(i) for i in range(len(numbers))] or len(numbers) not in COLUMN_PITCH:
+        raise ValueError(f"layout 'columns' shows two or three columns from 0 on, got {', '.join(numbers) or 'none'}")
+    for n, found in parts.items():
+        for part in found:
+            if part not in ("stage", "below", "numbers"):
+                raise ValueError(f"layout 'columns' has no room for '{n}:{part}'; it shows stage, below, numbers")
+    if focus and focus not in (*numbers, "stage", "below"):
+        raise ValueError(f"focus {focus!r} is not shown; there is {', '.join(numbers)}, stage, below")
+    pitch, gap = COLUMN_PITCH[len(numbers)]
+    left = (WIDTH - pitch * len(numbers) + gap) / 2
+    top = TITLE_BOTTOM - 6.0
     panels: dict[str, Panel] = {}
-    x = MARGIN
-    for name, share in zip(names, [1.0 / len(names)] * len(names), strict=True):
-        panels[name] = _framed(Rect(x, TITLE_BOTTOM - 6.0, share * room, BAR_TOP - MARGIN - TITLE_BOTTOM + 6.0))
-        x += share * room + GAP
+    for i, n in enumerate(numbers):
+        frame = Rect(left + i * pitch, top, pitch - gap, BAR_TOP - MARGIN - top)
+        room = frame.inset(PAD, COLUMN_HEADER, PAD, PAD)
+        light = DIM_LIGHT if focus in numbers and focus != n else 1.0
+        # every column leaves room for numbers where one has them, so that their pictures are of one size
+        if any("numbers" in found for found in parts.values()):
+            strip = Rect(room.x, room.bottom + PAD - STRIP, room.w, STRIP)
+            room = room.inset(0, 0, 0, STRIP - PAD + 4.0)
+            if "numbers" in parts[n]:
+                panels[f"{n}:numbers"] = Panel(strip, strip, False, 1.0, True)
+        for part, place in _pictures(room, [p for p in parts[n] if p != "numbers"], len(numbers) == 2, focus).items():
+            first = f"{n}:stage" not in panels
+            panels[f"{n}:{part}"] = Panel(frame if first else place, place, first, light, not first)
     return panels
+
+
+def _pictures(room: Rect, parts: Sequence[str], abreast: bool, focus: str) -> dict[str, Rect]:
+    """Stage and what belongs to it in a column's room, abreast or above one another."""
+    if len(parts) < 2:
+        return dict.fromkeys(parts, room)
+    share = FOCUS_SHARE if focus == "stage" else 1.0 - FOCUS_SHARE if focus == "below" else STAGE_SHARE
+    first, second = share, 1.0 - share
+    if abreast:
+        width = round((room.w - GAP) * first)
+        return {
+            "stage": Rect(room.x, room.y, width, room.h),
+            "below": Rect(room.x + width + GAP, room.y, room.w - GAP - width, room.h),
+        }
+    height = round((room.h - GAP) * first)
+    return {
+        "stage": Rect(room.x, room.y, room.w, height),
+        "below": Rect(room.x, room.y + height + GAP, room.w, (room.h - GAP) * second),
+    }
+
+
+def column_gauge_places(strip: Rect, count: int) -> tuple[Rect, ...]:
+    """Where `count` gauges (0 to 4) of a column stand along its foot, left to right.
+
+    Raises ValueError for more than four.
+    """
+    if not 0 <= count <= 4:
+        raise ValueError(f"a column has at most four gauges, got {count}")
+    gap = 40.0
+    width = (strip.w - 12.0 - gap * (count - 1)) / max(count, 1)
+    return tuple(Rect(strip.x + 6.0 + i * (width + gap), strip.y, width, strip.h) for i in range(count))
 
 
 def _alone(views: tuple[str, ...], focus: str) -> dict[str, Panel]:

@@ -65,6 +65,9 @@ class FlatPainter:
     def pulse(self, shot: FluoroShot, time_s: float) -> int:
         return 0
 
+    def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float:
+        return time_s
+
 
 class StandinPlan:
     """Numbers that rise with the step."""

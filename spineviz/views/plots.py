@@ -1,0 +1,191 @@
+"""Curves as they are drawn: pressure against volume, one trace for each balloon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from spineviz.views.canvas import Canvas, Pixels, blit
+from spineviz.views.text import HEADER, LABEL, NOTE, text_size
+from spineviz.views.theme import Theme
+
+Points = tuple[tuple[float, float], ...]
+
+TRACE_PX, DASH = 4.0, (11.0, 9.0)
+_HEADROOM = 1.15
+"""How far the axes run beyond the curve's own ends."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One curve so far.
+
+    Attributes:
+        name: a letter or two at its end ("R", "L").
+        points: (x, y) in the axes' units, in the order of drawing.
+        role: its colour.
+        dashed: so that two traces are told apart without colour; a dashed one ends in a square, the other in a disc.
+    """
+
+    name: str
+    points: Points
+    role: str
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Axes and what is drawn on them.
+
+    Attributes:
+        x_unit, y_unit: at the axes' ends.
+        x_top, y_top: where the axes end; they begin at 0.
+        traces: the curves, the first one lowest.
+    """
+
+    x_unit: str
+    y_unit: str
+    x_top: float
+    y_top: float
+    traces: tuple[Trace, ...]
+
+
+PlotReader = Callable[[Any, Any], Plot]
+"""(state, plan) -> the plot at that moment."""
+
+
+def pressure(state: Any, plan: Any) -> Plot:
+    """Each balloon's pressure, psi, against its volume, mL, as far as the inflation has gone.
+
+    The axes are those of the whole curve, so that nothing moves but the curve.
+    """
+    course = plan.inflation
+    sides = [side for side in ("right", "left") if side in course.stop]
+    whole = np.concatenate([np.asarray(course.curve(side, 1.0), float) for side in sides])
+    share = float(getattr(state, "inflation", 0.0) or 0.0)
+    traces = []
+    for side in sides:
+        points = tuple((float(x), float(y)) for x, y in np.asarray(course.curve(side, share), float))
+        traces.append(Trace(side[0].upper(), points, "balloon" if side == "right" else "text", side == "left"))
+    return Plot("mL", "psi", _HEADROOM * float(whole[:, 0].max()), _HEADROOM * float(whole[:, 1].max()), tuple(traces))
+
+
+PLOTS: Mapping[str, PlotReader] = MappingProxyType({"pressure": pressure})
+"""Names that a PlotShot may give."""
+
+
+def tick_step(top: float, most: int = 5) -> float:
+    """The round step (1, 2 or 5 times a power of ten) that puts at most `most` ticks above 0 on an axis up to `top`.
+
+    Raises ValueError unless `top` is above 0.
+    """
+    if not top > 0.0:
+        raise ValueError(f"top must be above 0, got {top}")
+    power = 10.0 ** math.floor(math.log10(top / most))
+    return next(power * k for k in (1.0, 2.0, 5.0, 10.0, 20.0) if top / (power * k) <= most)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where a plot's axes lie in a picture of `width` by `height` design pixels.
+
+    Attributes:
+        left, top, right, bottom: the area of the curves, design pixels.
+        x_top, y_top: what its right and upper edge stand for.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    x_top: float
+    y_top: float
+
+    def spot(self, x: float, y: float) -> tuple[float, float]:
+        """Where the values (x, y) lie, design pixels."""
+        across, up = min(x / self.x_top, 1.0), min(y / self.y_top, 1.0)
+        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
+
+
+def axes_of(plot: Plot, width: float, height: float) -> Axes:
+    """The axes of `plot` in a picture of `width` by `height` design pixels."""
+    widest = max(text_size(_figure(v), NOTE)[0] for v in _ticks(plot.y_top, height))
+    return Axes(widest + 22.0, 44.0, width - 30.0, height - 42.0, plot.x_top, plot.y_top)
+
+
+def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) -> Pixels:
+    """The plot as a picture (H, W, 3) of `size_px` pixels on the panels' ground."""
+    width, height = size_px[0] / scale, size_px[1] / scale
+    out = np.empty((size_px[1], size_px[0], 3), np.uint8)
+    out[:] = theme.rgb8("ground")
+    canvas = Canvas(width, height, scale)
+    axes = axes_of(plot, width, height)
+    _grid(canvas, plot, axes, theme, height)
+    for trace in plot.traces:
+        spots = [axes.spot(x, y) for x, y in trace.points]
+        if len(spots) > 1:
+            ink, rim = theme.colour(trace.role), theme.colour("outline")
+            canvas.path(spots, stroke=rim, stroke_px=TRACE_PX + 3.0)
+            canvas.path(spots, stroke=ink, stroke_px=TRACE_PX, dash=DASH if trace.dashed else ())
+    ends = [trace.points[-1] for trace in plot.traces if trace.points]
+    for i, trace in enumerate(t for t in plot.traces if t.points):
+        _end(canvas, trace, axes.spot(*trace.points[-1]), _letter_dy(i, ends, axes), theme)
+    blit(out, canvas.layer())
+    return out
+
+
+def _letter_dy(place: int, ends: Sequence[tuple[float, float]], axes: Axes) -> float:
+    """Where a trace's letter stands: over its end, or under it where another trace ends above it."""
+    own = axes.spot(*ends[place])[1]
+    others = [axes.spot(*end)[1] for i, end in enumerate(ends) if i != place]
+    above = all(own < other or (own == other and place == 0) for other in others)
+    return -20.0 if above else 38.0
+
+
+def _end(canvas: Canvas, trace: Trace, spot: tuple[float, float], letter_dy: float, theme: Theme) -> None:
+    """The present point and the trace's letter."""
+    x, y = spot
+    ink, rim = theme.colour(trace.role), theme.colour("outline")
+    if trace.dashed:
+        canvas.panel(x - 10, y - 10, 20, 20, 3, fill=rim)
+        canvas.panel(x - 7, y - 7, 14, 14, 2, fill=ink)
+    else:
+        canvas.disc(x, y, 12.0, fill=rim)
+        canvas.disc(x, y, 8.5, fill=ink)
+    canvas.text(trace.name, x, y + letter_dy, LABEL, theme.colour("text"), "ms")
+
+
+def _grid(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme, height: float) -> None:
+    edge, muted, text = theme.colour("edge"), theme.colour("muted"), theme.colour("text")
+    for value in _ticks(plot.y_top, height):
+        x, y = axes.spot(0.0, value)
+        canvas.path([(x, y), (axes.right, y)], stroke=edge, stroke_px=1.5)
+        canvas.text(_figure(value), x - 12, y + 8, NOTE, muted, "rs")
+    for value in _ticks(plot.x_top, axes.right - axes.left):
+        x, y = axes.spot(value, 0.0)
+        canvas.path([(x, y), (x, y + 6)], stroke=muted, stroke_px=2.0)
+        canvas.text(_figure(value), x, y + 31, NOTE, muted, "ms")
+    canvas.path(
+        [(axes.left, axes.top - 8), (axes.left, axes.bottom), (axes.right + 8, axes.bottom)],
+        stroke=muted,
+        stroke_px=2.5,
+    )
+    canvas.text(plot.y_unit, axes.left + 10, axes.top - 14, HEADER, text)
+    canvas.text(plot.x_unit, axes.right + 18, axes.bottom - 12, HEADER, text, "rs")
+
+
+@lru_cache(maxsize=64)
+def _ticks(top: float, length: float) -> tuple[float, ...]:
+    """Round values from 0 on, at least 58 design pixels apart on an axis of `length`."""
+    step = tick_step(top, max(1, min(5, int(length / 58.0))))
+    return tuple(step * i for i in range(int(top / step + 1e-9) + 1))
+
+
+def _figure(value: float) -> str:
+    return f"{value:g}"
