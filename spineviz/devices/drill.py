@@ -47,19 +47,21 @@ def _lobes() -> tuple[Outline, NDArray[np.float64]]:
 
 
 def _winding(
-    outline: Outline, angles: NDArray[np.float64], radius_mm: float, stations: Profile, turn_per_mm: float,
+    outline: Outline, angles: NDArray[np.float64], radius_mm: float, stations: Profile, twist: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    
     fade: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> Solid:  # fmt: skip
-    """A bar along z whose `outline` turns `turn_per_mm` radians a mm. Inexact.
+    """A bar along z whose `outline` turns on the way. Inexact.
 
     Args:
+        twist: z (N,) -> how far the outline is turned there, radians.
         stations: (M, 2) share of `radius_mm` and z, from the lower end to the upper.
         fade: z (N,) -> 0 where the outline is as given to 1 where it is round.
     """
     share, z = stations.T
 
     def radius(angle: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-        shape = outline(angle - turn_per_mm * at)
+        shape = outline(angle - twist(at))
         return radius_mm * np.interp(at, z, share) * (shape + (1.0 - shape) * fade(at))
 
     def distance(p: Points) -> Distances:
@@ -73,7 +75,7 @@ def _winding(
         return np.maximum((radial - surface) / slope, np.maximum(z[0] - p[:, 2], p[:, 2] - z[-1]))
 
     at = np.repeat(z, len(angles)).reshape(len(z), -1)
-    turned_by = angles + turn_per_mm * at
+    turned_by = angles + twist(at)
     wide = radius(turned_by.ravel(), at.ravel()).reshape(at.shape)
     rings = np.stack([wide * np.cos(turned_by), wide * np.sin(turned_by), at], axis=-1)
     reach = radius_mm * float(share.max())
@@ -113,7 +115,7 @@ def drill_knob(length_mm: float) -> Solid:
     stations = np.vstack([back, middle, front])
     stations[:, 1] -= length_mm + high
     outline, angles = _lobes()
-    return _winding(outline, angles, wide, stations, 0.0, lambda at: np.zeros_like(at))
+    return _winding(outline, angles, wide, stations, np.zeros_like, np.zeros_like)
 
 
 def drill_structures(
