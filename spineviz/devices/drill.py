@@ -16,6 +16,8 @@ from spineviz.geometry.operators import moved
 
 Outline = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Angle (N,), radians -> radius (N,), as a share of the largest."""
+AlongZ = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""z (N,), mm -> a number (N,) there."""
 
 
 def _flutes() -> tuple[Outline, NDArray[np.float64]]:
@@ -47,10 +49,13 @@ def _lobes() -> tuple[Outline, NDArray[np.float64]]:
 
 
 def _winding(
-    outline: Outline, angles: NDArray[np.float64], radius_mm: float, stations: Profile, twist: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    
-    fade: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Solid:  # fmt: skip
+    outline: Outline,
+    angles: NDArray[np.float64],
+    radius_mm: float,
+    stations: Profile,
+    twist: AlongZ,
+    fade: AlongZ,
+) -> Solid:
     """A bar along z whose `outline` turns on the way. Inexact.
 
     Args:
@@ -96,7 +101,7 @@ def drill_bit(cannula_gauge: int, length_mm: float) -> Solid:
     share = np.concatenate([np.ones(len(back) + len(flank)), tip])
     outline, angles = _flutes()
     return _winding(
-        outline, angles, radius, np.column_stack([share, z]), 2 * np.pi / part["drill_pitch_mm"],
+        outline, angles, radius, np.column_stack([share, z]), lambda at: 2 * np.pi * np.maximum(at, -fluted - runout) / part["drill_pitch_mm"],
         lambda at: np.clip((-fluted - at) / runout, 0.0, 1.0),
     )  # fmt: skip
 
