@@ -100,10 +100,14 @@ def drill_bit(cannula_gauge: int, length_mm: float) -> Solid:
     z = np.concatenate([back, flank, -point * tip])
     share = np.concatenate([np.ones(len(back) + len(flank)), tip])
     outline, angles = _flutes()
-    return _winding(
-        outline, angles, radius, np.column_stack([share, z]), lambda at: 2 * np.pi * np.maximum(at, -fluted - runout) / part["drill_pitch_mm"],
-        lambda at: np.clip((-fluted - at) / runout, 0.0, 1.0),
-    )  # fmt: skip
+
+    def twist(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 2 * np.pi * np.maximum(at, -fluted - runout) / part["drill_pitch_mm"]
+
+    def fade(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip((-fluted - at) / runout, 0.0, 1.0)
+
+    return _winding(outline, angles, radius, np.column_stack([share, z]), twist, fade)
 
 
 @cache
