@@ -4,12 +4,16 @@ Trabecular bone is taken as a porous room whose permeability varies from place t
 that follows the permeability, so the time at which it reaches a place is a shortest path (Dijkstra 1959) through the
 slowness of the bone. Only the order counts: what is filled at a given volume are the earliest places up to that
 volume. That trabeculae take a few percent of the room is not counted.
+
+Where there is a void, what a balloon left, cement comes there first: round its source, with nothing in its way. Only
+when the void is full does the front leave its wall and run on through bone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +56,20 @@ def permeability_noise(room: Grid, seed: int, lobe_mm: float, finger_mm: float, 
     return np.exp(log_sd * total[np.ix_(*index)] - 0.5 * log_sd**2)
 
 
-def arrival(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float) -> NDArray[np.float64]:
+def arrival(
+    room: Grid,
+    speed: NDArray[np.float64],
+    tips_mm: Points,
+    tip_radius_mm: float,
+    start_mm: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """When the front reaches each node of `room`, in mm of way at speed 1; `_FAR_MM` where it never does.
 
     Args:
         room: signed distance to the walls of the room that can be filled, mm, negative inside.
         speed: of the front at each node, more than 0.
         tips_mm: (K, 3) where the cement comes from; nodes within `tip_radius_mm` start filled, at least the nearest.
+        start_mm: instead of tips, how far each node lies from where the front starts, `_FAR_MM` where that is not near.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import dijkstra
@@ -78,18 +89,38 @@ def arrival(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_
         rows.append(a[both])
         columns.append(b[both])
         weights.append(0.5 * way * (slowness[here][both] + slowness[there][both]))
+    if start_mm is not None:  # one more node, from which ways lead to all that lie near the start
+        near = inside & (start_mm < _FAR_MM)
+        rows.append(np.full(int(near.sum()), count, np.int32))
+        columns.append(number[near])
+        weights.append(np.maximum(start_mm[near], 1e-9) * slowness[near])
     graph = coo_matrix(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(count, count)
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(count + 1, count + 1)
     ).tocsr()
     nodes = room.origin_mm + room.spacing_mm * np.argwhere(inside)
-    sources: list[int] = []
+    sources: list[int] = [] if start_mm is None else [count]
     for tip in tips_mm:
         gap = np.linalg.norm(nodes - tip, axis=1)
         sources += [int(gap.argmin()), *np.flatnonzero(gap <= tip_radius_mm).tolist()]
-    times = dijkstra(graph, directed=False, indices=np.unique(sources), min_only=True)
+    times = dijkstra(graph, directed=False, indices=np.unique(sources), min_only=True)[:count]
     out = np.full(inside.shape, _FAR_MM)
     out[inside] = np.where(np.isfinite(times), times, _FAR_MM)
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class Void:
+    """What is filled before any bone.
+
+    Attributes:
+        walls: signed distance to its walls on the lattice of the room, mm, negative inside.
+        order: the way from the source, mm; it goes on beyond the walls.
+        full_mm: the level at which it is full.
+    """
+
+    walls: NDArray[np.float64]
+    order: NDArray[np.float64]
+    full_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +132,7 @@ class Fill:
         order: the smoothed arrival on the same lattice, mm of way at speed 1.
         sources: (K, 3) whole-numbered nodes of the lattice from which the cement comes.
         levels_mm, volumes_ml: (L,) what the surface at each level of `order` holds, both growing.
+        void: what is filled first, or None. `order` is then that of the bone, from the level at which the void is full.
     """
 
     room: Grid
@@ -108,7 +140,20 @@ class Fill:
     sources: NDArray[np.int64]
     levels_mm: NDArray[np.float64]
     volumes_ml: NDArray[np.float64]
+    void: Void | None = None
     _settled: dict[float, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def void_ml(self) -> float:
+        """What the void holds; 0 where there is none."""
+        return 0.0 if self.void is None else self.volume_at(self.void.full_mm)
+
+    @property
+    def arrivals(self) -> NDArray[np.float64]:
+        """(nx, ny, nz) the level at which each node is reached."""
+        if self.void is None:
+            return self.order.values
+        return np.where(self.void.walls < 0, self.void.order, np.maximum(self.order.values, self.void.full_mm))
 
     def level_at(self, volume_ml: float) -> float:
         """The level of `order` whose surface holds `volume_ml`; grows with the volume, so that regions are nested."""
@@ -161,20 +206,36 @@ class Fill:
         coarse = mesh_grid(Grid(self.room.origin_mm, self.room.spacing_mm, self._region(level)))
         if spacing_mm > 0.67 * self.room.spacing_mm:
             return coarse
-        room, order, sources = self._refined(level)
+        finer = self._refined(level)
         made: dict[float, Mesh] = {}
 
         def held(at: float) -> float:
-            made[at] = mesh_grid(Grid(room.origin_mm, room.spacing_mm, _region(room.values, order, at, sources)))
+            made[at] = mesh_grid(Grid(finer.room.origin_mm, finer.room.spacing_mm, finer._region(at)))
             return made[at].volume_ml
 
         return made[_settled(held, volume_ml, level, level - 0.5, level + 0.5, 4e-3)]
 
     def _region(self, level_mm: float) -> NDArray[np.float64]:
-        return _region(self.room.values, self.order.values, level_mm, self.sources)
+        """What is filled at `level_mm`: earlier than it, inside the room, and joined to a source."""
+        from scipy.ndimage import label
 
-    def _refined(self, level_mm: float) -> tuple[Grid, NDArray[np.float64], NDArray[np.int64]]:
-        """Room, order and sources on a lattice twice as fine round the region at `level_mm`."""
+        room, void = self.room.values, self.void
+        if void is None:
+            values = np.maximum(self.order.values - level_mm, room).astype(float)
+        elif level_mm < void.full_mm:
+            values = np.maximum(np.maximum(void.order - level_mm, void.walls), room).astype(float)
+        else:
+            values = np.maximum(np.minimum(self.order.values - level_mm, void.walls), room).astype(float)
+        values[np.abs(values) < 1e-6] = 1e-6
+        pieces, count = label(values < 0)
+        if count > 1:
+            joined = np.unique(pieces[tuple(self.sources.T)])
+            stray = (pieces > 0) & ~np.isin(pieces, joined)
+            values[stray] = np.abs(values[stray])
+        return values
+
+    def _refined(self, level_mm: float) -> Fill:
+        """The same on a lattice twice as fine round the region at `level_mm`; it knows no volumes."""
         from scipy.ndimage import zoom
 
         inside = np.argwhere(self._region(level_mm) < 0)
@@ -183,10 +244,56 @@ class Fill:
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         shape = [2 * (b - a) - 1 for a, b in zip(low, high, strict=True)]
         factors = [n / (b - a) for n, a, b in zip(shape, low, high, strict=True)]
-        room = zoom(self.room.values[part].astype(float), factors, order=1, grid_mode=False)
-        order = zoom(self.order.values[part], factors, order=3, grid_mode=False)
-        grid = Grid(self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2, room)
-        return grid, order, 2 * (self.sources - low)
+
+        def finer(values: NDArray, order: int) -> NDArray[np.float64]:
+            return zoom(values[part].astype(float), factors, order=order, grid_mode=False)
+
+        origin, spacing = self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2
+        void = self.void
+        if void is not None:
+            void = Void(finer(void.walls, 3), finer(void.order, 3), void.full_mm)
+        return Fill(
+            Grid(origin, spacing, finer(self.room.values, 1)),
+            Grid(origin, spacing, finer(self.order.values, 3)),
+            2 * (self.sources - low),
+            self.levels_mm,
+            self.volumes_ml,
+            void,
+        )
+
+    # to be kept -------------------------------------------------------------------------------------------------------
+
+    def packed(self) -> tuple[dict[str, Any], dict[str, NDArray]]:
+        """Plain numbers and arrays from which `unpacked` makes the same filling."""
+        numbers: dict[str, Any] = {"origin_mm": self.room.origin_mm.tolist(), "spacing_mm": self.room.spacing_mm}
+        arrays: dict[str, NDArray] = {
+            "room": self.room.values.astype(np.float32),
+            "order": self.order.values.astype(np.float32),
+            "sources": self.sources,
+            "levels_mm": self.levels_mm,
+            "volumes_ml": self.volumes_ml,
+        }
+        if self.void is not None:
+            numbers["full_mm"] = self.void.full_mm
+            arrays["void_walls"] = self.void.walls.astype(np.float32)
+            arrays["void_order"] = self.void.order.astype(np.float32)
+        return numbers, arrays
+
+    @classmethod
+    def unpacked(cls, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Fill:
+        """The filling of `packed`; KeyError where something is missing."""
+        origin, spacing = np.array(numbers["origin_mm"]), float(numbers["spacing_mm"])
+        void = None
+        if "full_mm" in numbers:
+            void = Void(arrays["void_walls"], arrays["void_order"], float(numbers["full_mm"]))
+        return cls(
+            Grid(origin, spacing, arrays["room"]),
+            Grid(origin, spacing, arrays["order"]),
+            arrays["sources"],
+            arrays["levels_mm"],
+            arrays["volumes_ml"],
+            void,
+        )
 
 
 def _settled(
@@ -210,30 +317,51 @@ def _settled(
     return level
 
 
-def _region(
-    room: NDArray, order: NDArray[np.float64], level_mm: float, sources: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """What is filled at `level_mm`: earlier than it, inside the room, and joined to a source."""
-    from scipy.ndimage import label
-
-    values = np.maximum(order - level_mm, room).astype(float)
-    values[np.abs(values) < 1e-6] = 1e-6
-    pieces, count = label(values < 0)
-    if count > 1:
-        joined = np.unique(pieces[tuple(sources.T)])
-        stray = (pieces > 0) & ~np.isin(pieces, joined)
-        values[stray] = np.abs(values[stray])
-    return values
-
-
-def fill(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float, largest_ml: float) -> Fill:
+def fill(
+    room: Grid,
+    speed: NDArray[np.float64],
+    tips_mm: Points,
+    tip_radius_mm: float,
+    largest_ml: float,
+    first: NDArray[np.float64] | None = None,
+) -> Fill:
     """The course of a filling of `room` from `tips_mm` (K, 3), worked out up to `largest_ml` or until it is full.
 
     Args:
         room: signed distance to the walls, mm, negative inside; its outermost layer must lie outside.
         speed: of the front at each node, more than 0.
         tip_radius_mm: the needle's bore, filled at once.
+        first: signed distance to the walls of a void, mm, negative inside, on the lattice of `room`: all of it is
+            filled before any bone. Each separate part of it is filled from the tips in it.
     """
+    if first is None or not (np.maximum(first, room.values) < 0).any():
+        order, sources, sealed = _through_bone(room, speed, tips_mm, tip_radius_mm)
+        void = None
+    else:
+        void, sources = _void(room, np.maximum(first, room.values), tips_mm)
+        order, sealed = _beyond(room, speed, void)
+    walls = np.where(sealed, room.spacing_mm, room.values)  # a pocket that nothing reaches
+    draft = Fill(Grid(room.origin_mm, room.spacing_mm, walls), Grid(room.origin_mm, room.spacing_mm, order), sources,
+                 np.zeros(1), np.zeros(1), void)  # fmt: skip
+    levels, volumes = [0.0], [0.0]
+    last = float(order[(room.values < 0) & ~sealed].max())
+    step = 0.15
+    while volumes[-1] < largest_ml and levels[-1] < last:
+        level = min(levels[-1] + step, last)
+        if void is not None and levels[-1] < void.full_mm < level:
+            level = void.full_mm
+        held = mesh_grid(Grid(room.origin_mm, room.spacing_mm, draft._region(level))).volume_ml
+        # where the growth of one step is large against what is held, the table would be too coarse for 1 %
+        step = 0.15 if held < 1.0 else 0.3
+        levels.append(level)
+        volumes.append(max(held, volumes[-1]))
+    return Fill(draft.room, draft.order, sources, np.array(levels), np.array(volumes), void)
+
+
+def _through_bone(
+    room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    """The smoothed order from the tips, the nodes that it starts from, and the nodes of the room never reached."""
     from scipy.ndimage import distance_transform_edt, gaussian_filter
 
     raw = arrival(room, speed, tips_mm, tip_radius_mm)
@@ -241,30 +369,56 @@ def fill(room: Grid, speed: NDArray[np.float64], tips_mm: Points, tip_radius_mm:
     # beyond the walls the order goes on as it arrives at them, so that the walls alone end the region there
     nearest = distance_transform_edt(never, return_distances=False, return_indices=True)
     order = gaussian_filter(raw[tuple(nearest)], 0.6)
-    sealed = never & (room.values < 0)
-    walls = np.where(sealed, room.spacing_mm, room.values)  # a pocket that nothing reaches
     sources = np.argwhere(raw == 0.0)
-    start = float(order[tuple(sources.T)].min())
-    order -= start
-    draft = Fill(Grid(room.origin_mm, room.spacing_mm, walls), Grid(room.origin_mm, room.spacing_mm, order), sources,
-                 np.zeros(1), np.zeros(1))  # fmt: skip
-    levels, volumes = [0.0], [0.0]
-    last = float(order[~never].max())
-    step = 0.15
-    while volumes[-1] < largest_ml and levels[-1] < last:
-        level = min(levels[-1] + step, last)
-        held = mesh_grid(Grid(room.origin_mm, room.spacing_mm, draft._region(level))).volume_ml
-        # where the growth of one step is large against what is held, the table would be too coarse for 1 %
-        step = 0.15 if held < 1.0 else 0.3
-        levels.append(level)
-        volumes.append(max(held, volumes[-1]))
-    return Fill(draft.room, draft.order, sources, np.array(levels), np.array(volumes))
+    return order - float(order[tuple(sources.T)].min()), sources, never & (room.values < 0)
+
+
+def _void(room: Grid, walls: NDArray[np.float64], tips_mm: Points) -> tuple[Void, NDArray[np.int64]]:
+    """How the void with `walls` fills from the tips, and the nodes that it starts from.
+
+    A balloon's cavity is round enough for the way to be the straight one.
+    """
+    from scipy.ndimage import distance_transform_edt, label
+
+    inside = np.argwhere(walls < 0)
+    nodes = room.origin_mm + room.spacing_mm * inside
+    parts, count = label(walls < 0)
+    nearest = distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
+    part_of = parts[tuple(nearest)]
+    sources = np.array([inside[np.linalg.norm(nodes - tip, axis=1).argmin()] for tip in tips_mm])
+    points = room.points()
+    order = np.full(walls.shape, _FAR_MM)
+    for part in range(1, count + 1):
+        own = [k for k, node in enumerate(sources) if parts[tuple(node)] == part]
+        for k in own:
+            way = np.linalg.norm(points - tips_mm[k], axis=1).reshape(walls.shape)
+            order = np.where(part_of == part, np.minimum(order, way - way[tuple(sources[k])]), order)
+        if not own:  # no tip stands in it: it is bone that runs fast, not a void
+            walls = np.where(parts == part, room.spacing_mm, walls)
+    full = float(order[(walls < 1.5 * room.spacing_mm) & (order < _FAR_MM)].max())
+    return Void(walls, order, full), sources
+
+
+def _beyond(room: Grid, speed: NDArray[np.float64], void: Void) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The smoothed order beyond a full void, and the nodes of the room never reached.
+
+    The front leaves the void's wall where it lies between the nodes, so that the fill stays smooth there.
+    """
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    slowness = 1.0 / speed
+    raw = arrival(room, speed, np.zeros((0, 3)), 0.0, np.where(void.walls < room.spacing_mm, void.walls, _FAR_MM))
+    raw = np.where(void.walls < 0, void.walls * float(np.median(slowness)), raw)
+    never = raw >= _FAR_MM
+    nearest = distance_transform_edt(never, return_distances=False, return_indices=True)
+    order = gaussian_filter(raw[tuple(nearest)], 0.6) + void.full_mm
+    return order, never & (room.values < 0)
 
 
 def level_reaching(filling: Fill, forbidden: NDArray[np.bool_]) -> float:
     """The level of `filling` at which its surface would first touch a node of `forbidden`, infinite if never."""
     inside = forbidden & (filling.room.values < 0)
-    return float(filling.order.values[inside].min()) if inside.any() else float("inf")
+    return float(filling.arrivals[inside].min()) if inside.any() else float("inf")
 
 
 def in_pulses(share: float, pulses: int) -> float:
