@@ -17,7 +17,15 @@ from spineviz.devices.needle import least_outside_mm
 from spineviz.geometry.fields import Distances, Field, Points, Vector, capsule
 from spineviz.procedures.case import Case
 from spineviz.procedures.filling import cement_figure
-from spineviz.procedures.needle_path import NeedlePath, NoPathError, Rules, Surroundings, find_path, remeasured
+from spineviz.procedures.needle_path import (
+    NeedlePath,
+    NoPathError,
+    Rules,
+    Surroundings,
+    bone_ahead_mm,
+    find_path,
+    remeasured,
+)
 
 SIDES = ("right", "left")
 
@@ -217,6 +225,12 @@ def plan_paths(
             path = remeasured(around, path, limits)
         out[side] = path, skin.entry_on_skin(path.contact_mm, -path.forward)
     return out
+
+
+def bone_ahead_of(here: Patient, path: NeedlePath) -> float:
+    """Bone left in front of the end of `path`, along it, in the broken body, lying, mm."""
+    bone = here.treated_bone(here.amount(1.0, 1.0)).field
+    return bone_ahead_mm(surroundings_of(here, path.side, bone), path)
 
 
 def needle_length_mm(size: NeedleSize, reach_mm: float) -> float:

@@ -59,18 +59,21 @@ Packed = tuple[dict[str, Any], dict[str, NDArray]]
 
 @dataclass(frozen=True)
 class Leg:
-    """One piece of an instrument's way: in `beat` of `step` its tip goes on to `end_mm` from the skin."""
+    """One piece of an instrument's way: from the share `since` of `beat` of `step` to the share `until` its tip goes on
+    to `end_mm` from the skin."""
 
     step: str
     beat: str
     end_mm: float
+    since: float = 0.0
+    until: float = 1.0
 
 
 def way_along(legs: tuple[Leg, ...], done: Done, start_mm: float = -BEFORE_SKIN_MM) -> float:
     """Where a tip that starts at `start_mm` stands on its `legs`, mm from the skin, each leg eased."""
     way = last = start_mm
     for leg in legs:
-        way += (leg.end_mm - last) * smoothstep(done(leg.step, leg.beat))
+        way += (leg.end_mm - last) * smoothstep((done(leg.step, leg.beat) - leg.since) / (leg.until - leg.since))
         last = leg.end_mm
     return way
 
@@ -428,11 +431,11 @@ class AugmentationPlan(ABC):
             cement=Cement(**numbers["cement"]),
             filling=filling,
             back_quarter_y_mm=float(numbers["back_quarter_y_mm"]),
-            **cls._own_unpacked(numbers, arrays),
+            **cls._own_unpacked(case, numbers, arrays),
         )
 
     @classmethod
-    def _own_unpacked(cls, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> dict[str, Any]:
+    def _own_unpacked(cls, case: Case, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> dict[str, Any]:
         """The attributes that only this procedure's plan has, of what `packed` gave."""
         return {}
 

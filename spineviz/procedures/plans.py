@@ -20,4 +20,8 @@ def plan_for(film_name: str, case: Case) -> Any:
         from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 
         return plan_vertebroplasty(case)
+    if film_name == "kyphoplasty":
+        from spineviz.procedures.kyphoplasty import plan_kyphoplasty
+
+        return plan_kyphoplasty(case)
     raise RequestError(f"no film {film_name!r}; there is {', '.join(film_names())}")

@@ -1,0 +1,614 @@
+"""Kyphoplasty: one line through each pedicle for needle, pin, cannula, drill and balloon; a cavity, then cement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.patient import Patient
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.errors import RequestError
+from spineviz.devices.cannula import cannula_structures, dilator_structure
+from spineviz.devices.catalogue import (
+    BalloonSize,
+    NeedleSize,
+    balloon_size,
+    balloon_sizes,
+    cannula_size,
+    cannula_sizes,
+    drill_mm,
+    filler_mm,
+    kyphoplasty_parts,
+    needle_before,
+    pin_length_mm,
+    tool_length_mm,
+)
+from spineviz.devices.drill import channel_structure, drill_structures
+from spineviz.devices.filler import filler_structures
+from spineviz.devices.needle import NeedleShape, needle_structures
+from spineviz.devices.pin import pin_structures
+from spineviz.devices.tamp import tamp_structures, working_ends_mm
+from spineviz.geometry.fields import Vector, capsule
+from spineviz.geometry.meshes import Mesh, joined, mesh_field
+from spineviz.geometry.operators import union
+from spineviz.physics.balloon import Bed, Inflation, inflate
+from spineviz.physics.cement import Fill, fill, in_pulses
+from spineviz.procedures.access import (
+    PlannedNeedle,
+    Widest,
+    bone_ahead_of,
+    needle_length_mm,
+    plan_paths,
+    rules,
+    walls,
+)
+from spineviz.procedures.augmentation import (
+    BEFORE_SKIN_MM,
+    AugmentationPlan,
+    Done,
+    Leg,
+    Packed,
+    case_patient,
+    planned,
+    present,
+    way_along,
+)
+from spineviz.procedures.case import Case
+from spineviz.procedures.filling import (
+    Cement,
+    auto_balloon_ml,
+    back_quarter_mm,
+    body_volume_ml,
+    cement_figure,
+    check_volume,
+    kyphoplasty_figure,
+    room_of,
+    speed_in,
+)
+from spineviz.procedures.needle_path import NeedlePath, NoPathError, Rules, Surroundings, bone_ahead_mm, remeasured
+from spineviz.procedures.state import State
+
+_STOPS = ("height", "contact", "pressure", "rating", "volume")
+"""Why an inflation stops; where the two sides differ, the first of these is what is told."""
+_THROUGH = 0.4
+"""Share of a beat in which a tool runs through the cannula; in the rest it works. Chosen for legibility."""
+_LEAST_BALLOON_ML = 0.02
+"""With less in it a balloon is still its folded sleeve."""
+
+
+@dataclass(frozen=True)
+class Stations:
+    """Where the instruments of one side rest on their line, as ways of their tips from the skin, and their lengths; mm.
+
+    Attributes:
+        needle_mm, pin_mm, cannula_mm, drill_mm, tamp_mm, filler_mm: the ways; of the tamp its foremost point.
+        pin_long_mm, cannula_long_mm, drill_long_mm, tamp_long_mm, filler_long_mm: the lengths.
+        ahead_mm: bone left in front of the drill.
+        marker_clear_mm: from the cannula's tip to the balloon's rear marker.
+    """
+
+    needle_mm: float
+    pin_mm: float
+    cannula_mm: float
+    drill_mm: float
+    tamp_mm: float
+    filler_mm: float
+    pin_long_mm: float
+    cannula_long_mm: float
+    drill_long_mm: float
+    tamp_long_mm: float
+    filler_long_mm: float
+    ahead_mm: float
+    marker_clear_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class KyphoplastyPlan(AugmentationPlan):
+    """What will be done for one case; build it with `plan_kyphoplasty`.
+
+    Attributes:
+        stations: where the instruments rest, by side. The lines of `needles` end where the drill does.
+        inflation: the course of the balloons.
+    """
+
+    PROCEDURE = "kyphoplasty"
+
+    stations: dict[str, Stations]
+    inflation: Inflation
+
+    # what it is about -------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> NeedleSize:
+        """The access needle's row of the catalogue."""
+        return _access_needle(self.case)
+
+    @property
+    def balloon(self) -> BalloonSize:
+        """The balloon tamp's row of the catalogue."""
+        return balloon_size(self.case.balloon.length_mm)
+
+    @property
+    def final_amount(self) -> float:
+        """The fracture's amount when all is done."""
+        return self.patient.amount(1.0, 1.0, self.inflation.sunk_lift)
+
+    @cached_property
+    def cavity_ml(self) -> float:
+        """What the balloons leave, measured."""
+        return sum(self.inflation.cavity_ml(side) for side in self.inflation.sides)
+
+    @property
+    def beyond_ml(self) -> float:
+        """What of the cement goes beyond the cavity's wall."""
+        return self.cement.total_ml - self.cavity_ml
+
+    def cannula_way_mm(self, side: str) -> float:
+        """The way from the skin of the cannula's tip when it rests."""
+        return self.stations[side].cannula_mm
+
+    def bed(self, side: str) -> Bed:
+        """Where the balloon of `side` lies."""
+        return _bed(self.needles[side], self.stations[side].tamp_mm, self.balloon)
+
+    # moments ----------------------------------------------------------------------------------------------------------
+
+    def _own(self, done: Done) -> dict[str, Any]:
+        ways: dict[str, float] = {}
+        drilled: dict[str, float] = {}
+        for side, at in self.stations.items():
+            ways |= {f"{tool}-{side}": way for tool, way in _ways(at, self.needles[side], done).items()}
+            bitten = way_along(_drilling(at), done)
+            if bitten > at.cannula_mm + 0.05:
+                drilled[side] = bitten
+        cement = self._cement_ml(done)
+        return {
+            "ways_mm": ways,
+            "drilled_mm": drilled,
+            "stylet": 0.0 if done("access", "pin") > 0.0 else 1.0,
+            "turn_deg": self._turn_deg(drilled),
+            "cement_ml": cement,
+            "plunger": 0.0 if cement is None else cement / self.cement.total_ml,
+            **self._balloons(done, ways),
+        }
+
+    def _turn_deg(self, drilled: Mapping[str, float]) -> float:
+        on = max((way - self.stations[side].cannula_mm for side, way in drilled.items()), default=0.0)
+        return 360.0 * on / kyphoplasty_figure("drill_lead_mm")
+
+    def _cement_ml(self, done: Done) -> float | None:
+        filled = done("cement", "fill")
+        if filled <= 0.0:
+            return None
+        first, then = (_pulses(volume) for volume in (self.cavity_ml, self.beyond_ml))
+        into = in_pulses(filled, first)
+        return self.cavity_ml * into + self.beyond_ml * in_pulses(done("cement", "beyond"), then)
+
+    def _balloons(self, done: Done, ways: Mapping[str, float]) -> dict[str, Any]:
+        share, deflated = done("inflation", "inflate"), done("cavity", "deflate")
+        moment = self.inflation.at(share)
+        out: dict[str, Any] = {"inflation": share, "deflation": deflated}
+        out["lift"] = moment.lift if deflated <= 0.0 else self.inflation.sinking_lift(deflated)
+        for side, _ in present(ways, "tamp"):
+            volume, psi = moment.volume_ml[side], moment.pressure_psi[side]
+            if deflated > 0.0:
+                volume = self.inflation.emptying_ml(side, deflated)
+                psi *= max(0.0, 1.0 - 4.0 * deflated)  # the plunger is drawn back: the gauge falls before the balloon
+            out[f"balloon_{side}_ml"], out[f"balloon_{side}_psi"] = volume, psi
+        if deflated > 0.0:
+            out["cavity_ml"] = sum(self.inflation.cavity_ml(side, deflated) for side in self.inflation.sides)
+        return out
+
+    # structures -------------------------------------------------------------------------------------------------------
+
+    def _own_names(self, state: State) -> Iterator[str]:
+        for side in self.stations:
+            for tool, parts in _PARTS.items():
+                if state.way_mm(side, tool) is not None:
+                    yield from (f"{part}-{side}" for part in parts)
+            if side in state.drilled_mm:
+                yield f"channel-{side}"
+        if self._has_cavity(state):
+            yield "cavity"
+
+    def _own_structures(self, state: State) -> dict[str, Structure]:
+        out: dict[str, Structure] = {}
+        gauge = self.case.cannula.gauge
+        for side, at in self.stations.items():
+            line = self.needles[side]
+            forward = line.path.forward
+            tips = {tool: line.tip_at(way) for tool in _PARTS if (way := state.way_mm(side, tool)) is not None}
+            if "needle" in tips:
+                shape = NeedleShape(self.size.gauge, line.length_mm, stylet=state.stylet > 0.5)
+                out |= needle_structures(f"needle-{side}", shape, tips["needle"], forward)
+            if "pin" in tips:
+                out |= pin_structures(side, at.pin_long_mm, tips["pin"], forward, self.size.gauge)
+            if "dilator" in tips:
+                dilator = dilator_structure(
+                    side, gauge, at.cannula_long_mm, tips["dilator"], forward, self.size.gauge
+                )  # fmt: skip
+                out[dilator.name] = dilator
+            if "cannula" in tips:
+                out |= cannula_structures(side, gauge, at.cannula_long_mm, tips["cannula"], forward)
+            if "drill" in tips:
+                out |= drill_structures(side, gauge, at.drill_long_mm, tips["drill"], forward, state.turn_deg)
+            if "tamp" in tips:
+                out |= tamp_structures(side, self.case.balloon.length_mm, at.tamp_long_mm, tips["tamp"], forward)
+                out[f"balloon-{side}"] = self._balloon_structure(side, state)
+            if "filler" in tips:
+                out |= filler_structures(side, gauge, at.filler_long_mm, tips["filler"], forward, state.plunger)
+            if side in state.drilled_mm:
+                rear, front = line.tip_at(at.cannula_mm), line.tip_at(state.drilled_mm[side])
+                out[f"channel-{side}"] = channel_structure(side, drill_mm(gauge) / 2, rear, front)
+        if self._has_cavity(state):
+            out["cavity"] = self.cavity_structure(state.deflation)
+        return out
+
+    def _has_cavity(self, state: State) -> bool:
+        return state.deflation > 0.0 and (state.cement_ml is None or state.cement_ml < self.cavity_ml - 1e-6)
+
+    def _balloon_structure(self, side: str, state: State) -> Structure:
+        """The balloon of `side`: folded, growing, or emptying within its cavity."""
+        volume = getattr(state, f"balloon_{side}_ml")
+        name, tag = f"balloon-{side}", f"balloon-{side}-{self.digest[:16]}"
+        rank = RANKS["balloon"]
+        if volume < _LEAST_BALLOON_ML:
+            bed = _bed(self.needles[side], state.way_mm(side, "tamp") or 0.0, self.balloon)
+            sleeve = capsule(bed.rear_mm, bed.front_mm, bed.folded_radius_mm)
+            way = round(state.way_mm(side, "tamp") or 0.0, 3)
+            return Structure(
+                name, "balloon", "water", sleeve, lambda spacing_mm: mesh_field(sleeve, min(spacing_mm, 0.6)),
+                f"{tag}-folded-{way:.3f}", rank,
+            )  # fmt: skip
+        deflated, inflation = state.deflation, self.inflation
+        if deflated <= 0.0:
+            lift = inflation.at(state.inflation).lift
+            return self._remembered(
+                (name, round(volume, 4), round(lift, 4)),
+                lambda: Structure(
+                    name, "balloon", "contrast", inflation.membrane(side, volume, lift),
+                    lambda spacing_mm: inflation.membrane_mesh(side, volume, lift, spacing_mm),
+                    f"{tag}-{volume:.4f}-{lift:.4f}", rank,
+                ),
+            )  # fmt: skip
+        asked = inflation.volume_ml[side] * volume / inflation.cavity_ml(side, deflated)
+        return self._remembered(
+            (name, "emptying", round(deflated, 4)),
+            lambda: Structure(
+                name, "balloon", "contrast", inflation.membrane(side, asked, inflation.sinking_lift(deflated)),
+                lambda spacing_mm: inflation.emptying_mesh(side, deflated, spacing_mm),
+                f"{tag}-emptying-{deflated:.4f}", rank,
+            ),
+        )  # fmt: skip
+
+    def cavity_structure(self, deflated: float = 1.0) -> Structure:
+        """The void that the balloons leave, when `deflated` (0 to 1) of their letting out is over."""
+        inflation = self.inflation
+
+        def mesh(spacing_mm: float) -> Mesh:
+            return joined(*(inflation.cavity_mesh(side, deflated, spacing_mm) for side in inflation.sides))
+
+        def make() -> Structure:
+            field = union(*(inflation.cavity(side, deflated) for side in inflation.sides))
+            key = f"cavity-{self.digest[:16]}-{deflated:.4f}"
+            return Structure("cavity", "cavity", "cavity", field, mesh, key, RANKS["cavity"])
+
+        return self._remembered(("cavity", round(deflated, 4)), make)
+
+    # numbers ----------------------------------------------------------------------------------------------------------
+
+    def _own_margins(self) -> dict[str, float]:
+        out: dict[str, float] = {}
+        canal = vertebra(self.level).canal
+        for side, at in self.stations.items():
+            line, bed = self.needles[side], self.bed(side)
+            mesh = self.inflation.membrane_mesh(
+                side, self.inflation.volume_ml[side], self.inflation.lift_peak, 0.8
+            )  # fmt: skip
+            out |= {
+                f"cannula_{side}_inside_wall_mm": at.cannula_mm - line.wall_way_mm,
+                f"cannula_{side}_length_mm": at.cannula_long_mm,
+                f"drill_{side}_stop_mm": at.ahead_mm,
+                f"marker_{side}_clear_mm": at.marker_clear_mm,
+                f"balloon_{side}_rear_to_back_quarter_mm": float(bed.rear_mm[1] - self.back_quarter_y_mm),
+                f"balloon_{side}_to_back_quarter_mm": float(mesh.points_mm[:, 1].min() - self.back_quarter_y_mm),
+                f"balloon_{side}_to_canal_mm": float(canal.distance(mesh.points_mm).min()),
+                f"balloon_{side}_psi_left": self.balloon.rated_psi - self.inflation.peak_psi[side],
+            }
+        return out
+
+    def _own_words(self) -> dict[str, float | str]:
+        f, here, inflation = self.patient.fracture, self.patient, self.inflation
+        standing, lying = f.heights(here.amount(1.0, 0.0)), f.heights(here.amount(1.0, 1.0))
+        peak, final = f.heights(here.amount(1.0, 1.0, inflation.lift_peak)), f.heights(self.final_amount)
+        sides = list(self.stations.values())
+        return {
+            "access_gauge": float(self.size.gauge),
+            "cannula_gauge": float(self.case.cannula.gauge),
+            "cannula_length_mm": max(at.cannula_long_mm for at in sides),
+            "cannula_in_mm": max(
+                at.cannula_mm - self.needles[side].wall_way_mm for side, at in self.stations.items()
+            ),
+            "drill_stop_mm": min(at.ahead_mm for at in sides),
+            "marker_clear_mm": min(at.marker_clear_mm for at in sides),
+            "balloons": str(len(inflation.sides)),
+            "balloon_mm": float(self.balloon.length_mm),
+            "balloon_ml": self._asked_balloon_ml,
+            "inflated_ml": sum(inflation.volume_ml.values()),
+            "rated_ml": self.balloon.rated_ml,
+            "rated_psi": self.balloon.rated_psi,
+            "peak_psi": max(inflation.peak_psi.values()),
+            "inflation_stop": next(stop for stop in _STOPS if stop in inflation.stop.values()),
+            **{f"inflation_stop_{side}": stop for side, stop in inflation.stop.items()},
+            "cavity_ml": self.cavity_ml,
+            "beyond_ml": self.beyond_ml,
+            "peak_anterior_mm": peak.anterior_mm,
+            "peak_middle_mm": peak.middle_mm,
+            "peak_posterior_mm": peak.posterior_mm,
+            "peak_wedge_deg": peak.wedge_deg,
+            "posture_gain_deg": standing.wedge_deg - lying.wedge_deg,
+            "balloon_gain_deg": lying.wedge_deg - final.wedge_deg,
+            "total_gain_deg": standing.wedge_deg - final.wedge_deg,
+            "sink_deg": final.wedge_deg - peak.wedge_deg,
+            "posture_gain_mm": lying.anterior_mm - standing.anterior_mm,
+            "balloon_gain_mm": final.anterior_mm - lying.anterior_mm,
+            "total_gain_mm": final.anterior_mm - standing.anterior_mm,
+            "sink_mm": peak.anterior_mm - final.anterior_mm,
+        }  # fmt: skip
+
+    @property
+    def _asked_balloon_ml(self) -> float:
+        given = self.case.balloon.volume_ml
+        return auto_balloon_ml(self.level) if isinstance(given, str) else given
+
+    # packing ----------------------------------------------------------------------------------------------------------
+
+    def packed(self) -> Packed:
+        """As of every augmentation plan, with stations and inflation."""
+        numbers, arrays = super().packed()
+        plain, tables = self.inflation.packed()
+        numbers["stations"] = {side: asdict(at) for side, at in self.stations.items()}
+        numbers["inflation"] = plain
+        return numbers, arrays | {f"inflation-{name}": table for name, table in tables.items()}
+
+    @classmethod
+    def _own_unpacked(cls, case: Case, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> dict[str, Any]:
+        tables = {name.removeprefix("inflation-"): a for name, a in arrays.items() if name.startswith("inflation-")}
+        return {
+            "stations": {side: Stations(**at) for side, at in numbers["stations"].items()},
+            "inflation": Inflation.unpacked(numbers["inflation"], tables, case_patient(case)),
+        }
+
+
+# where the instruments are --------------------------------------------------------------------------------------------
+
+_PARTS = {
+    "needle": ("needle", "handle"),
+    "pin": ("pin",),
+    "dilator": ("dilator",),
+    "cannula": ("cannula", "cannula-hub"),
+    "drill": ("drill", "drill-handle"),
+    "tamp": ("tamp", "tamp-stylet", "tamp-hub", "marker-front", "marker-rear", "balloon"),
+    "filler": ("filler", "filler-handle", "filler-plunger"),
+}
+"""Each tool, and the structures that it brings."""
+
+
+def _drilling(at: Stations) -> tuple[Leg, ...]:
+    return (
+        Leg("drill", "drill", at.cannula_mm, until=_THROUGH),
+        Leg("drill", "drill", at.drill_mm, since=_THROUGH),
+    )
+
+
+def _ways(at: Stations, line: PlannedNeedle, done: Done) -> dict[str, float]:
+    """The tip's way from the skin of each tool that is there."""
+    away = -BEFORE_SKIN_MM
+    legs: dict[str, tuple[bool, tuple[Leg, ...]]] = {
+        "needle": (
+            done("access", "start") > 0.0 and done("access", "exchange") < 1.0,
+            (
+                Leg("access", "approach", -1.0),
+                Leg("access", "advance", line.wall_way_mm),
+                Leg("access", "pass_wall", at.needle_mm),
+                Leg("access", "exchange", away),
+            ),
+        ),
+        "pin": (
+            done("access", "pin") > 0.0 and done("access", "rest") < 1.0,
+            (Leg("access", "pin", at.pin_mm), Leg("access", "rest", away)),
+        ),
+        "dilator": (
+            done("access", "cannula") > 0.0 and done("access", "rest") < 1.0,
+            (Leg("access", "cannula", at.cannula_mm), Leg("access", "rest", away)),
+        ),
+        "cannula": (
+            done("access", "cannula") > 0.0 and done("withdrawal", "draw") < 1.0,
+            (Leg("access", "cannula", at.cannula_mm), Leg("withdrawal", "draw", away, since=_THROUGH)),
+        ),
+        "drill": (
+            done("drill", "drill") > 0.0 and done("drill", "out") < 1.0,
+            (*_drilling(at), Leg("drill", "out", away)),
+        ),
+        "tamp": (
+            done("balloon", "insert") > 0.0 and done("cavity", "withdraw") < 1.0,
+            (
+                Leg("balloon", "insert", at.cannula_mm, until=_THROUGH),
+                Leg("balloon", "insert", at.tamp_mm, since=_THROUGH),
+                Leg("cavity", "withdraw", away),
+            ),
+        ),
+        "filler": (
+            done("cement", "prepare") > 0.0 and done("withdrawal", "draw") < 0.6,
+            (Leg("cement", "prepare", at.filler_mm), Leg("withdrawal", "draw", away, until=0.6)),
+        ),
+    }
+    return {tool: way_along(way, done) for tool, (there, way) in legs.items() if there}
+
+
+# planning -------------------------------------------------------------------------------------------------------------
+
+
+def _access_needle(case: Case) -> NeedleSize:
+    return needle_before(case.cannula.gauge, case.needle.gauge)
+
+
+def _pulses(volume_ml: float) -> int:
+    """In how many small steps `volume_ml` is given."""
+    return max(1, round(volume_ml / cement_figure("pulse_ml")))
+
+
+def _bed(line: PlannedNeedle, tamp_way_mm: float, size: BalloonSize) -> Bed:
+    forward = line.path.forward
+    rear, front = working_ends_mm(size.length_mm, line.tip_at(tamp_way_mm), forward)
+    return Bed(line.path.side, rear, front, size.folded_radius_mm)
+
+
+def _limits(here: Patient) -> Rules:
+    """What counts as safe for the drill, whose end lies nearer to the front cortex than a needle's tip."""
+    figure, back_and_front = kyphoplasty_figure, walls(here)
+    stop = figure("drill_stop_mm") + 1.0  # the front wall is a little in front of where a slanting line meets it
+    share = min(rules().front_share, stop / 0.68 / (back_and_front[1] - back_and_front[0]))
+    return Rules(rules().least_bone_mm, share, figure("drill_stop_least_mm") - 0.5)
+
+
+def _to_the_stop(around: Surroundings, path: NeedlePath, limits: Rules) -> NeedlePath:
+    """`path` that ends where the drill stops: as far behind the front cortex as is asked, or a little further."""
+    least, most, wanted = (kyphoplasty_figure(f"drill_stop{name}_mm") for name in ("_least", "_most", ""))
+    ahead = bone_ahead_mm(around, path)
+    for stop in (wanted, most, least):
+        ended = remeasured(around, path, limits, ahead - stop)
+        if min(ended.bone_mm, ended.pedicle_bone_mm, ended.medial_mm) >= limits.least_bone_mm:
+            return ended
+    raise NoPathError("body", 0.0)
+
+
+def plan_lines(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
+    """The lines of `case` in the body `here`, by side, wide enough for the working cannula all the way to the drill's
+    end, each with the length of the access needle.
+
+    Raises RequestError where no safe line exists: with the cannula that fits and, at upper thoracic levels, the route
+    that is used in practice.
+    """
+    tool = Widest("cannula.gauge", "working cannula", cannula_size(case.cannula.gauge).gauge, cannula_sizes())
+    limits = _limits(here)
+    found = plan_paths(
+        here, case, tool, limits, lambda around, path: _to_the_stop(around, path, limits)
+    )  # fmt: skip
+    out = {}
+    for side, (path, skin) in found.items():
+        line = PlannedNeedle(path, skin, 0.0)
+        rest = line.wall_way_mm + kyphoplasty_figure("past_wall_mm")
+        out[side] = PlannedNeedle(path, skin, needle_length_mm(_access_needle(case), rest))
+    return out
+
+
+def _stations(here: Patient, case: Case, line: PlannedNeedle, quarter_y_mm: float) -> Stations:
+    figure, gauge = kyphoplasty_figure, case.cannula.gauge
+    wall = line.wall_way_mm
+    needle, cannula = wall + figure("past_wall_mm"), wall + figure("cannula_in_mm")
+    pin, drill = needle + figure("pin_past_mm"), line.reach_mm
+    point = drill_mm(gauge) / 2 / float(np.tan(np.radians(kyphoplasty_parts()["drill_point_deg"] / 2)))
+    tamp = drill - point
+    size = balloon_size(case.balloon.length_mm)
+    quarter = float((quarter_y_mm - line.skin_mm[1]) / line.path.forward[1])
+    rearmost = max(cannula + figure("marker_clear_mm") + size.marker_length_mm / 2, quarter)
+    room = tamp - size.nose_mm - rearmost
+    if size.length_mm > room:
+        raise _too_long(here, case, room)
+    long = cannula_size(gauge).length_for(cannula, figure("cannula_outside_mm"))
+    filler = max(drill - figure("filler_back_mm"), cannula + 1.0)
+    return Stations(
+        needle_mm=needle,
+        pin_mm=pin,
+        cannula_mm=cannula,
+        drill_mm=drill,
+        tamp_mm=tamp,
+        filler_mm=filler,
+        pin_long_mm=pin_length_mm(tool_length_mm(max(long, line.length_mm), pin - needle)),
+        cannula_long_mm=long,
+        drill_long_mm=tool_length_mm(long, drill - cannula),
+        tamp_long_mm=tool_length_mm(long, tamp - cannula),
+        filler_long_mm=tool_length_mm(long, filler - cannula),
+        ahead_mm=bone_ahead_of(here, line.path),
+        marker_clear_mm=tamp - size.nose_mm - size.length_mm - size.marker_length_mm / 2 - cannula,
+    )
+
+
+def _too_long(here: Patient, case: Case, room_mm: float) -> RequestError:
+    fitting = [str(length) for length in balloon_sizes() if length <= room_mm]
+    first = (
+        f"balloon.length_mm: {case.balloon.length_mm} is longer than the {room_mm:.1f} mm between cannula or back "
+        f"quarter and the drill's end in the body of {here.level}"
+    )
+    second = f"give {' or '.join(fitting)}" if fitting else "no balloon of the catalogue fits"
+    return RequestError(f"{first};\n{second}")
+
+
+def _inflation(
+    here: Patient, case: Case, lines: Mapping[str, PlannedNeedle], stations: Mapping[str, Stations], quarter: float
+) -> Inflation:
+    size = balloon_size(case.balloon.length_mm)
+    given = case.balloon.volume_ml
+    ceiling = auto_balloon_ml(here.level) if isinstance(given, str) else given
+    beds = {side: _bed(line, stations[side].tamp_mm, size) for side, line in lines.items()}
+    return inflate(
+        beds, here, dict.fromkeys(beds, ceiling), size.rated_ml, size.rated_psi, quarter, case.seed
+    )  # fmt: skip
+
+
+def _planned_cement(
+    here: Patient, case: Case, lines: Mapping[str, PlannedNeedle], stations: Mapping[str, Stations],
+    inflation: Inflation, quarter: float,
+) -> tuple[Cement, Fill]:  # fmt: skip
+    amount = here.amount(1.0, 1.0, inflation.sunk_lift)
+    room = room_of(here, amount, quarter)
+    room_ml, body_ml = room.volume_ml(), body_volume_ml(here.level)
+    cavity_ml = sum(inflation.cavity_ml(side) for side in inflation.sides)
+    given = case.cement.volume_ml
+    if isinstance(given, str):
+        share = kyphoplasty_figure("cement_share") * sum(inflation.volume_ml.values())
+        asked = min(max(share, cavity_ml + kyphoplasty_figure("cavity_slack_ml")), room_ml)
+    else:
+        asked = given
+    check_volume(asked, cavity_ml, room_ml, f"the {cavity_ml:.2f} mL of the cavity")
+    points = room.lattice.points()
+    cavity = np.minimum.reduce([inflation.cavity(side).distance(points) for side in inflation.sides])
+    cavity = cavity.reshape(room.lattice.values.shape)
+    speed = np.where(cavity < 0.0, 60.0, speed_in(here, amount, room.lattice, case.seed))
+    tips = np.array([lines[side].tip_at(at.filler_mm) for side, at in stations.items()])
+    bore = filler_mm(case.cannula.gauge) / 2 - kyphoplasty_parts()["tube_wall_mm"]
+    filling = fill(room.lattice, speed, tips, bore, asked + 0.5)
+    total, back_ml, reason = room.stop(filling, asked, cavity < 0.0)
+    return Cement(body_ml, asked, total, 0.0, room_ml, back_ml, reason), filling
+
+
+def _made(case: Case, digest: str) -> KyphoplastyPlan:
+    here = case_patient(case)
+    quarter = back_quarter_mm(*walls(here))
+    lines = plan_lines(here, case)
+    stations = {side: _stations(here, case, line, quarter) for side, line in lines.items()}
+    inflation = _inflation(here, case, lines, stations, quarter)
+    cement, filling = _planned_cement(here, case, lines, stations, inflation, quarter)
+    return KyphoplastyPlan(
+        case=case, digest=digest, needles=lines, cement=cement, filling=filling, back_quarter_y_mm=quarter,
+        stations=stations, inflation=inflation,
+    )  # fmt: skip
+
+
+def plan_kyphoplasty(case: Case) -> KyphoplastyPlan:
+    """The plan for `case`, read from the cache or made and kept there.
+
+    Raises RequestError, naming the key, where the body cannot be as asked, where the cannula finds no safe line, where
+    the balloon is too long, or where the cement is less than the cavity or more than the room.
+    """
+    return planned(KyphoplastyPlan, case, _made)
+
+
+__all__ = ["KyphoplastyPlan", "Stations", "Vector", "plan_kyphoplasty", "plan_lines"]
