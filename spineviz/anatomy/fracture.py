@@ -584,13 +584,15 @@ class Fracture:
 
     # the cleft --------------------------------------------------------------------------------------------------------
 
-    def cleft_thickness_mm(self, amount: float) -> float:
-        """How wide the cleft gapes at its middle: 0 healthy, thin when standing, open at the lying amount."""
+    def cleft_thickness_mm(self, amount: float, lying: float = 1.0) -> float:
+        """How wide the cleft gapes at its middle, mm, at `amount` and `lying` (0 standing to 1 lying).
+
+        It is there when the bone has broken, pressed together under the weight of the standing patient, opens when the
+        patient lies down, and closes again as balloons lift the end-plate and pack loose bone into it: 0 when healthy.
+        """
         closed, open_ = _figure("cleft_closed_mm"), _figure("cleft_open_mm")
-        lying = self.lying_amount
-        if amount <= lying:
-            return open_ * float(_smooth(np.array(amount / lying)))
-        return open_ + (closed - open_) * float(_smooth(np.array((amount - lying) / (1.0 - lying))))
+        broken = _smooth(np.array(amount / self.amount(1.0, lying)))
+        return float(broken * (closed + (open_ - closed) * _smooth(np.array(lying))))
 
     def _cleft_centre(self) -> tuple[float, float, float]:
         """y of its middle, and its half length and half width, mm."""
@@ -623,16 +625,17 @@ class Fracture:
         drop, lift = self._drop_and_lift(x, y, amount)
         return z + lift - drop * self._crush((z - lower) / (upper - lower))
 
-    def _cleft_half_mm(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
-        """Half of the gap over (x, y); negative outside the outline."""
+    def _cleft_half_mm(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], thickness_mm: float
+    ) -> NDArray[np.float64]:
+        """Half of the gap over (x, y) where it gapes by `thickness_mm` at its middle; negative outside the outline."""
         edge = 1.0 - np.minimum(self._cleft_outline(x, y), 9.0)
         uneven = 0.75 + 0.25 * np.sin(x / 2.3 + self._phases[14]) * np.sin(y / 2.9 + self._phases[17])
-        return 0.5 * self.cleft_thickness_mm(amount) * np.where(edge > 0, uneven, 1.0) * edge
+        return 0.5 * thickness_mm * np.where(edge > 0, uneven, 1.0) * edge
 
-    def cleft(self, amount: float) -> Field:
-        """The fracture's gap under the upper end-plate at `amount`, vertebra frame; holds nothing at amount 0.
-
-        It lies wholly inside the body. Inexact.
+    def cleft(self, amount: float, lying: float = 1.0) -> Field:
+        """The fracture's gap under the upper end-plate at `amount` and `lying`, vertebra frame; holds nothing at
+        amount 0. It lies wholly inside the body. Inexact.
         """
         middle, half_length, half_width = self._cleft_centre()
         low_z = min(self._rims.lower_back[2], self._rims.lower_front[2])
@@ -640,19 +643,21 @@ class Fracture:
             [-1.25 * half_width, middle - 1.25 * half_length, low_z],
             [1.25 * half_width, middle + 1.25 * half_length, self._rims.upper_back[2]],
         )
-        if self.cleft_thickness_mm(amount) < 1e-3:
+        thickness_mm = self.cleft_thickness_mm(amount, lying)
+        if thickness_mm < 1e-3:
             centre = bounds.mean(0)
             return Field(lambda p: np.linalg.norm(p - centre, axis=1) + 1.0, box_bounds(centre, centre))
 
         def distance(p: Points) -> Distances:
             x, y, z = p.T
-            return np.abs(z - self._cleft_sheet(x, y, amount)) - self._cleft_half_mm(x, y, amount)
+            return np.abs(z - self._cleft_sheet(x, y, amount)) - self._cleft_half_mm(x, y, thickness_mm)
 
         return Field(distance, bounds, exact=False)
 
-    def cleft_mesh(self, amount: float, spacing_mm: float) -> Mesh:
+    def cleft_mesh(self, amount: float, spacing_mm: float, lying: float = 1.0) -> Mesh:
         """The surface of `cleft`, closed: two sheets that meet at the edge; no vertices where there is no cleft."""
-        if self.cleft_thickness_mm(amount) < 1e-3:
+        thickness_mm = self.cleft_thickness_mm(amount, lying)
+        if thickness_mm < 1e-3:
             return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
         middle, half_length, half_width = self._cleft_centre()
         rings = max(6, int(np.ceil(max(half_length, half_width) / spacing_mm)))
@@ -662,7 +667,7 @@ class Fracture:
         edge = 1.0 + 0.10 * np.sin(3 * angle + self._phases[10]) + 0.06 * np.sin(7 * angle + self._phases[11])
         x = np.concatenate([[0.0], np.outer(share, half_width * edge * np.cos(angle)).ravel()])
         y = middle + np.concatenate([[0.0], np.outer(share, half_length * edge * np.sin(angle)).ravel()])
-        sheet, half = self._cleft_sheet(x, y, amount), np.maximum(self._cleft_half_mm(x, y, amount), 0.0)
+        sheet, half = self._cleft_sheet(x, y, amount), np.maximum(self._cleft_half_mm(x, y, thickness_mm), 0.0)
         upper, lower = np.column_stack([x, y, sheet + half]), np.column_stack([x, y, sheet - half])
         inner = len(x) - sides  # the last ring is shared by both sheets
         points = np.concatenate([upper, lower[:inner]])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from spineviz.anatomy.bones import carved_core, carved_field, carved_mesh
@@ -125,8 +126,8 @@ class Patient:
         out = {**around, self.level: self.treated_bone(amount)}
         if self.tumour is not None and growth > 0.0:
             out["tumour"] = self.tumour_structure(amount, growth)
-        if self.fracture.cleft_thickness_mm(amount) > 0.05:
-            out["cleft"] = self.cleft_structure(amount)
+        if self.fracture.cleft_thickness_mm(amount, lying) > 0.05:
+            out["cleft"] = self.cleft_structure(amount, lying)
         return out
 
     def _surroundings(self, amount: float, lying: float, surroundings: str, here: Column) -> dict[str, Structure]:
@@ -205,10 +206,11 @@ class Patient:
 
     def _measured_bone_ml(self, amount: float) -> float:
         core = self.fracture.warped(carved_core(self.level), amount)
-        grid = lattice(core.bounds_mm, _BONE_SPACING_MM)
-        points = grid.points()
-        inside = points[core.distance(points) < 0.0]
-        return float(self.bone_share(inside, amount).sum()) * _BONE_SPACING_MM**3 / 1000.0
+        points = lattice(core.bounds_mm, _BONE_SPACING_MM).points()
+        # cubes that the surface cuts count in part
+        within = np.clip(0.5 - core.distance(points) / _BONE_SPACING_MM, 0.0, 1.0)
+        held = np.flatnonzero(within)
+        return float(within[held] @ self.bone_share(points[held], amount)) * _BONE_SPACING_MM**3 / 1000.0
 
     def tumour_structure(self, amount: float, growth: float) -> Structure:
         """The tumour grown to `growth`, carried along by the fracture at `amount`; RequestError if there is none."""
@@ -226,16 +228,16 @@ class Patient:
             healthy=self._healthy(amount),
         )
 
-    def cleft_structure(self, amount: float) -> Structure:
-        """The gap under the upper end-plate at `amount`."""
+    def cleft_structure(self, amount: float, lying: float = 1.0) -> Structure:
+        """The gap under the upper end-plate at `amount` and `lying`."""
         f = self.fracture
         return Structure(
             name="cleft",
             role="cleft",
             material="cleft",
-            field=f.cleft(amount),
-            mesh=_once(lambda spacing_mm: f.cleft_mesh(amount, spacing_mm)),
-            key=f"cleft-{self._fracture_key(amount)}",
+            field=f.cleft(amount, lying),
+            mesh=_once(lambda spacing_mm: f.cleft_mesh(amount, spacing_mm, lying)),
+            key=f"cleft-{self._fracture_key(amount)}-{lying:.3f}",
             rank=RANKS["cleft"],
         )
 

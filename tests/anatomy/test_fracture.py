@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spineviz.anatomy.bones import carved_mesh
 from spineviz.anatomy.fracture import SHAPES, Fracture, fracture, fracture_table, ramp, rims
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS
 from spineviz.geometry.fields import Field
 from spineviz.geometry.frames import Frame
+from spineviz.geometry.meshes import Mesh
 
 CRUSHED_BACK = fracture_table()["crush_posterior_share"].value
 
@@ -71,14 +73,40 @@ def test_nothing_folds_over(broken, amount):
 
 
 @given(fractures, st.floats(0.1, 1.0))
-def test_the_said_jacobian_is_that_of_finite_differences(broken, amount):
-    point = inside_body(broken, 1)
-    step = 1e-5
+def test_the_volume_share_is_the_determinant_of_finite_differences(broken, amount):
+    points, step = inside_body(broken, 40), 1e-5
     sides = [
-        (broken.forward(point + step * axis, amount) - broken.forward(point - step * axis, amount))[0] / (2 * step)
+        (broken.forward(points + step * axis, amount) - broken.forward(points - step * axis, amount)) / (2 * step)
         for axis in np.eye(3)
     ]
-    assert broken.least_volume_share(point, amount) == pytest.approx(np.linalg.det(np.array(sides)), abs=2e-3)
+    expected = np.linalg.det(np.stack(sides, axis=2))
+    said = broken.volume_share(points, amount)
+    # where a slope bends, the differences straddle it
+    assert np.quantile(np.abs(said - expected), 0.9) < 1e-6
+    assert said == pytest.approx(expected, abs=2e-3)
+    assert broken.least_volume_share(points, amount) == said.min()
+
+
+@given(fractures, amounts, st.integers(0, 10**6))
+def test_healthy_places_and_volume_shares_come_in_one_go(broken, amount, seed):
+    seen = np.concatenate([cloud(seed, 100), inside_body(broken, 100)])
+    healthy, share = broken.healthy_share(seen, amount)
+    assert (healthy == broken.inverse(seen, amount)).all()
+    assert share == pytest.approx(broken.volume_share(healthy, amount), abs=1e-6)
+
+
+@pytest.mark.parametrize(("level", "shape"), [("T6", "crush"), ("L1", "wedge"), ("L4", "biconcave")])
+def test_the_volume_shares_add_up_to_what_is_left_of_the_bone(level, shape):
+    broken, here = fracture(level, shape, 0.5), vertebra(level)
+    step = 0.8
+    low, high = here.field.bounds_mm
+    axes = [np.arange(a, b, step) for a, b in zip(low, high, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    bone = points[here.fast(points) < 0]
+    left_ml = broken.volume_share(bone, 1.0).sum() * step**3 / 1000
+    lost_ml = len(bone) * step**3 / 1000 - left_ml
+    healthy = here.mesh(1.2)
+    assert lost_ml == pytest.approx(healthy.volume_ml - broken.deformed(healthy, 1.0).volume_ml, rel=0.03)
 
 
 @given(fractures, amounts)
@@ -233,6 +261,90 @@ def test_lying_gives_a_part_back_and_less_of_it_the_worse_the_fracture(broken):
     assert broken.amount(0.0, 1.0) == 0.0
 
 
+# lift -----------------------------------------------------------------------------------------------------------------
+
+
+@given(fractures, st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_lift_takes_its_share_of_what_posture_leaves(broken, collapse, lying, lift):
+    without = broken.amount(collapse, lying)
+    assert broken.amount(collapse, lying, 0.0) == without
+    assert broken.amount(collapse, lying, lift) == pytest.approx((1.0 - lift) * without)
+    assert broken.amount(collapse, lying, 1.0) == 0.0
+
+
+@given(fractures, st.floats(0.0, 0.99), st.floats(0.005, 1.0))
+def test_every_lift_raises_the_end_plate(broken, lift, step):
+    before, after, healthy = (
+        broken.heights(broken.amount(1.0, 1.0, share)) for share in (lift, min(1.0, lift + step), 1.0)
+    )
+    assert healthy == broken.heights(0.0)
+    assert before.middle_mm < after.middle_mm <= healthy.middle_mm
+    if broken.shape == "biconcave":  # only the middle has sunk
+        assert after.anterior_mm == pytest.approx(before.anterior_mm, abs=0.02)
+        assert after.wedge_deg == pytest.approx(before.wedge_deg, abs=0.1)
+    else:
+        assert before.anterior_mm < after.anterior_mm <= healthy.anterior_mm + 1e-9
+        assert before.wedge_deg > after.wedge_deg >= healthy.wedge_deg - 1e-9
+
+
+@given(fractures, st.floats(0.0, 1.0))
+def test_the_column_comes_back_with_the_end_plate(broken, lift):
+    """The end-plate's turn is the wedge that is left, but for the part of a crush that is not followed."""
+    amount = broken.amount(1.0, 1.0, lift)
+    motion = broken.upper_endplate_motion(amount)
+    turned = float(np.rad2deg(np.arctan2(-motion.rotation[2, 1], motion.rotation[1, 1])))
+    if broken.shape != "crush":
+        wedge = broken.heights(amount).wedge_deg - broken.heights(0.0).wedge_deg
+        assert turned == pytest.approx(wedge, abs=1e-6)
+    assert 0.0 <= turned + 0.05
+    assert turned <= broken.height_loss * 70.0 * (1.0 - lift) + 0.05
+    if lift == 1.0:
+        assert motion.matrix == pytest.approx(np.eye(4), abs=1e-12)
+
+
+def sagittal_section(mesh: Mesh, behind_mm: float) -> np.ndarray:
+    """Where the surface meets the mid-sagittal plane in front of `behind_mm`, (K, 2) y and z in mm."""
+    points, sides = mesh.points_mm, np.concatenate([mesh.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+    x = points[:, 0] - 0.013  # no vertex lies there
+    one, other = sides[(x[sides[:, 0]] < 0) != (x[sides[:, 1]] < 0)].T
+    share = (x[one] / (x[one] - x[other]))[:, None]
+    cut = (points[one] + share * (points[other] - points[one]))[:, 1:]
+    return cut[cut[:, 0] > behind_mm]
+
+
+def straight_edge(section: np.ndarray, up: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where a straight edge laid on the upper (`up` 1) or lower (-1) end-plate touches in front and behind."""
+    middle = (section[:, 0].min() + section[:, 0].max()) / 2
+    front, back = section[section[:, 0] > middle], section[section[:, 0] < middle]
+    along = np.array([1.0, 0.0])
+    for _ in range(12):
+        normal = up * np.array([-along[1], along[0]])
+        fore, aft = front[np.argmax(front @ normal)], back[np.argmax(back @ normal)]
+        along = (fore - aft) / np.linalg.norm(fore - aft)
+    return fore, aft
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("level", ["T5", "T11", "L1", "L4"])
+def test_heights_and_angle_are_those_of_straight_edges_on_the_exported_surface(level, shape):
+    """A straight edge rests on the bend of a sunken end-plate, not on its corners: it says up to an eighth of the
+    wedge more than the lines between the corners, and 0.7 degrees either way on the healthy body."""
+    here = vertebra(level)
+    surface = carved_mesh(level, 0.8)
+    for loss in (0.05, 0.35, 0.6):
+        broken = fracture(level, shape, loss)
+        fronts = []
+        for amount in (1.0, *(broken.amount(1.0, 1.0, lift) for lift in (0.0, 0.5, 1.0))):
+            section = sagittal_section(broken.deformed(surface, amount), here.landmarks["canal-centre"][1])
+            upper, lower = straight_edge(section, 1.0), straight_edge(section, -1.0)
+            rise = [np.rad2deg(np.arctan2(*(fore - aft)[::-1])) for fore, aft in (upper, lower)]
+            said, lost_deg = broken.heights(amount), broken.heights(amount).wedge_deg - broken.heights(0.0).wedge_deg
+            assert rise[1] - rise[0] == pytest.approx(said.wedge_deg, abs=0.7 + 0.125 * max(lost_deg, 0.0))
+            fronts.append(float(np.linalg.norm(upper[0] - lower[0])))
+            assert fronts[-1] == pytest.approx(said.anterior_mm, abs=0.15 + 0.06 * max(lost_deg, 0.0))
+        assert (np.diff(fronts) > (-0.1 if shape == "biconcave" else 0.0)).all()
+
+
 @given(fractures.filter(lambda f: f.shape == "wedge"), st.floats(0.05, 1.0))
 def test_the_column_above_follows_the_rims(broken, amount):
     r, motion = rims(broken.level), broken.upper_endplate_motion(amount)
@@ -309,8 +421,9 @@ def test_the_broken_field_never_promises_more_bone_than_there_is(level, shape, l
 def test_the_cleft_is_closed_and_lies_wholly_inside_the_trabecular_bone(level, shape):
     for loss in (0.1, 0.35, 0.6):
         broken = fracture(level, shape, loss)
-        for amount in (0.3, broken.lying_amount, 1.0):
-            mesh = broken.cleft_mesh(amount, 1.0)
+        for collapse, lying, lift in ((0.4, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5)):
+            amount = broken.amount(collapse, lying, lift)
+            mesh = broken.cleft_mesh(amount, 1.0, lying)
             assert mesh.is_closed
             assert mesh.pieces == 1
             assert mesh.volume_ml > 0
@@ -318,9 +431,10 @@ def test_the_cleft_is_closed_and_lies_wholly_inside_the_trabecular_bone(level, s
 
 
 @settings(max_examples=25)
-@given(fractures, st.floats(0.1, 1.0))
-def test_surface_and_field_of_the_cleft_agree(broken, amount):
-    mesh, gap = broken.cleft_mesh(amount, 1.0), broken.cleft(amount)
+@given(fractures, st.floats(0.3, 1.0), st.floats(0.0, 1.0))
+def test_surface_and_field_of_the_cleft_agree(broken, collapse, lying):
+    amount = broken.amount(collapse, lying)
+    mesh, gap = broken.cleft_mesh(amount, 1.0, lying), broken.cleft(amount, lying)
     assert gap(mesh.points_mm) == pytest.approx(np.zeros(len(mesh.points_mm)), abs=0.02)
     assert (gap.bounds_mm[0] <= mesh.points_mm.min(0)).all()
     assert (gap.bounds_mm[1] >= mesh.points_mm.max(0)).all()
@@ -328,9 +442,26 @@ def test_surface_and_field_of_the_cleft_agree(broken, amount):
 
 def test_lying_opens_the_cleft():
     broken = fracture("L1")
-    volumes = [broken.cleft_mesh(a, 0.7).volume_ml for a in np.linspace(1.0, broken.lying_amount, 6)]
+    volumes = [broken.cleft_mesh(broken.amount(1.0, lying), 0.7, lying).volume_ml for lying in np.linspace(0, 1, 6)]
     assert (np.diff(volumes) > 0).all()
     assert volumes[-1] > 3 * volumes[0]
+
+
+def test_the_standing_cleft_is_a_thin_line_that_grows_as_the_body_gives_way():
+    broken = fracture("L1")
+    gaping = [broken.cleft_thickness_mm(amount, 0.0) for amount in np.linspace(0.0, 1.0, 21)]
+    assert (np.diff(gaping) > 0).all()
+    assert gaping[-1] == pytest.approx(fracture_table()["cleft_closed_mm"].value)
+
+
+@given(fractures, st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_lifting_closes_the_cleft(broken, lift, more):
+    further = lift + (1.0 - lift) * more
+    before, after = (broken.cleft_thickness_mm(broken.amount(1.0, 1.0, share)) for share in (lift, further))
+    assert after <= before + 1e-12
+    assert before - after <= 1.5 * fracture_table()["cleft_open_mm"].value * (further - lift) + 1e-9  # continuous
+    assert broken.cleft_thickness_mm(broken.lying_amount) == pytest.approx(fracture_table()["cleft_open_mm"].value)
+    assert broken.cleft_thickness_mm(broken.amount(1.0, 1.0, 1.0)) == 0.0
 
 
 def test_a_healthy_body_has_no_cleft():
