@@ -287,19 +287,20 @@ def test_every_lift_raises_the_end_plate(broken, lift, step):
         assert before.wedge_deg > after.wedge_deg >= healthy.wedge_deg - 1e-9
 
 
-@given(fractures, st.floats(0.0, 1.0))
+def turned_deg(motion: Frame) -> float:
+    """How far forward `motion` turns in the sagittal plane."""
+    return float(np.rad2deg(np.arctan2(-motion.rotation[2, 1], motion.rotation[1, 1])))
+
+
+@given(fractures.filter(lambda f: f.shape != "biconcave"), st.floats(0.0, 0.99))
 def test_the_column_comes_back_with_the_end_plate(broken, lift):
-    """The end-plate's turn is the wedge that is left, but for the part of a crush that is not followed."""
-    amount = broken.amount(1.0, 1.0, lift)
-    motion = broken.upper_endplate_motion(amount)
-    turned = float(np.rad2deg(np.arctan2(-motion.rotation[2, 1], motion.rotation[1, 1])))
-    if broken.shape != "crush":
-        wedge = broken.heights(amount).wedge_deg - broken.heights(0.0).wedge_deg
+    lying, lifted, healthy = (broken.amount(1.0, 1.0, share) for share in (0.0, lift, 1.0))
+    turned = turned_deg(broken.upper_endplate_motion(lifted))
+    assert 0.0 < turned <= turned_deg(broken.upper_endplate_motion(lying))
+    assert broken.upper_endplate_motion(healthy).matrix == pytest.approx(np.eye(4), abs=1e-12)
+    if broken.shape == "wedge":
+        wedge = broken.heights(lifted).wedge_deg - broken.heights(healthy).wedge_deg
         assert turned == pytest.approx(wedge, abs=1e-6)
-    assert 0.0 <= turned + 0.05
-    assert turned <= broken.height_loss * 70.0 * (1.0 - lift) + 0.05
-    if lift == 1.0:
-        assert motion.matrix == pytest.approx(np.eye(4), abs=1e-12)
 
 
 def sagittal_section(mesh: Mesh, behind_mm: float) -> np.ndarray:

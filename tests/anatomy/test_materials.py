@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spineviz.anatomy.materials import attenuation, density, material, materials
+from spineviz.anatomy.materials import (
+    attenuation,
+    bone_attenuation,
+    bone_volume_share,
+    density,
+    material,
+    materials,
+)
 from spineviz.data.errors import RequestError
 
 HAVE_EDGES = {"platinum", "tantalum"}
@@ -76,3 +83,44 @@ def test_what_a_radiograph_must_tell_apart_is_ordered():
     values = [attenuation(name).value for name in order]
     assert values == sorted(values)
     assert len(set(values)) == len(values)
+
+
+# bone in marrow -------------------------------------------------------------------------------------------------------
+
+MIXTURES = {"marrow": 0.0, "trabecular-5": 0.05, "trabecular-8": 0.08, "trabecular": 0.08, "trabecular-12": 0.12,
+            "trabecular-20": 0.20, "cortical": 1.0, "bone": 1.0}  # fmt: skip
+
+
+def test_bone_shares_are_those_of_the_names():
+    assert {n: row.bone_share for n, row in materials().items() if row.bone_share is not None} == MIXTURES
+    assert bone_volume_share("trabecular").value == 0.08
+    assert "xraydb" in bone_volume_share("trabecular").citation
+
+
+@pytest.mark.parametrize("name", ["cement", "steel", "water"])
+def test_what_is_no_bone_has_no_bone_share(name):
+    with pytest.raises(RequestError, match=rf"'{name}'.*marrow.*trabecular-8.*cortical"):
+        bone_volume_share(name)
+
+
+@given(st.sampled_from(sorted(MIXTURES)), st.floats(40.0, 80.0))
+def test_a_tabulated_mixture_attenuates_as_its_row_says(name, kev):
+    assert bone_attenuation(MIXTURES[name], kev) == pytest.approx(attenuation(name, kev).value, rel=1e-12)
+
+
+@given(st.floats(0.0, 1.0), st.sampled_from([40.0, 55.0, 60.0, 80.0]))
+def test_attenuation_goes_with_the_mass_of_bone(share, kev):
+    marrow, cortex = attenuation("marrow", kev).value, attenuation("cortical", kev).value
+    assert bone_attenuation(share, kev) == pytest.approx(marrow + share * (cortex - marrow), rel=0.005)
+
+
+@given(st.floats(40.0, 80.0))
+def test_denser_bone_stops_more(kev):
+    shares = np.linspace(0.0, 1.0, 101)
+    assert (np.diff(bone_attenuation(shares, kev)) > 0).all()
+    assert bone_attenuation(shares.reshape(1, 101), kev).shape == (1, 101)
+
+
+def test_what_fills_the_balloon_and_the_cavity_is_in_the_table():
+    assert material("contrast").name == "iohexol-150"
+    assert material("cavity") is material("channel") is material("blood")

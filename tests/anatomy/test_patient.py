@@ -101,11 +101,11 @@ def test_the_treated_surface_is_the_healthy_one_carried_by_the_fracture(level, s
     assert broken.pieces == 1
 
 
-@pytest.mark.parametrize("lying", [0.0, 1.0])
-def test_everything_above_follows_the_end_plate_and_nothing_below_moves(lying):
+@pytest.mark.parametrize(("lying", "lift"), [(0.0, 0.0), (1.0, 0.0), (1.0, 0.4)])
+def test_everything_above_follows_the_end_plate_and_nothing_below_moves(lying, lift):
     here = patient()
-    healthy, broken = here.column(0.0, lying), here.column(1.0, lying)
-    motion = here.fracture.upper_endplate_motion(here.amount(1.0, lying))
+    healthy, broken = here.column(0.0, lying), here.column(1.0, lying, lift)
+    motion = here.fracture.upper_endplate_motion(here.amount(1.0, lying, lift))
     for level in ("T10", "T12"):
         expected = (motion @ healthy.world_from_vertebra(level)).matrix
         assert broken.world_from_vertebra(level).matrix == pytest.approx(expected, abs=1e-9)
@@ -116,15 +116,17 @@ def test_everything_above_follows_the_end_plate_and_nothing_below_moves(lying):
 @pytest.mark.parametrize("shape", ["wedge", "crush", "biconcave"])
 def test_bones_do_not_sink_into_each_other_when_the_body_gives_way(shape):
     here = patient("L1", shape, 0.5)
-    for lying in (0.0, 1.0):
-        parts = here.structures(1.0, lying, 1.0, "spine")
+    for lying, lift in ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5)):
+        parts = here.structures(1.0, lying, 1.0, "spine", lift)
         above = parts["T12"].world_mesh(1.6).points_mm
         assert parts["L1"].field(above).min() > 0.6
 
 
-@pytest.mark.parametrize(("collapse", "lying"), [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])
-def test_discs_stay_in_touch_with_the_broken_body(collapse, lying):
-    parts = patient().structures(collapse, lying, 1.0, "spine")
+@pytest.mark.parametrize(
+    ("collapse", "lying", "lift"), [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5)]
+)
+def test_discs_stay_in_touch_with_the_broken_body(collapse, lying, lift):
+    parts = patient().structures(collapse, lying, 1.0, "spine", lift)
     for name, low in (("disc-T12-L1", True), ("disc-L1-L2", False)):
         mesh = parts[name].mesh(1.5)
         facing = mesh.normals[:, 2] * (-1 if low else 1) > 0.8
@@ -133,8 +135,127 @@ def test_discs_stay_in_touch_with_the_broken_body(collapse, lying):
         assert np.quantile(gap, 0.9) < 0.6
 
 
-def test_tumour_and_cleft_lie_inside_the_broken_body():
-    parts = patient().structures(1.0, 1.0, 1.0, "none")
+# lift -----------------------------------------------------------------------------------------------------------------
+
+
+def test_without_lift_all_is_as_it_was():
+    here = patient()
+    assert here.amount(1.0, 1.0) == here.amount(1.0, 1.0, 0.0)
+    assert here.column(1.0, 1.0) is here.column(1.0, 1.0, 0.0)
+    assert here.structures(1.0, 1.0, 1.0, "none") is here.structures(1.0, 1.0, 1.0, "none", 0.0)
+
+
+@settings(max_examples=6)
+@given(st.sampled_from(["T7", "L1", "L3"]), st.sampled_from(["wedge", "crush", "biconcave"]))
+def test_a_whole_lift_is_the_healthy_patient_lying_down(level, shape):
+    here = patient(level, shape, 0.4, None)
+    lifted, healthy = here.structures(1.0, 1.0, 0.0, "spine", 1.0), here.structures(0.0, 1.0, 0.0, "spine")
+    assert lifted.keys() == healthy.keys()
+    for name in lifted:
+        assert lifted[name].key == healthy[name].key
+        assert (lifted[name].world_from_local.matrix == healthy[name].world_from_local.matrix).all()
+
+
+def test_lift_changes_what_stands_above_and_nothing_below():
+    here = patient()
+    before, after = (here.structures(1.0, 1.0, 1.0, "spine", lift) for lift in (0.1, 0.3))
+    for name in ("T11", "L2", "L4", "sacrum", "disc-L2-L3"):
+        assert before[name].key == after[name].key
+    for name in ("L1", "tumour", "cleft", "disc-T12-L1", "disc-L1-L2", "dura"):
+        assert before[name].key != after[name].key
+    raised = [
+        parts["T12"].world_from_local.point([0.0, 15.0, 0.0])[2]
+        - parts["T12"].world_from_local.point([0.0, -15.0, 0.0])[2]
+        for parts in (before, after)
+    ]
+    assert raised[1] > raised[0] + 0.3  # T12 tips back
+
+
+# the bone -------------------------------------------------------------------------------------------------------------
+
+
+def test_healthy_bone_is_the_same_everywhere_and_stands_where_it_stood():
+    bone = patient().treated_bone(0.0)
+    assert bone.bone_share is None
+    assert bone.healthy is None
+
+
+@settings(max_examples=10)
+@given(
+    st.sampled_from(["T6", "L1"]),
+    st.sampled_from(["wedge", "crush", "biconcave"]),
+    st.sampled_from([(1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.4)]),
+)
+def test_crushed_bone_is_denser_by_as_much_as_its_room_is_less(level, shape, moment):
+    here = patient(level, shape, 0.35, None)
+    amount = here.amount(*moment)
+    bone = here.treated_bone(amount)
+    marks = np.random.default_rng(4).uniform([-14, -10, -8], [14, 12, 8], (500, 3))
+    seen = here.fracture.forward(marks, amount)
+    assert bone.healthy(seen) == pytest.approx(marks, abs=1e-6)
+    share = bone.bone_share(seen)
+    assert share * here.fracture.volume_share(marks, amount) == pytest.approx(np.full(500, 0.08), rel=1e-5)
+    assert share.max() > 0.085
+    assert share.max() < 1.0
+    # the arch is not crushed
+    arch = np.array([[0.0, -45.0, -5.0], [16.0, -24.0, 3.0]])
+    assert bone.bone_share(arch) == pytest.approx([0.08, 0.08])
+
+
+def test_the_more_it_is_lifted_the_looser_the_bone():
+    here = patient()
+    under_the_plate = here.fracture.forward(np.array([[3.0, 8.0, 7.0]]), here.amount(1.0, 1.0))
+    shares = []
+    for lift in (0.0, 0.25, 0.5, 0.75):
+        amount = here.amount(1.0, 1.0, lift)
+        carried = here.fracture.forward(here.fracture.inverse(under_the_plate, here.amount(1.0, 1.0)), amount)
+        shares.append(float(here.bone_share(carried, amount)[0]))
+    assert (np.diff(shares) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("level", "shape", "loss"),
+    [
+        ("T5", "crush", 0.6),
+        ("T5", "wedge", 0.35),
+        ("L1", "wedge", 0.35),
+        ("L1", "biconcave", 0.5),
+        ("L5", "crush", 0.6),
+    ],
+)
+def test_no_bone_is_lost_or_won_on_the_way(level, shape, loss):
+    here = patient(level, shape, loss, None)
+    healthy = here.trabecular_bone_ml()
+    for moment in ((1.0, 0.0), (0.5, 0.0), (1.0, 1.0), (1.0, 1.0, 0.5)):
+        assert here.trabecular_bone_ml(here.amount(*moment)) == pytest.approx(healthy, rel=0.01)
+    assert here.trabecular_bone_ml(here.amount(1.0, 1.0, 1.0)) == healthy
+
+
+def test_trabecular_bone_is_its_share_of_the_core():
+    here = patient()
+    core = here.treated_bone(0.0).core
+    low, high = core.bounds_mm
+    points = np.random.default_rng(8).uniform(low, high, (400_000, 3))
+    core_ml = core.contains(points).mean() * np.prod(high - low) / 1000
+    assert here.trabecular_bone_ml() == pytest.approx(here.trabecular_share * core_ml, rel=0.02)
+    assert patient(tumour_diameter_mm=None).trabecular_bone_ml() == here.trabecular_bone_ml()  # tumour ignored
+
+
+def test_bone_shares_come_quickly():
+    bone = patient().treated_bone(0.658)
+    points = np.random.default_rng(2).uniform([-20, -15, -14], [20, 17, 14], (15_000, 3))
+    spent = []
+    for _ in range(4):
+        start = time.process_time()
+        bone.bone_share(points)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.05  # about 0.01 s on an idle machine
+
+
+@pytest.mark.parametrize("moment", [(1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5)])
+def test_tumour_and_cleft_lie_inside_the_broken_body(moment):
+    collapse, lying, lift = moment
+    parts = patient().structures(collapse, lying, 1.0, "none", lift)
     core = parts["L1"].core
     assert core is not None
     for name in ("tumour", "cleft"):
@@ -155,6 +276,7 @@ def test_the_needle_nick_lies_on_the_skin():
         ((0.5, -0.1, 1.0), "lying: -0.1"),
         ((0.5, 0.0, float("nan")), "tumour: nan"),
         ((0.5, 0.0, 1.0, "everything"), "surroundings: .*'everything'.*none, spine, trunk"),
+        ((0.5, 0.0, 1.0, "none", 1.01), "lift: 1.01"),
     ],
 )
 def test_wrong_shares_are_refused_by_name(arguments, said):

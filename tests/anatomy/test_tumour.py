@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spineviz.anatomy.fracture import SHAPES, fracture
+from spineviz.anatomy.patient import patient
 from spineviz.anatomy.tumour import greatest_diameter_mm, tumour
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
@@ -110,3 +111,14 @@ def test_too_large_a_tumour_is_refused_with_one_that_fits(level, diameter_mm):
 def test_wrong_requests_are_refused_by_key(arguments, said):
     with pytest.raises(RequestError, match=said):
         tumour(*arguments)
+
+
+@pytest.mark.parametrize(("growth", "lift"), [(1.0, 0.0), (0.6, 0.0), (1.0, 0.5)])
+def test_the_tumour_says_where_it_lay_in_the_healthy_bone(growth, lift):
+    here = patient("L1")
+    amount = here.amount(1.0, 1.0, lift)
+    part = here.tumour_structure(amount, growth)
+    assert here.tumour is not None
+    grown = here.tumour.mesh(growth, 1.0)
+    assert part.healthy(part.world_mesh(1.0).points_mm) == pytest.approx(grown.points_mm, abs=1e-6)
+    assert here.tumour_structure(0.0, growth).healthy is None
