@@ -56,7 +56,7 @@ from spineviz.data.films import Film, Step, film
 from spineviz.data.narration import filled, narration, with_phrases
 from spineviz.data.tables import sourced_table
 from spineviz.film.pieces import Piece, Quality, pieces
-from spineviz.film.screen import Instant, Paints, Screen, shot_key
+from spineviz.film.screen import Instant, Paints, Screen, frozen, shot_key
 from spineviz.film.shot import (
     TRANSITION_S,
     CardColumn,
@@ -291,7 +291,7 @@ class ProcedureScene(Scene):
         state = self._state(time_s, moment, plan)
         values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
         # the theatre stands in the picture or not whatever the numbers say: the step tells
-        return (getattr(state, "step", ""), *values.items())
+        return getattr(state, "step", ""), frozen(values)
 
     def step_start_s(self, time_s: float) -> float:
         """When the step that is on at `time_s` began."""
