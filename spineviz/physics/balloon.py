@@ -38,7 +38,7 @@ _REACH_MM = 15.0
 _TABLE_MM = 1.5
 """Spacing of the membranes from which volumes and contacts are tabled."""
 _LEVELS = 14
-_SAMPLES = 24
+_SAMPLES = 40
 """Moments noted in a step of the inflation."""
 _PACKED_LEAST_MM = 0.5
 
@@ -583,9 +583,7 @@ def _run(
                     stops[side] = "pressure"
                     continue  # the last drop is not given
                 now[side] = then[side]
-                if now[side] >= table.volumes_ml.max(1).min() - 1e-6:
-                    stops[side] = "contact"
-                elif table.read("contact", now[side], lift) >= _figure("contact_share"):
+                if now[side] >= table.volumes_ml.max(1).min() - 1e-6 or table.read("contact", now[side], lift) >= _figure("contact_share"):
                     stops[side] = "contact"
                 elif now[side] >= rated_ml - 1e-9:
                     stops[side] = "rating"
