@@ -96,7 +96,7 @@ def drill_bit(cannula_gauge: int, length_mm: float) -> Solid:
     fluted, runout = part["drill_fluted_mm"], part["drill_runout_mm"]
     back = np.linspace(-length_mm, -fluted - runout, 10, endpoint=False)
     flank = np.linspace(-fluted - runout, -point, 110)
-    tip = np.array([0.75, 0.5, 0.25, 0.02])
+    tip = np.array([0.75, 0.5, 0.25, 0.0])
     z = np.concatenate([back, flank, -point * tip])
     share = np.concatenate([np.ones(len(back) + len(flank)), tip])
     outline, angles = _flutes()

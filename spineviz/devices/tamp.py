@@ -46,12 +46,12 @@ def tamp_shaft(balloon_length_mm: int, length_mm: float) -> Solid:
     nose = 0.85 * rod + 0.15 * size.marker_outer_mm / 2  # a little wider than the tube that it ends
     cap = np.column_stack([nose * np.cos(angle), nose * (np.sin(angle) - 1.0)])
     cap[-1] = 0.0
-    stop = -0.5 * size.nose_mm  # the stylet's hole ends in the nose
+    stop, step = -0.5 * size.nose_mm, size.marker_length_mm / 2 - size.nose_mm  # the hole ends in the nose
     return turned(
         np.vstack(
             [
                 [[hole, -length_mm], [wide, -length_mm], [wide, shoulder - 1.0], [rod, shoulder]],
-                [[rod, -0.85 * size.nose_mm], [nose, -0.85 * size.nose_mm + 0.1]],
+                [[rod, step], [nose, step + 0.1]],
                 cap,
                 [[0.0, stop], [hole, stop], [hole, -length_mm]],
             ]
@@ -128,7 +128,14 @@ def tamp_structures(
     )
     made = [
         structure_of(f"tamp-{side}", "hub", "pmma", shaft, f"{key}-shaft", stand),
-        structure_of(f"tamp-stylet-{side}", "steel", "steel", wire, f"{key}-stylet", stand),
+        structure_of(
+            f"tamp-stylet-{side}",
+            "steel",
+            "steel",
+            wire,
+            f"stylet-{size.stylet_mm:g}-{size.nose_mm:g}-{length_mm:g}",
+            stand,
+        ),
         structure_of(f"tamp-hub-{side}", "hub", "pmma", tamp_hub(length_mm), f"tamp-hub-{length_mm:g}", stand),
     ]
     for end, z_mm in (("front", -size.nose_mm), ("rear", -size.nose_mm - size.length_mm)):

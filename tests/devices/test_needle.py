@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from spineviz.devices.catalogue import needle_size
 from spineviz.devices.needle import NeedleShape, needle_structures
-from spineviz.devices.solids import lathe
 
 GAUGES = (8, 10, 11, 13, 15)
 
@@ -52,9 +51,3 @@ def test_structure_stands_with_its_tip_and_direction(medial_deg, down_deg, turn_
     across = np.linalg.norm((points - tip) - along[:, None] * forward, axis=1)
     assert across.max() == pytest.approx(1.525, abs=1e-9)
     assert np.abs(made["needle-right"].field(points)).max() < 1e-6
-
-
-def test_lathe_of_a_cone_has_the_volume_that_calculus_gives():
-    mesh = lathe(np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 12.0]]), sides=400)
-    assert mesh.is_closed
-    assert mesh.volume_ml == pytest.approx(np.pi * 25 * 12 / 3 / 1000, rel=1e-3)
