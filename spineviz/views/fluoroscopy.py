@@ -50,13 +50,15 @@ _BLOCK = 4
 _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
 only within the body)."""
-_NEEDLE_MM, _FAINT_MM = 0.45, 1.6
-"""Sizes of the cubes of cement and steel, and of what hardly differs from water."""
+_NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
+"""Sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
 _BONE_MM, _FAR_BONE_MM = (0.6, 0.75), (0.9, 1.2)
 """Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small and where they are not."""
 _FINE_PIXEL_MM = 0.3
 _FAINT_PER_MM = 0.005
 """What differs from water by less leaves no edge that fine cubes would show."""
+_VOIDS = ("cavity", "channel")
+"""Roles that leave an edge although they hardly differ from water: bone ends at them."""
 _LIKE_THE_SAC = ("cord", "root", "roots")
 """Roles that attenuate as the sac does in which they lie: they add nothing."""
 _GROUND_EDGE_MM = 1.0
@@ -64,6 +66,8 @@ _DETECTOR_MM = 0.33
 _SOFT_STEP_MM = 8.0
 _SOFT_LATTICE_MM = 5.0
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
+_LEEWAY_MM = 10.0
+"""How far what reaches beyond the picture may move until its cubes are chosen anew."""
 _KEPT = 64
 _KEPT_MOVING = 8
 
@@ -83,6 +87,24 @@ def absorption_per_mm(material: str) -> float:
     from spineviz.anatomy.materials import attenuation
 
     return attenuation(material, beam("beam_kev")).value / 10.0
+
+
+@lru_cache(maxsize=4)
+def _bone_line(absorption: Absorption) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bone volume shares (K,), rising from marrow to cortex, and the coefficients (K,) there, 1/mm."""
+    from spineviz.anatomy.materials import materials
+
+    rows = {row.bone_share: row.name for row in materials().values() if row.bone_share is not None}
+    shares = sorted(rows)
+    return np.array(shares), np.array([absorption(rows[share]) for share in shares])
+
+
+def bone_absorption_per_mm(
+    bone_share: NDArray[np.floating], absorption: Absorption = absorption_per_mm
+) -> NDArray[np.float64]:
+    """The coefficient of marrow with a share `bone_share` (any shape, 0 to 1) of bone in it, 1/mm: it goes with the
+    mass of bone in the way, on a line between the rows of the table that have a share."""
+    return np.interp(bone_share, *_bone_line(absorption))
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,20 +269,50 @@ def _blocks_near(
     return middles, distance
 
 
-def _filled(
-    shape: Field, middles_mm: Points, at_middle_mm: NDArray, cell_mm: Points, spacing_mm: float, reach_mm: float
-) -> NDArray[np.float32]:
-    """How much of each small cube of each block `shape` takes, (B, cells): asked in full only where its surface is.
+_HALVES = np.array([[1.25, -0.25], [0.75, 0.25], [0.25, 0.75], [-0.25, 1.25]])
+"""What is known in the middles of the two halves of a block, carried on a line to the middles of its four cubes."""
+_CUBES_FROM_OCTANTS = np.einsum("ia,jb,kc->ijkabc", _HALVES, _HALVES, _HALVES).reshape(_BLOCK**3, 8)
+_CUBE_OF_OCTANT = np.arange(_BLOCK**3).reshape(2, 2, 2, 2, 2, 2).transpose(0, 2, 4, 1, 3, 5).reshape(8, 8)
+"""(octant, place in it) -> the cube of the block, counted with z fastest."""
 
-    `middles_mm` and `cell_mm` are in the world, `at_middle_mm` the distances at the middles.
+
+def _filled(
+    shapes: Sequence[Field],
+    middles_mm: Points,
+    at_middle_mm: NDArray,
+    turn: NDArray,
+    spacing_mm: float,
+    spare_mm: float,
+) -> NDArray[np.float32]:
+    """How much of each small cube of each block the `shapes` take, (shapes, B, cubes): asked in full only near their
+    surfaces, and all of them at the same points, so that what they share is worked out once.
+
+    `middles_mm` (B, 3) lie in the world, `turn` is the world_from_local rotation, `at_middle_mm` (shapes, B) are the
+    distances at the middles; fields that are not exact may read `spare_mm` too much.
     """
-    share = np.zeros((len(middles_mm), len(cell_mm)), np.float32)
-    share[at_middle_mm <= -reach_mm] = 1.0
-    edge = np.flatnonzero(np.abs(at_middle_mm) < reach_mm)
+    share = np.zeros((len(shapes), len(middles_mm), _BLOCK**3), np.float32)
+    side = _BLOCK * spacing_mm
+    octants, cubes = _cell(2, side / 2) @ turn.T, _cell(2, spacing_mm) @ turn.T
+
+    def edges(distance_mm: NDArray, wide_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """What lies wholly inside each shape, and what any surface may run through."""
+        spare = np.array([0.0 if f.exact else spare_mm for f in shapes])
+        reach = np.array([_reach(wide_mm - spacing_mm, f.exact) for f in shapes]) + spacing_mm / 2 + spare
+        reach = reach[:, None]
+        return distance_mm <= -reach, np.flatnonzero((np.abs(distance_mm) < reach).any(axis=0))
+
+    full, edge = edges(at_middle_mm, side)
+    share[full] = 1.0
     for chunk in np.array_split(edge, max(1, len(edge) // 4000 + 1)):
-        if len(chunk):
-            points = (middles_mm[chunk, None, :] + cell_mm).reshape(-1, 3)
-            share[chunk] = _occupancy(shape.distance(points), spacing_mm).reshape(len(chunk), -1)
+        if not len(chunk):
+            continue
+        points = (middles_mm[chunk, None, :] + octants).reshape(-1, 3)
+        full, near = edges(np.array([shape.distance(points) for shape in shapes]), side / 2)
+        fine = (points[near, None, :] + cubes).reshape(-1, 3)
+        for k, shape in enumerate(shapes):
+            part = full[k, :, None].repeat(8, axis=1).astype(np.float32)
+            part[near] = _occupancy(shape.distance(fine), spacing_mm).reshape(len(near), 8)
+            share[k, chunk[:, None, None], _CUBE_OF_OCTANT] = part.reshape(len(chunk), 8, 8)
     return share
 
 
@@ -273,29 +325,31 @@ def voxels(
 ) -> Voxels:
     """`structure` as cubes of `spacing_mm`, antialiased at its surfaces, evaluated in full only near them.
 
-    `mottle` varies the density of the core by that share of itself, as struts and marrow do. Where `seen` says
-    no to points of the world (with a margin), the cubes are left out.
+    `mottle` varies the density of the core by that share of itself, as struts and marrow do; where bone was crushed the
+    pattern is carried along. Where `seen` says no to points of the world (with a margin), the cubes are left out.
     """
-    side, pose = _BLOCK * spacing_mm, structure.world_from_local
-    middles, distance = _blocks_near(structure, side, spacing_mm, seen)
+    pose = structure.world_from_local
+    middles, distance = _blocks_near(structure, _BLOCK * spacing_mm, spacing_mm, seen)
     cell = _cell(_BLOCK, spacing_mm)
-    world, world_cell = pose.points(middles) if len(middles) else middles, cell @ pose.rotation.T
-    reach = _reach(side, structure.field.exact) + spacing_mm
-    share = _filled(structure.field, world, distance, world_cell, spacing_mm, reach)
+    world = pose.points(middles) if len(middles) else middles
+    core = structure.core if structure.core_material is not None else None
+    shapes, at_middle = [structure.field], [distance]
+    if core is not None:
+        shapes, at_middle = [structure.field, core], [distance, core.distance(world)]
+    # the field of a broken bone says too little rather than too much
+    spare = 0.0 if structure.healthy is not None else _STEEPNESS * 2.0 * spacing_mm
+    share, *inside = _filled(shapes, world, np.array(at_middle), pose.rotation, spacing_mm, spare)
     kept = share.any(axis=1)
     middles, world, share = middles[kept], world[kept], share[kept]
     own = absorption(structure.material)
     coefficient = np.full(share.shape, own, np.float32)
-    if structure.core is not None and structure.core_material is not None and len(world):
-        inner = absorption(structure.core_material)
-        inside = _filled(structure.core, world, structure.core.distance(world), world_cell, spacing_mm, reach)
-        marrow: NDArray | float = inner
+    if len(world) and (inside or structure.bone_share is not None):
+        inner, places = _marrow(structure, middles, world, cell, spacing_mm, absorption)
         if mottle:
-            grain = _mottle((middles[:, None, :] + cell).reshape(-1, 3).astype(np.float32))
-            marrow = inner * (1.0 + mottle * grain.reshape(share.shape))
-        # the weight is own * shell + marrow * core; kept as a coefficient so that one multiplication remains
-        inside = np.minimum(inside, share)
-        coefficient = (own + (marrow - own) * inside / np.maximum(share, 1e-6)).astype(np.float32)
+            inner = inner * (1.0 + mottle * _mottle(places).reshape(share.shape))
+        # the weight is own * shell + inner * core; kept as a coefficient so that one multiplication remains
+        within = np.minimum(inside[0][kept], share) if inside else share
+        coefficient = (own + (inner - own) * within / np.maximum(share, 1e-6)).astype(np.float32)
     used = share > 0.0
     block = np.repeat(np.arange(len(middles), dtype=np.int32), len(cell)).reshape(share.shape)[used]
     places = (middles[:, None, :] + cell)[used].astype(np.float32)
@@ -303,6 +357,33 @@ def voxels(
     total = np.maximum(np.bincount(block, volume, len(middles)), 1e-12)
     heart = np.stack([np.bincount(block, volume * places[:, i], len(middles)) / total for i in range(3)], axis=1)
     return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, heart)
+
+
+def _marrow(
+    structure: Structure,
+    middles_mm: Points,
+    world_mm: Points,
+    cell_mm: Points,
+    spacing_mm: float,
+    absorption: Absorption,
+) -> tuple[NDArray | float, NDArray[np.float32]]:
+    """The coefficient of the core (or of the whole, where there is none) in each cube of each block, (B, cubes) or one
+    for all, and where the tissue of the cubes grew, (B * cubes, 3) mm in the local frame.
+
+    What a broken bone says of itself is asked in the middles of the blocks' octants and carried on from there.
+    """
+    name = structure.core_material if structure.core is not None else structure.material
+    inner: NDArray | float = absorption(str(name))
+    octants = _cell(2, _BLOCK / 2 * spacing_mm) @ structure.world_from_local.rotation.T
+    points = (world_mm[:, None, :] + octants).reshape(-1, 3)
+    if structure.bone_share is not None:
+        known = np.asarray(structure.bone_share(points)).reshape(len(world_mm), 8)
+        inner = bone_absorption_per_mm(np.maximum(known @ _CUBES_FROM_OCTANTS.T, 0.0), absorption)
+    if structure.healthy is None:
+        return inner, (middles_mm[:, None, :] + cell_mm).reshape(-1, 3).astype(np.float32)
+    grown = np.asarray(structure.healthy(points), np.float32).reshape(len(world_mm), 8, 3)
+    places = np.einsum("co,bod->bcd", _CUBES_FROM_OCTANTS.astype(np.float32), grown)
+    return inner, places.reshape(-1, 3)
 
 
 @lru_cache(maxsize=1)
@@ -406,9 +487,14 @@ def _laid_over(
     there = points_mm[near]
     share = _occupancy(structure.field.distance(there), edge_mm)
     own: NDArray | float = absorption(structure.material)
-    if structure.core is not None and structure.core_material is not None:
-        inside = _occupancy(structure.core.distance(there), edge_mm)
-        own = own + (absorption(structure.core_material) - own) * inside
+    inner: NDArray | float | None = None
+    if structure.bone_share is not None:
+        inner = bone_absorption_per_mm(structure.bone_share(there), absorption)
+    elif structure.core_material is not None:
+        inner = absorption(structure.core_material)
+    if inner is not None:
+        inside = 1.0 if structure.core is None else _occupancy(structure.core.distance(there), edge_mm)
+        own = own + (inner - own) * inside
     ground[near] += share * (own - ground[near])
 
 
@@ -445,6 +531,10 @@ def _pose_key(structure: Structure) -> str:
 
 _shared_voxels: OrderedDict[tuple, Voxels] = OrderedDict()
 """The cubes of structures by (key, spacing, ...): two views of one patient need them once."""
+_shared_grounds: OrderedDict[tuple, NDArray[np.float64]] = OrderedDict()
+"""What lies under the blocks of those cubes, by (key of the cubes, pose, what lies there)."""
+_made_at: dict[tuple, Frame] = {}
+"""In which pose cubes were chosen of what reaches beyond the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -492,7 +582,6 @@ class Fluoroscope:
     absorption: Absorption = absorption_per_mm
     _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
     _moving: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
-    _grounds: OrderedDict[tuple, NDArray[np.float64]] = field(default_factory=OrderedDict, repr=False)
     _sums: OrderedDict[tuple, _Anatomy] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
@@ -577,23 +666,27 @@ class Fluoroscope:
         moves = structure.rank >= _NEVER_SETS_BRIGHTNESS
         store, most = (self._moving, _KEPT_MOVING) if moves else (self._images, _KEPT)
         if key not in store:
-            body, pose = self._voxels(structure, spacing), structure.world_from_local
+            cubes, pose = self._voxels_key(structure, spacing), structure.world_from_local
+            body = self._voxels(structure, spacing, cubes)
             weight = body.weight_mm2
             if len(weight):
-                weight = weight - body.volume_mm3 * self._ground(structure, body, under)[body.block]
+                weight = weight - body.volume_mm3 * self._ground(structure, body, cubes, under)[body.block]
             world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
             _keep(store, key, splat(self.projection, lattice, world, weight), most)
         store.move_to_end(key)
         return store[key], lattice
 
-    def _ground(self, structure: Structure, body: Voxels, under: Sequence[Structure]) -> NDArray[np.float32]:
+    def _ground(
+        self, structure: Structure, body: Voxels, cubes: tuple, under: Sequence[Structure]
+    ) -> NDArray[np.float32]:
         """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
         points = structure.world_from_local.points(body.block_points_mm)
         still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
-        key = (_pose_key(structure), len(points), *(_pose_key(s) for s in still))
-        if key not in self._grounds:
-            _keep(self._grounds, key, absorption_at(still, points, _GROUND_EDGE_MM, self.absorption), _KEPT)
-        ground = self._grounds[key].copy()
+        key = (cubes, _pose_key(structure), len(points), *(_pose_key(s) for s in still))
+        if key not in _shared_grounds:
+            _keep(_shared_grounds, key, absorption_at(still, points, _GROUND_EDGE_MM, self.absorption), _KEPT)
+        _shared_grounds.move_to_end(key)
+        ground = _shared_grounds[key].copy()
         for moving in under[len(still) :]:
             _laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
         return ground.astype(np.float32)
@@ -605,8 +698,9 @@ class Fluoroscope:
         """
         own, water = self.absorption(structure.material), self.absorption("water")
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
-            return self.mm_per_px / float(np.ceil(self.mm_per_px / _NEEDLE_MM)), self._pixels
-        if abs(own - water) < _FAINT_PER_MM:
+            finest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
+            return self.mm_per_px / float(np.ceil(self.mm_per_px / finest)), self._pixels
+        if abs(own - water) < _FAINT_PER_MM and structure.bone_share is None and structure.role not in _VOIDS:
             spacing = _FAINT_MM
         else:
             sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
@@ -619,17 +713,34 @@ class Fluoroscope:
     def _is_small(self, structure: Structure) -> bool:
         return bool(np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px)
 
-    def _voxels(self, structure: Structure, spacing: float) -> Voxels:
+    def _voxels_key(self, structure: Structure, spacing: float) -> tuple:
+        """What is small is made whole, once for every view and pose; of a rib only what is seen is made."""
+        view = "" if self._is_small(structure) else f"{self.projection.key}{self.size_px}"
+        return structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view
+
+    def _voxels(self, structure: Structure, spacing: float, key: tuple) -> Voxels:
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
-        # what is small is made whole, once for every view and pose; of a rib only what is seen is made
-        whole = self._is_small(structure)
-        view = "" if whole else f"{self.projection.key}{self.size_px}{_pose_key(structure)}"
-        key = (structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view)
-        if key not in _shared_voxels:
-            seen = None if whole else self._sees
+        pose, low_high = structure.world_from_local, _corners(structure.field.bounds_mm)
+        at_hand = key in _shared_voxels
+        if at_hand and key[-1]:
+            # those that were made for another pose serve while nothing has moved further than their margin
+            there = _made_at[key].points(pose.inverse().points(low_high))
+            at_hand = bool(np.linalg.norm(there - low_high, axis=1).max() < _LEEWAY_MM)
+        if not at_hand:
+            leeway = _LEEWAY_MM * self._most_magnified(low_high)
+            seen: Seen | None = (lambda p, margin: self._sees(p, margin + leeway)) if key[-1] else None
+            _shared_voxels.pop(key, None)
             _keep(_shared_voxels, key, voxels(structure, spacing, self.absorption, mottle, seen), 32)
+            _made_at[key] = pose
+            for gone in _made_at.keys() - _shared_voxels.keys():
+                del _made_at[gone]
         _shared_voxels.move_to_end(key)
         return _shared_voxels[key]
+
+    def _most_magnified(self, points_mm: Points) -> float:
+        """How much larger a step at one of `points_mm` (N, 3) may be at the isocentre."""
+        _, depth = self.projection.flat(points_mm)
+        return 1.5 * self.projection.source_to_isocentre_mm / max(1.0, float(depth.min()))
 
     def _soft_image(self, soft: Sequence[Structure]) -> Image:
         """The line integral of skin, muscle, lung and fat, by marching the rays through them in wide steps."""
@@ -649,11 +760,12 @@ class Fluoroscope:
             flat = np.stack([u.ravel(), v.ravel(), np.full(u.size, far)], axis=1)
             slant = np.linalg.norm(flat, axis=1) / far
             rays = (flat / far) @ view.rotation.T
-            source = self.projection.source_mm
+            along = first + (np.arange(count) + 0.5) * step
+            there = self.projection.source_mm + along[:, None, None] * rays
+            met = absorption_at(soft, there.reshape(-1, 3), step, self.absorption).reshape(count, -1)
             total = np.zeros(u.size)
-            for i in range(count):
-                there = source + (first + (i + 0.5) * step) * rays
-                total += absorption_at(soft, there, step, self.absorption)
+            for one in met:  # one after the other: pairwise sums would differ in the last digit
+                total += one
             out = (total * step * slant).reshape(u.shape).astype(np.float32)
         _keep(self._images, key, out, _KEPT)
         return out

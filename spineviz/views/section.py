@@ -38,6 +38,10 @@ _THIN_WALL_MM = 0.6
 _WIDEST_BORE_MM = 3.6
 _UNEVEN = ("cement", "cleft", "tumour", "cord", "root", "roots")
 """Roles whose fields only promise the sign: their outlines are evened."""
+_CELL = 6
+"""Pixels a side of the cells of a raster in which a structure is looked for first."""
+_STEEPEST, _FAR_MM = 2.0, 2.0
+"""How much too large a distance may read, and from how far outside nothing of a structure is drawn."""
 _KEPT_LAYERS = 48
 _KEPT_GROUNDS = 6
 
@@ -412,20 +416,40 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
     step = 2.0 if structure.role in _SOFT else _FIELD_STEP_MM
     fields = [structure.field] if structure.core is None else [structure.field, structure.core]
     if sharp or px_mm >= 0.8 * step:
-        points = _plane_points(plane, u, v)
-        found = [f.distance(points).reshape(len(v), len(u)).astype(np.float32) for f in fields]
+        raster = _near_distances(fields, plane, u, v)
+        found = [values.astype(np.float32) for values in raster]
     else:
         count_u, count_v = (int(np.ceil(px_mm * len(axis) / step)) + 5 for axis in (u, v))
         wide_u, wide_v = u[0] + (np.arange(count_u) - 2) * step, v[0] - (np.arange(count_v) - 2) * step
-        points = _plane_points(plane, wide_u, wide_v)
+        raster = _near_distances(fields, plane, wide_u, wide_v)
         down = spline_weights(v[0] - v, -2.0 * step, step, count_v)
         across = spline_weights(u - u[0], -2.0 * step, step, count_u).T
-        found = [down @ f.distance(points).reshape(count_v, count_u).astype(np.float32) @ across for f in fields]
+        found = [down @ values.astype(np.float32) @ across for values in raster]
     if not (found[0] < 1.0 + px_mm).any():
         return None
     if structure.role in _UNEVEN and min(found[0].shape) > 2:
         found[0] = _evened(found[0], px_mm)
     return Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
+
+
+def _near_distances(fields: Sequence[Field], plane: Frame, u_mm: NDArray, v_mm: NDArray) -> list[NDArray[np.float64]]:
+    """The distances of each field on the raster, (rows, columns): asked only in cells that the first of them, the
+    structure's own, may reach; elsewhere "far outside" is all that is said."""
+    rows, columns = len(v_mm), len(u_mm)
+    row_cells, column_cells = np.arange(rows) // _CELL, np.arange(columns) // _CELL
+    middle_u = np.array([(u_mm[i] + u_mm[min(i + _CELL, columns) - 1]) / 2 for i in range(0, columns, _CELL)])
+    middle_v = np.array([(v_mm[i] + v_mm[min(i + _CELL, rows) - 1]) / 2 for i in range(0, rows, _CELL)])
+    step = max(abs(axis[-1] - axis[0]) / max(1, len(axis) - 1) for axis in (u_mm, v_mm))
+    at_middle = fields[0].distance(_plane_points(plane, middle_u, middle_v)).reshape(len(middle_v), len(middle_u))
+    near = (at_middle < _STEEPEST * _CELL * step / np.sqrt(2) + _FAR_MM + 3 * step)[row_cells][:, column_cells]
+    points = _plane_points(plane, u_mm, v_mm)[near.ravel()]
+    out = []
+    for field in fields:
+        values = np.full((rows, columns), _FAR_MM + 3 * step)
+        if len(points):
+            values[near] = field.distance(points)
+        out.append(values)
+    return out
 
 
 def _evened(distance_mm: NDArray[np.float32], px_mm: float) -> NDArray[np.float32]:

@@ -43,9 +43,10 @@ TOUCHING = [
     ("cavity", "bone"), ("cavity", "trabecula"), ("cavity", "marrow"), ("cavity", "cleft"), ("cavity", "tumour"),
     ("cavity", "cement"), ("cavity", "balloon"), ("cavity", "steel"), ("cavity", "artery"), ("cavity", "danger"),
     ("cavity", "muscle"), ("cavity", "panel"), ("cavity", "marker"), ("rim", "cement"), ("rim", "balloon"),
-    ("rim", "tumour"), ("rim", "cleft"), ("rim", "marrow"), ("rim", "cavity"), ("rim", "disc"), ("marker", "balloon"),
-    ("marker", "cement"), ("marker", "trabecula"), ("balloon", "trabecula"), ("balloon", "marrow"), ("balloon", "cleft"),
-    ("cement", "trabecula"), ("cement", "marrow"), ("steel", "marrow"), ("tumour", "marrow"), ("muscle", "fat"),
+    ("rim", "tumour"), ("rim", "cleft"), ("rim", "marrow"), ("rim", "cavity"), ("rim", "disc"),
+    ("marker", "balloon"), ("marker", "cement"), ("balloon", "trabecula"), ("balloon", "marrow"),
+    ("marker", "trabecula"), ("balloon", "cleft"), ("cement", "trabecula"), ("cement", "marrow"),
+    ("steel", "marrow"), ("tumour", "marrow"), ("muscle", "fat"),
 ]  # fmt: skip
 """Pairs that meet on the screen without an outline between them; steel on bone carries one."""
 
