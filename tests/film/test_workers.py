@@ -12,7 +12,7 @@ import pytest
 
 from spineviz.data.errors import FaultError, RequestError
 from spineviz.film.pieces import QUALITIES, Piece
-from spineviz.film.workers import Job, SceneSource, draw_pieces, in_runs, next_piece, worker_count
+from spineviz.film.workers import FORKS, Job, SceneSource, draw_pieces, in_runs, next_piece, worker_count
 
 STANDIN = Path(__file__).with_name("standin.py")
 PIECES = (Piece(0, "first", 0.0, 1.2), Piece(1, "first", 1.2, 2.0), Piece(2, "second", 2.0, 3.0))
@@ -47,6 +47,42 @@ def test_what_goes_wrong_in_a_worker_is_told(tmp_path, monkeypatch, fault, kind,
     monkeypatch.setenv("STANDIN_FAULT", fault)
     with pytest.raises(kind, match=told):
         draw_pieces(job(tmp_path), PIECES, lambda n: None, 1)
+
+
+def witness(folder, monkeypatch, **told):
+    """The job of a film that writes to `folder` who plans and draws."""
+    monkeypatch.setenv("WITNESS", str(folder))
+    for name, value in told.items():
+        monkeypatch.setenv(f"WITNESS_{name}", str(value))
+    return Job(SceneSource(STANDIN.with_name("witness.py"), "Witness"), None, QUALITIES["draft"], folder)
+
+
+@pytest.mark.skipif(not FORKS, reason="elsewhere each worker loads the plan")
+def test_one_plans_for_all(tmp_path, monkeypatch):
+    drawn = draw_pieces(witness(tmp_path, monkeypatch), PIECES, lambda n: None, 3)
+    assert len(drawn.parts) == 3
+    planned, drew = ((tmp_path / name).read_text().split() for name in ("plans", "drawn"))
+    assert len(planned) == 1
+    assert planned[0] in drew
+    assert len(set(drew)) >= 2
+    assert alive(map(int, set(drew))) == []
+
+
+@pytest.mark.parametrize("fatal_s", [0.4, 2.4])  # of the first worker, which forked the other, and of the other
+def test_the_piece_of_a_dead_worker_is_drawn_by_another(tmp_path, monkeypatch, fatal_s):
+    quiet = draw_pieces(job(tmp_path), PIECES, lambda n: None, 1)
+    expected = {index: (path.read_bytes(), count) for index, (path, count) in quiet.parts.items()}
+    drawn = draw_pieces(witness(tmp_path, monkeypatch, FATAL_S=fatal_s), PIECES, lambda n: None, 2)
+    assert (tmp_path / "died").exists()
+    assert {index: (path.read_bytes(), count) for index, (path, count) in drawn.parts.items()} == expected
+    assert alive(map(int, (tmp_path / "drawn").read_text().split())) == []
+
+
+def test_a_piece_that_kills_twice_is_given_up(tmp_path, monkeypatch):
+    asked = witness(tmp_path, monkeypatch, FATAL_S=2.4, AGAIN=1)
+    with pytest.raises(FaultError, match=r"ended unexpectedly.* at 2 s of the film; is there enough memory\?"):
+        draw_pieces(asked, PIECES, lambda n: None, 2)
+    assert alive(map(int, (tmp_path / "drawn").read_text().split())) == []
 
 
 def test_no_more_workers_than_pieces():
@@ -132,7 +168,7 @@ def test_an_interrupted_render_leaves_no_file_and_no_process(tmp_path, number):
             pass
         assert line == "frame\n", process.stderr.read()
         below = children_of(process.pid)
-        assert len(below) >= 2
+        assert len(below) >= 3  # what multiprocessing keeps besides, and two that draw
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         process.wait(20)
     assert process.returncode != 0
