@@ -7,7 +7,7 @@ leave; cement that fills it; standing, lying and treated side by side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,9 @@ import numpy as np
 from spineviz.film.anchors import Point, as_point, facing
 from spineviz.film.augmentation import BEHIND_LEFT, LEFT, AugmentationScene
 from spineviz.film.base import Moment
-from spineviz.film.shot import Mark, SectionShot, Shot, StageShot
+from spineviz.film.shot import ColumnShot, FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot
+from spineviz.procedures.state import State
+from spineviz.views.camera import camera_from
 
 
 class Kyphoplasty(AugmentationScene):
@@ -88,7 +90,7 @@ class Kyphoplasty(AugmentationScene):
 
     def shot_inflation(self, now: Moment) -> Shot:
         """The balloons grow in two planes; then the end-plate lifts, measured; the back wall is watched."""
-        gauges = ("pressure", "balloon", self.height_gauge, "wedge")
+        gauges = ("balloon", "pressure", self.height_gauge, "wedge")
         if not now.after("lift"):
             return self.two_planes(now, gauges=gauges)
         at, edges = self.parts.at(now.state), self.parts.edges(now.state)
@@ -100,7 +102,7 @@ class Kyphoplasty(AugmentationScene):
             layout="stage+insets",
             stage=StageShot(self.from_left, self.glass(highlight=frozenset(self.balloons)), self.from_left),
             fluoroscopy=(self.from_the_left,),
-            section=SectionShot(f"needle-{side}", 34.0 * self.size, self.words("cavity", "sagittal")),
+            plot=PlotShot("pressure"),
             focus="fluoroscopy" if now.during("watch") else "",
             labels=(
                 self.label(now, "balloon", "balloon", facing(at, f"balloon-{side}", LEFT), "left", shown,
@@ -109,10 +111,10 @@ class Kyphoplasty(AugmentationScene):
                            rest=self.parts.edges_of(self.peak_amount)["upper-front"]),
             ),
             marks=(
-                *self.endplates(now, "stage", edges, shown),
+                *self.endplates("stage", now.state, shown),
                 Mark("line", "stage", (lying["upper-back"], lying["upper-front"]), self.words("inflation", "lying"),
                      "muted", shown=shown, side="left", dashed=True),
-                *self.endplates(now, "lateral", edges, shown if not now.after("watch") else 0.0),
+                *self.endplates("lateral", now.state, shown if not now.after("watch") else 0.0),
                 Mark("line", "lateral", (edges["upper-back"], edges["lower-back"]), self.words("inflation", "wall"),
                      "safe", shown=now.shown("watch"), side="right"),
                 Mark("tick", "lateral", (as_point(np.array(edges["upper-back"]) + [0, -7, 9]),), role="safe",
@@ -121,11 +123,12 @@ class Kyphoplasty(AugmentationScene):
             gauges=gauges,
         )  # fmt: skip
 
-    def endplates(self, now: Moment, view: str, edges: Mapping[str, Point], shown: float) -> tuple[Mark, ...]:
-        """The lines along both end-plates, with their angle."""
+    def endplates(self, view: str, state: State, shown: float) -> tuple[Mark, ...]:
+        """The lines along both end-plates at `state`, with their angle."""
+        edges = self.parts.edges(state)
         return (
             Mark("line", view, (edges["upper-back"], edges["upper-front"]), shown=shown),
-            Mark("line", view, (edges["lower-back"], edges["lower-front"]), f"{now.state.wedge_deg:.1f}°",
+            Mark("line", view, (edges["lower-back"], edges["lower-front"]), f"{state.wedge_deg:.1f}°",
                  shown=shown, side="right"),
         )  # fmt: skip
 
@@ -196,8 +199,37 @@ class Kyphoplasty(AugmentationScene):
     def shot_result(self, now: Moment) -> Shot:
         """Standing, lying and treated side by side; then the cast cut open."""
         if now.after("cast"):
-            return self.cut_body(now, self.cut_open, cement=now.shown("cast"), tumour=now.shown("cast"), axial="axial")
-        raise NotImplementedError
+            return self.cut_body(now, self.cut_open)
+        return self.told(now, layout="columns", columns=tuple(self.state_columns(now)), marks=self.state_marks(now))
+
+    def state_columns(self, now: Moment) -> Iterator[ColumnShot]:
+        """One column for each state of the body, from its beat on: how it stands, its radiograph, its numbers."""
+        close = camera_from((274, 7), (0, -2, 0), 150 * self.size)
+        for name, moment in self.states.items():
+            yield ColumnShot(
+                name,
+                self.words(now.step.name, name),
+                self.words(now.step.name, f"{name}_note"),
+                stage=StageShot(close, self.glass(also_hidden=self.room_names, highlight=frozenset({"cement"}))),
+                below=FluoroShot(self.lateral, live=False),
+                gauges=(self.height_gauge, "wedge"),
+                moment=moment,
+                note="" if name == "before" else self.words(now.step.name, f"{name}_gain"),
+                note_shown=now.shown(name),
+            )
+
+    @property
+    def states(self) -> Mapping[str, tuple[str, float]]:
+        """The three states that are set side by side, and when the film shows them."""
+        return {"before": ("fracture", 1.0), "lying": ("table", 1.0), "after": ("result", 1.0)}
+
+    def state_marks(self, now: Moment) -> tuple[Mark, ...]:
+        """The end-plates' lines and their angle in each of the three, as its beat begins."""
+        marks: tuple[Mark, ...] = ()
+        for name, moment in self.states.items():
+            state = self.state(*moment)
+            marks += self.endplates(f"{name}:stage", state, now.shown(name))
+        return marks
 
     # ---- what the shots share ----------------------------------------------------------------------------------------
 

@@ -415,9 +415,9 @@ class AugmentationScene(ProcedureScene):
         """The treated bone as glass, the nerves faint; `parts` as StageLook takes them."""
         return self.look(glass=frozenset({self.level}), opacity=FAINT_NERVES, **parts)
 
-    def look(self, **parts: Any) -> StageLook:
+    def look(self, also_hidden: frozenset[str] = frozenset(), **parts: Any) -> StageLook:
         """The stage's usual look: bones, discs and nerves without the trunk; `parts` as StageLook takes them."""
-        return StageLook(hidden=TRUNK | RIBS, **parts)
+        return StageLook(hidden=TRUNK | RIBS | also_hidden, **parts)
 
     def room_look(self, *only: str) -> StageLook:
         """The room without what lies inside the patient; with `only`, the parts whose names begin so."""
