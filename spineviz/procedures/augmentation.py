@@ -28,7 +28,6 @@ from spineviz.devices.dressing import dressing
 from spineviz.devices.theatre import theatre
 from spineviz.geometry.fields import unit
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.grids import Grid
 from spineviz.geometry.meshes import Mesh
 from spineviz.physics.cement import Fill
 from spineviz.procedures.access import SIDES, PlannedNeedle, check_access, least_apart_mm, rules, walls
@@ -228,19 +227,23 @@ class AugmentationPlan(ABC):
         for tenth in range(round(10 * self.film.seconds) + 1):
             time = min(tenth / 10, self.film.seconds)
             step, share = self.film.at(time)
-            for name in self._coming(self._moment(step.name, share, measured=False)):
+            for name in self.coming(step.name, share):
                 out[name] = (out.get(name, (time, time))[0], time)
         return out
 
-    def _coming(self, state: State) -> Iterator[str]:
-        """The names of what exists at `state` and comes or goes."""
+    def coming(self, step: str, share: float) -> Iterator[str]:
+        """The names of what exists when `share` of `step` is over and comes or goes in the film.
+
+        Raises RequestError as `state_at` does.
+        """
+        state = self._moment(step, share, measured=False)
         yield from self._own_names(state)
         if _has_cement(state):
             yield "cement"
         if state.tumour > 0.0:
             yield "tumour"
         amount = self.patient.amount(state.collapse, state.lying, state.lift)
-        if self.patient.fracture.cleft_thickness_mm(amount) > 0.05:
+        if self.patient.fracture.cleft_thickness_mm(amount, state.lying) > 0.05:
             yield "cleft"
 
     def cement_structure(self, volume_ml: float) -> Structure:
@@ -396,40 +399,24 @@ class AugmentationPlan(ABC):
 
     def packed(self) -> Packed:
         """The plan as plain numbers and arrays; `unpacked` makes it again, the same to the last bit."""
-        filling = self.filling
+        plain, tables = self.filling.packed()
         numbers = {
             "needles": {side: _packed_needle(needle) for side, needle in self.needles.items()},
             "cement": asdict(self.cement),
             "back_quarter_y_mm": self.back_quarter_y_mm,
-            "origin_mm": filling.room.origin_mm.tolist(),
-            "spacing_mm": filling.room.spacing_mm,
+            "filling": plain,
         }
-        arrays: dict[str, NDArray] = {
-            "room": filling.room.values.astype(np.float32),
-            "order": filling.order.values.astype(np.float32),
-            "sources": filling.sources,
-            "levels_mm": filling.levels_mm,
-            "volumes_ml": filling.volumes_ml,
-        }
-        return numbers, arrays
+        return numbers, under("filling", tables)
 
     @classmethod
     def unpacked(cls, case: Case, digest: str, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Self:
         """The plan of what `packed` gave; KeyError, TypeError or ValueError where that is damaged."""
-        origin, spacing = np.array(numbers["origin_mm"]), float(numbers["spacing_mm"])
-        filling = Fill(
-            Grid(origin, spacing, arrays["room"]),
-            Grid(origin, spacing, arrays["order"]),
-            arrays["sources"],
-            arrays["levels_mm"],
-            arrays["volumes_ml"],
-        )
         return cls(
             case=case,
             digest=digest,
             needles={side: _unpacked_needle(entry) for side, entry in numbers["needles"].items()},
             cement=Cement(**numbers["cement"]),
-            filling=filling,
+            filling=Fill.unpacked(numbers["filling"], taken("filling", arrays)),
             back_quarter_y_mm=float(numbers["back_quarter_y_mm"]),
             **cls._own_unpacked(case, numbers, arrays),
         )
@@ -456,6 +443,16 @@ def planned(kind: type[_Plan], case: Case, make: Callable[[Case, str], _Plan]) -
     packed = make(case, digest).packed()
     keep_plan(digest, *packed)
     return kind.unpacked(case, digest, *packed)  # the same numbers to the last bit whether made now or kept
+
+
+def under(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """`arrays` with "NAME-" before their names."""
+    return {f"{name}-{key}": array for key, array in arrays.items()}
+
+
+def taken(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Those of `arrays` that were put `under` `name`, with their own names."""
+    return {key.removeprefix(f"{name}-"): array for key, array in arrays.items() if key.startswith(f"{name}-")}
 
 
 def case_patient(case: Case) -> Patient:

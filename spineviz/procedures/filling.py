@@ -113,13 +113,11 @@ class Room:
         ahead = (self.lattice.values < 0) & (self._y_mm > self.back_quarter_y_mm)
         return float(ahead.sum()) * self.lattice.spacing_mm**3 / 1000.0
 
-    def stop(self, filling: Fill, asked_ml: float, void: NDArray[np.bool_] | None = None) -> tuple[float, float, str]:
+    def stop(self, filling: Fill, asked_ml: float) -> tuple[float, float, str]:
         """What goes in of `asked_ml`, what is in when the back quarter is reached (mL, at most 1e6), and which of
-        "volume", "posterior" and "full" ends it. The nodes of a `void` keep in front of the back quarter by themselves.
-        """
+        "volume", "posterior" and "full" ends it."""
         # one lattice width to spare: the surface runs between the nodes
-        near = self._y_mm < self.back_quarter_y_mm + self.lattice.spacing_mm
-        level = level_reaching(filling, near if void is None else near & ~void)
+        level = level_reaching(filling, self._y_mm < self.back_quarter_y_mm + self.lattice.spacing_mm)
         back_ml = filling.volume_at(level) if np.isfinite(level) else float("inf")
         total = min(asked_ml, back_ml, float(filling.volumes_ml[-1]))
         reason = "volume" if total == asked_ml else "posterior" if total == back_ml else "full"

@@ -34,11 +34,12 @@ from spineviz.devices.filler import filler_structures
 from spineviz.devices.needle import NeedleShape, needle_structures
 from spineviz.devices.pin import pin_structures
 from spineviz.devices.tamp import tamp_structures, working_ends_mm
-from spineviz.geometry.fields import Vector, capsule
+from spineviz.geometry.fields import capsule
 from spineviz.geometry.meshes import Mesh, joined, mesh_field
 from spineviz.geometry.operators import union
 from spineviz.physics.balloon import Bed, Inflation, inflate
 from spineviz.physics.cement import Fill, fill, in_pulses
+from spineviz.physics.compaction import Rim, rim_round_cavities, rim_round_membranes, rim_speed
 from spineviz.procedures.access import (
     PlannedNeedle,
     Widest,
@@ -57,6 +58,8 @@ from spineviz.procedures.augmentation import (
     case_patient,
     planned,
     present,
+    taken,
+    under,
     way_along,
 )
 from spineviz.procedures.case import Case
@@ -78,6 +81,10 @@ _STOPS = ("height", "contact", "pressure", "rating", "volume")
 """Why an inflation stops; where the two sides differ, the first of these is what is told."""
 _THROUGH = 0.4
 """Share of a beat in which a tool runs through the cannula; in the rest it works. Chosen for legibility."""
+_RIM_STEPS, _RIM_LETS = 80, 16
+"""In how many steps the rim follows the inflation, and the deflation."""
+_LEAST_PACKED_ML = 0.03
+"""With less in them balloons have packed nothing yet."""
 _LEAST_BALLOON_ML = 0.02
 """With less in it a balloon is still its folded sleeve."""
 
@@ -106,6 +113,37 @@ class Stations:
     filler_long_mm: float
     ahead_mm: float
     marker_clear_mm: float
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Round what bone is packed: balloons that hold `volumes_ml` by side at `lift`, or, once the balloons let go, the
+    cavity when `deflated` (0 to 1) of that is over."""
+
+    volumes_ml: Mapping[str, float]
+    lift: float
+    deflated: float | None
+
+    @property
+    def key(self) -> str:
+        """Names it."""
+        if self.deflated is not None:
+            return f"cavity-{self.deflated:.3f}"
+        return "-".join(f"{volume:.3f}" for volume in self.volumes_ml.values()) + f"-{self.lift:.4f}"
+
+    def rim(self, inflation: Inflation) -> Rim:
+        """The packed bone."""
+        if self.deflated is not None:
+            found = rim_round_cavities(inflation, self.deflated)
+        else:
+            found = rim_round_membranes(inflation, self.volumes_ml, self.lift)
+        assert found is not None  # there is something to lie round
+        return found
+
+    def amount(self, here: Patient, inflation: Inflation) -> float:
+        """The fracture's amount then."""
+        lift = self.lift if self.deflated is None else inflation.sinking_lift(self.deflated)
+        return here.amount(1.0, 1.0, lift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +224,10 @@ class KyphoplastyPlan(AugmentationPlan):
         filled = done("cement", "fill")
         if filled <= 0.0:
             return None
-        first, then = (_pulses(volume) for volume in (self.cavity_ml, self.beyond_ml))
-        into = in_pulses(filled, first)
-        return self.cavity_ml * into + self.beyond_ml * in_pulses(done("cement", "beyond"), then)
+        void_ml = self.filling.void_ml
+        then_ml = self.cement.total_ml - void_ml
+        into, beyond = in_pulses(filled, _pulses(void_ml)), in_pulses(done("cement", "beyond"), _pulses(then_ml))
+        return void_ml * into + then_ml * beyond
 
     def _balloons(self, done: Done, ways: Mapping[str, float]) -> dict[str, Any]:
         share, deflated = done("inflation", "inflate"), done("cavity", "deflate")
@@ -216,6 +255,8 @@ class KyphoplastyPlan(AugmentationPlan):
                 yield f"channel-{side}"
         if self._has_cavity(state):
             yield "cavity"
+        if self._packing(state) is not None:
+            yield "rim"
 
     def _own_structures(self, state: State) -> dict[str, Structure]:
         out: dict[str, Structure] = {}
@@ -248,10 +289,13 @@ class KyphoplastyPlan(AugmentationPlan):
                 out[f"channel-{side}"] = channel_structure(side, drill_mm(gauge) / 2, rear, front)
         if self._has_cavity(state):
             out["cavity"] = self.cavity_structure(state.deflation)
+        packing = self._packing(state)
+        if packing is not None:
+            out["rim"] = self._rim_structure(packing)
         return out
 
     def _has_cavity(self, state: State) -> bool:
-        return state.deflation > 0.0 and (state.cement_ml is None or state.cement_ml < self.cavity_ml - 1e-6)
+        return state.deflation > 0.0 and (state.cement_ml is None or state.cement_ml < self.filling.void_ml - 1e-6)
 
     def _balloon_structure(self, side: str, state: State) -> Structure:
         """The balloon of `side`: folded, growing, or emptying within its cavity."""
@@ -301,7 +345,32 @@ class KyphoplastyPlan(AugmentationPlan):
 
         return self._remembered(("cavity", round(deflated, 4)), make)
 
+    def _packing(self, state: State) -> Packing | None:
+        """Round what the bone is packed at `state`, in steps, so that the rim is not made anew for each frame."""
+        if state.deflation > 0.0:
+            return Packing({}, 0.0, round(state.deflation * _RIM_LETS) / _RIM_LETS)
+        moment = self.inflation.at(round(state.inflation * _RIM_STEPS) / _RIM_STEPS)
+        volumes = {side: round(volume, 3) for side, volume in moment.volume_ml.items()}
+        return Packing(volumes, round(moment.lift, 4), None) if max(volumes.values()) >= _LEAST_PACKED_ML else None
+
+    def _rim_structure(self, packing: Packing) -> Structure:
+        """The packed bone round balloons or cavity."""
+
+        def make() -> Structure:
+            rim, amount = packing.rim(self.inflation), packing.amount(self.patient, self.inflation)
+            return Structure(
+                "rim", "rim", "trabecular", rim.field, lambda _: rim.mesh(), f"rim-{self.digest[:16]}-{packing.key}",
+                RANKS["rim"], bone_share=rim.bone_share, healthy=self.patient.treated_bone(amount).healthy,
+            )  # fmt: skip
+
+        return self._remembered(("rim", packing.key), make)
+
     # numbers ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def rim(self) -> Rim:
+        """The packed bone that stays round the cavity."""
+        return Packing({}, 0.0, 1.0).rim(self.inflation)
 
     def _own_margins(self) -> dict[str, float]:
         out: dict[str, float] = {}
@@ -346,6 +415,10 @@ class KyphoplastyPlan(AugmentationPlan):
             "peak_psi": max(inflation.peak_psi.values()),
             "inflation_stop": next(stop for stop in _STOPS if stop in inflation.stop.values()),
             **{f"inflation_stop_{side}": stop for side, stop in inflation.stop.items()},
+            "rim_share_max": self.rim.share_max,
+            "rim_share_max_pct": 100.0 * self.rim.share_max,
+            "trabecular_share_pct": 100.0 * self.patient.trabecular_share,
+            "rim_mm": self.rim.width_mm,
             "cavity_ml": self.cavity_ml,
             "beyond_ml": self.beyond_ml,
             "peak_anterior_mm": peak.anterior_mm,
@@ -375,11 +448,11 @@ class KyphoplastyPlan(AugmentationPlan):
         plain, tables = self.inflation.packed()
         numbers["stations"] = {side: asdict(at) for side, at in self.stations.items()}
         numbers["inflation"] = plain
-        return numbers, arrays | {f"inflation-{name}": table for name, table in tables.items()}
+        return numbers, arrays | under("inflation", tables)
 
     @classmethod
     def _own_unpacked(cls, case: Case, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> dict[str, Any]:
-        tables = {name.removeprefix("inflation-"): a for name, a in arrays.items() if name.startswith("inflation-")}
+        tables = taken("inflation", arrays)
         return {
             "stations": {side: Stations(**at) for side, at in numbers["stations"].items()},
             "inflation": Inflation.unpacked(numbers["inflation"], tables, case_patient(case)),
@@ -578,14 +651,16 @@ def _planned_cement(
     else:
         asked = given
     check_volume(asked, cavity_ml, room_ml, f"the {cavity_ml:.2f} mL of the cavity")
-    points = room.lattice.points()
-    cavity = np.minimum.reduce([inflation.cavity(side).distance(points) for side in inflation.sides])
-    cavity = cavity.reshape(room.lattice.values.shape)
-    speed = np.where(cavity < 0.0, 60.0, speed_in(here, amount, room.lattice, case.seed))
+    points, shape = room.lattice.points(), room.lattice.values.shape
+    void = np.min([inflation.cavity(side).distance(points) for side in inflation.sides], axis=0).reshape(shape)
+    speed = speed_in(here, amount, room.lattice, case.seed)
+    rim = rim_round_cavities(inflation)
+    if rim is not None:
+        speed = speed * rim_speed(rim.bone_share(points), here.trabecular_share).reshape(shape)
     tips = np.array([lines[side].tip_at(at.filler_mm) for side, at in stations.items()])
     bore = filler_mm(case.cannula.gauge) / 2 - kyphoplasty_parts()["tube_wall_mm"]
-    filling = fill(room.lattice, speed, tips, bore, asked + 0.5)
-    total, back_ml, reason = room.stop(filling, asked, cavity < 0.0)
+    filling = fill(room.lattice, speed, tips, bore, asked + 0.5, void)
+    total, back_ml, reason = room.stop(filling, asked)
     return Cement(body_ml, asked, total, 0.0, room_ml, back_ml, reason), filling
 
 
@@ -611,4 +686,4 @@ def plan_kyphoplasty(case: Case) -> KyphoplastyPlan:
     return planned(KyphoplastyPlan, case, _made)
 
 
-__all__ = ["KyphoplastyPlan", "Stations", "Vector", "plan_kyphoplasty", "plan_lines"]
+__all__ = ["KyphoplastyPlan", "Packing", "Stations", "plan_kyphoplasty", "plan_lines"]

@@ -24,4 +24,8 @@ def plan_for(film_name: str, case: Case) -> Any:
         from spineviz.procedures.kyphoplasty import plan_kyphoplasty
 
         return plan_kyphoplasty(case)
+    if film_name == "comparison":
+        from spineviz.procedures.comparison import plan_comparison
+
+        return plan_comparison(case)
     raise RequestError(f"no film {film_name!r}; there is {', '.join(film_names())}")
