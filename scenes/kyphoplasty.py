@@ -90,9 +90,8 @@ class Kyphoplasty(AugmentationScene):
 
     def shot_inflation(self, now: Moment) -> Shot:
         """The balloons grow in two planes; then the end-plate lifts, measured; the back wall is watched."""
-        gauges = ("balloon", "pressure", self.height_gauge, "wedge")
         if not now.after("lift"):
-            return self.two_planes(now, gauges=gauges)
+            return self.two_planes(now, gauges=("balloon", "pressure", "wedge"))
         at, edges = self.parts.at(now.state), self.parts.edges(now.state)
         lying = self.parts.edges_of(self.plan.patient.amount(1.0, 1.0))
         side = self.sides[-1]
@@ -120,7 +119,7 @@ class Kyphoplasty(AugmentationScene):
                 Mark("tick", "lateral", (as_point(np.array(edges["upper-back"]) + [0, -7, 9]),), role="safe",
                      shown=now.shown("watch")),
             ),
-            gauges=gauges,
+            gauges=("balloon", self.height_gauge, "wedge"),
         )  # fmt: skip
 
     def endplates(self, view: str, state: State, shown: float) -> tuple[Mark, ...]:
@@ -172,7 +171,7 @@ class Kyphoplasty(AugmentationScene):
                 *self.cement_labels(now, now.shown("fill")),
             ),
             marks=self.stop_line(now, "stop"),
-            gauges=("cement", "back_wall", self.height_gauge, "wedge"),
+            gauges=("cement", "back_wall", "wedge"),
         )
 
     def shot_withdrawal(self, now: Moment) -> Shot:
@@ -191,7 +190,7 @@ class Kyphoplasty(AugmentationScene):
             section=SectionShot("axial", 40.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("draw") else "",
             labels=self.cement_labels(now),
-            gauges=("cement", "back_wall", self.height_gauge, "wedge"),
+            gauges=("cement", "back_wall", "wedge"),
         )
 
     # ---- 9 before, lying, after --------------------------------------------------------------------------------------
