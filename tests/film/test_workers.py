@@ -117,7 +117,7 @@ class Quiet:
     def frames(self, count): print("frame", flush=True)
 
 if __name__ == "__main__":
-    source = SceneSource(Path(sys.argv[1]), "Flat")
+    source = SceneSource(Path(sys.argv[1]), "Stuck")
     asked = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), Path(sys.argv[2]), False, source)
     render_film(asked, Quiet(), 2)
 """
@@ -157,12 +157,11 @@ def test_an_interrupted_render_leaves_no_file_and_no_process(tmp_path, number):
     script, out = tmp_path / "render.py", tmp_path / "folder" / "film.mp4"
     out.parent.mkdir()
     script.write_text(RENDER)
-    environment = os.environ | {"STANDIN_FAULT": "slow"}
-    command = [sys.executable, str(script), str(STANDIN), str(out)]
+    command = [sys.executable, str(script), str(STANDIN.with_name("witness.py")), str(out)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # a shell's background jobs ignore SIGINT, and their children would inherit that
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=heed, **streams)
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=heed, **streams)
     with process:
         while (line := process.stdout.readline()) and line != "frame\n":
             pass

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from spineviz.film.opening import load_scene
 from spineviz.film.workers import SceneSource
 
-Standin: Any = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Standin"))
+_FILE = Path(__file__).with_name("standin.py")
+Standin: Any = load_scene(SceneSource(_FILE, "Standin"))
+Flat: Any = load_scene(SceneSource(_FILE, "Flat"))
 
 
 def wrote(name: str, words: str) -> None:
@@ -33,3 +36,11 @@ class Witness(Standin):  # type: ignore[misc]
             died.touch()
             os._exit(9)
         return super().frame_at(time_s)
+
+
+class Stuck(Flat):  # type: ignore[misc]
+    """You should see: one grey stage, slowly, and after six seconds nothing more."""
+
+    def shot_at(self, time_s: float) -> Any:
+        time.sleep(60.0 if time_s > 6.0 else 0.1)
+        return super().shot_at(time_s)
