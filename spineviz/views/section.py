@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, Points, as_points
 from spineviz.geometry.frames import Frame
@@ -36,7 +37,9 @@ _HALF_DISC_MM = 4.0
 _CANAL_GROWN_MM = 2.0
 _THIN_WALL_MM = 0.6
 _WIDEST_BORE_MM = 3.6
-_UNEVEN = ("cement", "cleft", "tumour", "cord", "root", "roots")
+_VOID_EDGE_MM, _MEMBRANE_MM = 0.25, 0.3
+"""The bright edge of a void and of a balloon as drawn (chosen for legibility)."""
+_UNEVEN = ("cement", "balloon", "cavity", "cleft", "tumour", "cord", "root", "roots")
 """Roles whose fields only promise the sign: their outlines are evened."""
 _CELL = 6
 """Pixels a side of the cells of a raster in which a structure is looked for first."""
@@ -107,6 +110,24 @@ class _Spot:
     px_mm: float
     theme: Theme
 
+    def grown_mm(self, which: NDArray[np.bool_] | slice = slice(None)) -> Points:
+        """Where what is there grew, in the local frame: textures are carried along with what moves."""
+        return self.local_mm[which] if self.structure.healthy is None else self.structure.healthy(self.points_mm[which])
+
+    def struts(self, which: NDArray[np.bool_] | slice, depth_mm: NDArray | None) -> NDArray[np.float32]:
+        """How much of each point is strut: struts stand closer where bone was crushed, and are thicker where packed."""
+        softness = max(0.16, self.px_mm)
+        own = self.structure
+        if own.healthy is None and own.bone_share is None:
+            return trabecular_share(self.local_mm[which], depth_mm, softness_mm=softness)
+        points = self.points_mm[which]  # one array, so that what both need is worked out once
+        grown = self.local_mm[which] if own.healthy is None else own.healthy(points)
+        packing = None
+        if own.bone_share is not None:
+            name = own.material if own.core_material is None else own.core_material
+            packing = own.bone_share(points) / bone_volume_share(name).value
+        return trabecular_share(grown, depth_mm, softness_mm=softness, packing=packing)
+
 
 def _bone_colours(spot: _Spot) -> Colours:
     bone, strut, marrow = (spot.theme.colour(n) for n in ("bone", "trabecula", "marrow"))
@@ -118,10 +139,13 @@ def _bone_colours(spot: _Spot) -> Colours:
     out = shell.copy()
     within = depth > -spot.px_mm
     if within.any():
-        there = trabecular_share(spot.local_mm[within], depth[within], softness_mm=max(0.16, spot.px_mm))
-        inner = _mix(marrow, strut, there)
+        inner = _mix(marrow, strut, spot.struts(within, depth[within]))
         out[within] = _mix(bone, inner, _cover(-depth[within], spot.px_mm))
     return out
+
+
+def _rim_colours(spot: _Spot) -> Colours:
+    return _mix(spot.theme.colour("marrow"), spot.theme.colour("trabecula"), spot.struts(slice(None), None))
 
 
 def _disc_colours(spot: _Spot) -> Colours:
@@ -142,7 +166,7 @@ def _disc_colours(spot: _Spot) -> Colours:
 
 def _tumour_colours(spot: _Spot) -> Colours:
     tumour = np.asarray(spot.theme.colour("tumour"), np.float32)
-    share = mottled_share(spot.local_mm, grain_mm=2.2)
+    share = mottled_share(spot.grown_mm(), grain_mm=2.2)
     return _mix(0.68 * tumour, tumour + 0.22 * (1.0 - tumour), share)
 
 
@@ -154,7 +178,7 @@ def _cement_colours(spot: _Spot) -> Colours:
 
 
 def _steel_colours(spot: _Spot) -> Colours:
-    steel = np.asarray(spot.theme.colour("steel"), np.float32)
+    steel = np.asarray(spot.theme.colour(spot.structure.role), np.float32)
     deep = float(max(0.3, -spot.distance_mm.min()))
     roundness = np.sqrt(np.clip(-spot.distance_mm / deep, 0.0, 1.0))
     return np.clip(_mix(0.62 * steel, steel + 0.5 * (1.0 - steel), roundness), 0.0, 1.0)
@@ -197,12 +221,32 @@ def _cleft_colours(spot: _Spot) -> Colours:
     return np.broadcast_to(cleft, (len(spot.points_mm), 3))
 
 
+def _void_colours(spot: _Spot) -> Colours:
+    void, bone = (np.asarray(spot.theme.colour(n), np.float32) for n in ("cavity", "bone"))
+    # the smooth wall catches the light; the middle is darker still
+    deep = _mix(void, 0.6 * void, np.clip(-spot.distance_mm / 4.0, 0.0, 1.0))
+    thick = max(_VOID_EDGE_MM, 1.2 * spot.px_mm)
+    return _mix(deep, void + 0.45 * (bone - void), _cover(-thick - spot.distance_mm, spot.px_mm))
+
+
+def _balloon_colours(spot: _Spot) -> Colours:
+    fluid = np.asarray(spot.theme.colour("balloon"), np.float32)
+    filled = _mix(fluid, 0.86 * fluid, np.clip(-spot.distance_mm / 5.0, 0.0, 1.0))
+    thick = max(_MEMBRANE_MM, 1.4 * spot.px_mm)
+    return _mix(filled, fluid + 0.55 * (1.0 - fluid), _cover(-thick - spot.distance_mm, spot.px_mm))
+
+
 _PAINTERS = {
     "bone": _bone_colours,
     "disc": _disc_colours,
     "tumour": _tumour_colours,
     "cement": _cement_colours,
     "steel": _steel_colours,
+    "marker": _steel_colours,
+    "balloon": _balloon_colours,
+    "cavity": _void_colours,
+    "channel": _void_colours,
+    "rim": _rim_colours,
     "dura": _dura_colours,
     "cord": _cord_colours,
     "root": _cord_colours,
@@ -212,7 +256,10 @@ _PAINTERS = {
     "lung": _lung_colours,
     "cleft": _cleft_colours,
 }
-_OUTLINED = ("steel", "cement", "tumour", "cord", "roots", "root", "hub", "disc", "cleft")
+_OUTLINED = (
+    "steel", "marker", "balloon", "cavity", "channel", "cement", "tumour", "cord", "roots", "root", "hub", "disc",
+    "cleft",
+)  # fmt: skip
 
 
 def _colours(spot: _Spot) -> Colours:
@@ -531,17 +578,16 @@ def draw_section(
         found = _layer(structure, world_from_plane, (plane_key, keys[i]), size_px, px_mm)
         if found is not None:
             _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, filled)
-        if i + 1 == standing:
+        if i + 1 in standing:
             _keep(_grounds, (base, *keys[: i + 1]), out.copy(), _KEPT_GROUNDS)
-    _keep(_grounds, (base, *keys), out, _KEPT_GROUNDS)
     picture = out[:, :3].reshape(size_px[1], size_px[0], 3).copy()
     _write(picture, world_from_plane, 1.0 / px_mm, look, marks)
     return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
 
 
-def _standing(present: Sequence[Structure]) -> int:
-    """How many of the layers, from the lowest, seldom move: all below cement and steel."""
-    return sum(s.rank < RANKS["cement"] for s in present)
+def _standing(present: Sequence[Structure]) -> set[int]:
+    """How many of the layers, from the lowest, seldom move: all below the packed rim, and below cement and steel."""
+    return {sum(s.rank < RANKS[name] for s in present) for name in ("rim", "cement")}
 
 
 def _draw_layer(

@@ -25,6 +25,9 @@ STRUT_MM = 0.42
 COMPACTED_MM = 2.2
 """How deep under shell and end-plate the network is denser (chosen for legibility)."""
 
+_PACKED_POWER = 0.8
+"""How the struts' thickness grows with the share of bone: in step with it they would close too early (chosen)."""
+
 _SPACINGS = 11
 """The pattern repeats after so many spacings, each way."""
 _PER_SPACING = 6
@@ -121,15 +124,17 @@ def trabecular_share(
     spacing_mm: float = SPACING_MM,
     strut_mm: float = STRUT_MM,
     softness_mm: float = 0.25,
+    packing: ArrayLike | None = None,
 ) -> Share:
     """How much of each point is strut rather than marrow, (N,) 0 to 1.
 
     Struts along z dominate, as they carry the load; thinner cross struts tie them, with gaps.
 
     Args:
-        points_mm: (N, 3) in the bone's own frame, z along the body.
+        points_mm: (N, 3) in the bone's own frame, z along the body; of bone that has moved, the places where it grew.
         depth_mm: (N,) how far each point lies inside the shell; the network is denser just below it. None: deep.
         softness_mm: width over which an edge is softened, about the size of a pixel.
+        packing: (N,) how many times the usual share of bone there is: packed struts are thicker. None: the usual.
     """
     p = as_points(points_mm).astype(np.float32)
     # a lean and a slow swing hide that the pattern repeats and that it began as a lattice
@@ -144,6 +149,8 @@ def trabecular_share(
     wall, thick = _network(seed)
     distance = _looked_up(wall, cells) * np.float32(spacing_mm)
     half = np.float32(strut_mm / 2) * _looked_up(thick, cells)
+    if packing is not None:
+        half = half * np.maximum(np.asarray(packing, np.float32), 0.0) ** np.float32(_PACKED_POWER)
     if depth_mm is not None:
         below = np.maximum(np.asarray(depth_mm, np.float32), 0.0)
         half = half + np.float32(strut_mm) * np.exp(-below / np.float32(COMPACTED_MM / 2))
