@@ -40,7 +40,10 @@ _TABLE_MM = 1.5
 _LEVELS = 14
 _SAMPLES = 40
 """Moments noted in a step of the inflation."""
+_CONTACT_MM = 1.0
+"""A membrane that is this near to what holds it begins to lie on it."""
 _PACKED_LEAST_MM = 0.5
+_PROFILE_MM = 0.2
 
 
 @cache
@@ -120,9 +123,9 @@ def half_length_mm(working_mm: float, radius_mm: NDArray[np.float64]) -> NDArray
 
 @cache
 def _profile(working_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The free order over (way along the axis from the middle, way from the axis), every 0.25 mm: the radius of the
-    free balloon that passes there; and its slope."""
-    step = 0.25
+    """The free order over (way along the axis from the middle, way from the axis), every `_PROFILE_MM`: the radius of
+    the free balloon that passes there; and its slope."""
+    step = _PROFILE_MM
     u = np.arange(0.0, working_mm / 2 + _REACH_MM, step)[:, None]
     r = np.arange(0.0, 2.0 * _REACH_MM, step)[None, :]
     low, high = np.full((u.size, r.size), 1e-3), np.full((u.size, r.size), 60.0)
@@ -132,7 +135,7 @@ def _profile(working_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64
         low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
     order = (low + high) / 2
     along, across = np.gradient(order, step)
-    return order, np.clip(np.hypot(along, across), 0.7, 6.0)
+    return order, np.clip(np.hypot(along, across), 0.7, 14.0)
 
 
 # one balloon in its room ----------------------------------------------------------------------------------------------
@@ -180,7 +183,7 @@ class Chamber:
         away = points - self.bed.centre_mm
         along = away @ self.bed.forward
         across = np.linalg.norm(away - along[:, None] * self.bed.forward, axis=1)
-        index = np.stack([np.abs(along), across]) / 0.25
+        index = np.stack([np.abs(along), across]) / _PROFILE_MM
         order, slope = (map_coordinates(t, index, order=1, mode="nearest") for t in _profile(self.bed.length_mm))
         return order, slope
 
@@ -202,36 +205,37 @@ class Chamber:
             out |= _halfway(points, self.bed, self.other) > -near
         return out
 
-    def surface(self, level: float, room: Grid, rays: Rays) -> tuple[Mesh, NDArray[np.float64]]:
-        """The membrane at `level`, and (N,) the free value at its vertices: 0 where nothing holds it, less at walls."""
+    def surface(self, level: float, room: Grid, rays: Rays) -> Mesh:
+        """The membrane at `level` in `room`; one vertex on each of `rays`."""
         blend = _figure("rounding_mm")
         working = self.bed.length_mm
         slope_table = _profile(working)[1]
 
-        def values(radius: NDArray[np.float64]) -> tuple[Points, NDArray[np.float64], NDArray[np.float64]]:
+        def values(radius: NDArray[np.float64]) -> tuple[Points, NDArray[np.float64]]:
             from scipy.ndimage import map_coordinates
 
             along = rays.along * half_length_mm(working, radius)
             across = rays.across * radius
             points = self.bed.centre_mm + along[:, None] * self.bed.forward + across[:, None] * rays.outward(self.bed)
-            slope = map_coordinates(slope_table, np.stack([np.abs(along), across]) / 0.25, order=1, mode="nearest")
+            slope = map_coordinates(
+                slope_table, np.stack([np.abs(along), across]) / _PROFILE_MM, order=1, mode="nearest"
+            )
             free = (self._resisted(points, radius) - level) / slope
-            return points, free, _smooth_maximum(free, room.at(points), blend)
+            return points, _smooth_maximum(free, room.at(points), blend)
 
         low = np.zeros(len(rays.along))
         high = np.full(len(rays.along), level / max(float(self.firmness.min()), 0.3) + 0.01)
-        at_low, at_high = np.full_like(low, -1.0), values(high)[2]
-        radius = high
-        points, free = np.zeros((0, 3)), high
+        at_low = np.full_like(low, -1.0)
+        points, at_high = values(high)
         for step in range(11):
             # false position, and every third time halving, which it needs where a wall bends the way
             share = 0.5 if step % 3 == 0 else np.clip(at_low / np.minimum(at_low - at_high, -1e-9), 0.03, 0.97)
             radius = low + share * (high - low)
-            points, free, value = values(radius)
+            points, value = values(radius)
             inside = value < 0
             low, at_low = np.where(inside, radius, low), np.where(inside, value, at_low)
             high, at_high = np.where(inside, high, radius), np.where(inside, at_high, value)
-        return Mesh(points, rays.triangles), free
+        return Mesh(points, rays.triangles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +318,11 @@ class Table:
     contact: NDArray[np.float64]
     firm: NDArray[np.float64]
 
+    @property
+    def largest_ml(self) -> float:
+        """What the table reaches to at every lift; more finds walls on all sides."""
+        return float(self.volumes_ml[:, -1].min()) - 1e-6
+
     def read(self, name: str, volume_ml: float, lift: float) -> float:
         """The column `name` at `volume_ml` and `lift`."""
         at = float(np.clip(lift, 0.0, 1.0)) * (len(LIFTS) - 1)
@@ -326,7 +335,6 @@ def _table(chamber: Chamber, largest_ml: float) -> Table:
     working = chamber.bed.length_mm
     grid = _rays_for(working, _TABLE_MM)
     share = _held_share(working, _TABLE_MM)
-    blend = _figure("rounding_mm")
     # a free balloon of the largest volume, and as much again for one that walls hold on every side
     reach = float((6000.0 * largest_ml / np.pi / (working + 6.0)) ** 0.5 / 2.0) * 1.45
     levels = np.concatenate([[0.05], np.linspace(0.6, reach, _LEVELS - 1)])
@@ -335,12 +343,11 @@ def _table(chamber: Chamber, largest_ml: float) -> Table:
         room = chamber.room(lift)
         found: list[tuple[float, float, float, float]] = []
         for level in levels:
-            mesh, free = chamber.surface(float(level), room, grid)
+            mesh = chamber.surface(float(level), room, grid)
             a, b, c = (mesh.points_mm[mesh.triangles[:, i]] for i in range(3))
             normal = np.cross(b - a, c - a) / 2.0
             area = np.linalg.norm(normal, axis=1)
-            # a vertex lies on a wall when the free membrane would stand beyond it
-            held = _smooth(-free / (0.5 * blend))
+            held = _smooth(1.0 + room.at(mesh.points_mm) / _CONTACT_MM)
             held = np.where(chamber.apart(mesh.points_mm), 0.0, held)[mesh.triangles].mean(1)
             up = np.maximum(normal[:, 2], 0.0) * (normal[:, 2] > 0.5 * area)
             firm = chamber._firm.at(mesh.points_mm)[mesh.triangles].mean(1)
@@ -463,7 +470,9 @@ def _chambers(beds: Mapping[str, Bed], here: Patient, quarter_y_mm: float, seed:
         apart = behind
         if other is not None:
             apart = np.maximum(behind, _halfway(points, bed, other).reshape(grid.values.shape))
-        walls = [_smooth_maximum(_walls(core, bed, packed), apart, 1.0) for core in cores]
+        # where the channel was drilled there is room
+        drilled = (bed.way_mm(points) - bed.folded_radius_mm).reshape(grid.values.shape)
+        walls = [np.minimum(_smooth_maximum(_walls(core, bed, packed), apart, 1.0), drilled) for core in cores]
         out[side] = Chamber(bed, other, quarter_y_mm, grid.origin_mm, np.array(walls, np.float32), firm)
     return out
 
@@ -583,7 +592,8 @@ def _run(
                     stops[side] = "pressure"
                     continue  # the last drop is not given
                 now[side] = then[side]
-                if now[side] >= table.volumes_ml.max(1).min() - 1e-6 or table.read("contact", now[side], lift) >= _figure("contact_share"):
+                touching = table.read("contact", now[side], lift) >= _figure("contact_share")
+                if touching or now[side] >= table.largest_ml:
                     stops[side] = "contact"
                 elif now[side] >= rated_ml - 1e-9:
                     stops[side] = "rating"
@@ -734,7 +744,7 @@ class Inflation:
             room = chamber.room(lift)
 
             def held(level: float) -> float:
-                return chamber.surface(level, room, grid)[0].volume_ml / share
+                return chamber.surface(level, room, grid).volume_ml / share
 
             guess = table.read("levels_mm", volume_ml, lift)
             self._levels[key] = _settled(held, volume_ml, guess)
@@ -763,7 +773,7 @@ class Inflation:
         if key not in self._meshes:
             chamber = self.chambers[side]
             grid = _rays_for(chamber.bed.length_mm, round(spacing_mm, 3))
-            mesh, _ = chamber.surface(self.level_at(side, volume_ml, lift), chamber.room(lift), grid)
+            mesh = chamber.surface(self.level_at(side, volume_ml, lift), chamber.room(lift), grid)
             # a mesh is inscribed: grown by the little that it lacks, hundredths of a millimetre
             middle = mesh.points_mm.mean(0)
             grow = (volume_ml / mesh.volume_ml) ** (1.0 / 3.0)
@@ -803,6 +813,8 @@ class Inflation:
 
     def cavity_ml(self, side: str, deflated: float = 1.0) -> float:
         """The volume of `cavity`, measured on its surface."""
+        if self.sinking_lift(deflated) == self.lift_peak:
+            return self.volume_ml[side]
         return self.cavity_mesh(side, deflated, 0.8).volume_ml
 
     def emptying_ml(self, side: str, deflated: float) -> float:
