@@ -33,6 +33,9 @@ LEAST_LOSS, LARGEST_LOSS = 0.05, 0.6
 _STEEPEST = 0.86
 """The crushed zone keeps at least 1 - 0.86 of its height everywhere (numerical, so that triangles stay sound)."""
 
+_FLANKS_BEGIN = 0.35
+"""How far from back to front of the body its flanks begin to fold."""
+
 _BRIDGE_SHARE = 0.1
 """Behind the back rims, over this share of the depth, the void of the canal takes up the back wall's sinking."""
 
@@ -190,13 +193,15 @@ class _Undone(NamedTuple):
     Attributes:
         healthy_mm: (N, 3).
         near: (M,) which of them may have moved.
-        crushed: (M,) by what share of its height the column of bone there has grown shorter.
+        drop: (M,) by how much the column of bone there has grown shorter, mm.
+        crushed: (M,) the same as a share of its height.
         share: (M,) where the healthy point lies between the planes of the rims, 0 low to 1 high.
         fold_x, fold_y: (M,) how far flanks and front wall are folded there, mm.
     """
 
     healthy_mm: Points
     near: NDArray[np.int64]
+    drop: Distances
     crushed: Distances
     share: Distances
     fold_x: Distances
@@ -294,9 +299,15 @@ class Fracture:
 
     def _fold_x(self, y: NDArray[np.float64], z: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
         """Half of the way between the two flanks' folds at `y` (already folded) and healthy height `z`."""
-        start, end = self._back_mm + 0.35 * self._depth_mm, self._back_mm + 0.8 * self._depth_mm
+        start, end = self._back_mm + _FLANKS_BEGIN * self._depth_mm, self._back_mm + 0.8 * self._depth_mm
         share = _figure("side_share") * _smooth((y - start) / (end - start))
         return share * amount * self._front_loss_mm * self._fold(y, z, 1)
+
+    def _folded(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which points may be moved by the flanks' folds, and which by the front's; before or after, it is the same."""
+        beside = np.abs(x) > self._side_ramp.knots[3]  # the ramp is level between its two middle knots
+        flank = np.flatnonzero(beside & (y > self._back_mm + _FLANKS_BEGIN * self._depth_mm))
+        return flank, np.flatnonzero(y > self._front_ramp.knots[0])
 
     # the crush --------------------------------------------------------------------------------------------------------
 
@@ -397,19 +408,16 @@ class Fracture:
         )
         return drop, lift
 
-    def _steepness(self, x: NDArray[np.float64], y: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
-        """By how much the drop changes per mm of way over (x, y)."""
+    def _steepness(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], drop: NDArray[np.float64], amount: float
+    ) -> NDArray[np.float64]:
+        """By how much the drop, `drop` at (x, y), changes there per mm of way."""
         if self.shape == "wedge":
             front, _, _ = self._solve(amount)
             return front / self._depth_mm * self._tilt_ramp.slope(self._u(y))
         step = 0.5
-        here = self._drop_and_lift(x, y, amount)[0]
-        return (
-            np.hypot(
-                self._drop_and_lift(x + step, y, amount)[0] - here, self._drop_and_lift(x, y + step, amount)[0] - here
-            )
-            / step
-        )
+        aside, ahead = (self._drop_and_lift(*at, amount)[0] - drop for at in ((x + step, y), (x, y + step)))
+        return np.hypot(aside, ahead) / step
 
     @cached_property
     def _crush(self) -> Ramp:
@@ -461,26 +469,29 @@ class Fracture:
         """The healthy places of `p` (N, 3), and what was met on the way there."""
         out = p.copy()
         near = np.flatnonzero(self._u(p[:, 1]) > -self._overhang - _BRIDGE_SHARE)
-        x, y, z = p[near].T
+        x, y, z = p[near].T.copy()
         drop, lift = self._drop_and_lift(x, y, amount)
         lower, upper = self._planes(y)
         height = upper - lower
         crushed = drop / height
         share = self._crush.solve((z - lift - lower) / height, crushed)
         z = lower + height * share
-        fold_x = self._fold_x(y, z, amount)
-        x = self._side_ramp.solve(x + fold_x, -2.0 * fold_x)
-        fold_y = self._fold_y(x, z, amount)
-        y = self._front_ramp.solve(y, -fold_y)
-        out[near] = np.column_stack([x, y, z])
-        return _Undone(out, near, crushed, share, fold_x, fold_y)
+        # only the walls are folded: what lies between them keeps its x and y
+        fold_x, fold_y = np.zeros_like(x), np.zeros_like(y)
+        flank, front = self._folded(x, y)
+        fold_x[flank] = self._fold_x(y[flank], z[flank], amount)
+        x[flank] = self._side_ramp.solve(x[flank] + fold_x[flank], -2.0 * fold_x[flank])
+        fold_y[front] = self._fold_y(x[front], z[front], amount)
+        y[front] = self._front_ramp.solve(y[front], -fold_y[front])
+        out[near, 0], out[near, 1], out[near, 2] = x, y, z
+        return _Undone(out, near, drop, crushed, share, fold_x, fold_y)
 
     def _squeeze(self, p: Points, undone: _Undone, amount: float) -> Distances:
         """(N,) to what share of its length the bone at `p` (N, 3) is crushed in the direction of the most, at most."""
         out = np.ones(len(p))
-        x, y, _ = p[undone.near].T
+        x, y, _ = p[undone.near].T.copy()
         # a shear by k shortens some lengths by this share
-        shear = self._steepness(x, y, amount)
+        shear = self._steepness(x, y, undone.drop, amount)
         out[undone.near] = (1.0 - np.maximum(undone.crushed, 0.0) * self._crush.slopes.max()) * (
             np.sqrt(1.0 + 0.25 * shear * shear) - 0.5 * shear
         )
@@ -489,7 +500,7 @@ class Fracture:
     def _volume_share(self, undone: _Undone) -> Distances:
         """(N,) the Jacobian of `forward` at the healthy points that `undone` found: the product of three slopes."""
         out = np.ones(len(undone.healthy_mm))
-        x, y, _ = undone.healthy_mm[undone.near].T
+        x, y, _ = undone.healthy_mm[undone.near].T.copy()
         out[undone.near] = (
             (1.0 + undone.fold_y * self._front_ramp.slope(y))
             * (1.0 + 2.0 * undone.fold_x * self._side_ramp.slope(x))
@@ -509,7 +520,7 @@ class Fracture:
         drop, _ = self._drop_and_lift(x + fold_x * (2.0 * self._side_ramp(x) - 1.0), folded, amount)
         lower, upper = self._planes(folded)
         height = upper - lower
-        undone = _Undone(p, np.arange(len(p)), drop / height, (z - lower) / height, fold_x, fold_y)
+        undone = _Undone(p, np.arange(len(p)), drop, drop / height, (z - lower) / height, fold_x, fold_y)
         return self._volume_share(undone)
 
     def least_volume_share(self, points_mm: ArrayLike, amount: float) -> float:
