@@ -27,7 +27,7 @@ from spineviz.film.shot import (
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
-from spineviz.views.gauges import Reading, draw_gauge, fits_one_line
+from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
 from spineviz.views.plots import Plot, draw_plot
@@ -473,13 +473,10 @@ class Screen:
                 shots.insert(0, (now.previous, now.changed_s, 1.0 - now.share))
         out = []
         for shot, time_s, opacity in shots:
-            read = [(self.source.reading(n, time_s, c.moment, c.plan), rect) for c, n, rect in column_gauges(shot)]
-            stacked = any(r is not None and not fits_one_line(r, rect) for r, rect in read)
-            out += [
-                draw_gauge(reading, rect, self.theme, self.scale, stacked).faded(opacity)
-                for reading, rect in read
-                if reading is not None
-            ]
+            for column, name, rect in column_gauges(shot):
+                reading = self.source.reading(name, time_s, column.moment, column.plan)
+                if reading is not None:
+                    out.append(draw_tile(reading, rect, self.theme, self.scale).faded(opacity))
             panels = panels_of(shot) if shot.columns else {}
             for column in shot.columns:
                 place = panels.get(f"{column.name}:stage")

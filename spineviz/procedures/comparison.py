@@ -236,10 +236,13 @@ class ComparisonPlan:
     def _differences(
         self, first: Mapping[str, float | str], second: Mapping[str, float | str]
     ) -> dict[str, float | str]:
+        """What follows from both: which height the fracture takes, what posture gives, by how much they differ."""
+
         def less(key: str) -> float:
             return float(second[key]) - float(first[key])
 
         return {
+            "height_name_of": "middle" if self.case.fracture.shape == "biconcave" else "anterior",
             "more_cement_ml": less("cement_ml"),
             "more_anterior_mm": less("final_anterior_mm"),
             "more_middle_mm": less("final_middle_mm"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from spineviz.views.canvas import Canvas, Layer
 from spineviz.views.layout import Rect
-from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, text_size
+from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, TILE_VALUE, text_size
 from spineviz.views.theme import Theme
 
 TRACK = 14.0
@@ -187,7 +187,7 @@ def cavity(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     if volume is None:
         return None
     held = float(words["inflated_ml"])
-    return Reading("cavity", volume, "mL", 1, full=1.12 * held, mark=held, mark_word="balloons", role="marrow")
+    return Reading("cavity", volume, "mL", 1, full=1.12 * held, mark=held, mark_word="balloons", role="cavity")
 
 
 def gain(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
@@ -238,6 +238,27 @@ def fits_one_line(reading: Reading, place: Rect) -> bool:
 def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float, stacked: bool = False) -> Layer:
     """One gauge as a layer, the figure beside its name or, `stacked`, below it; kept between frames."""
     return _gauge_layer(reading, place, theme.name, scale, stacked)
+
+
+def draw_tile(reading: Reading, place: Rect, theme: Theme, scale: float) -> Layer:
+    """One gauge as a tile of a column: the name, the figure large under it, then bar or note; kept between frames."""
+    return _tile_layer(reading, place, theme.name, scale)
+
+
+@lru_cache(maxsize=512)
+def _tile_layer(reading: Reading, place: Rect, theme_name: str, scale: float) -> Layer:
+    from spineviz.views.theme import theme as named
+
+    theme = named(theme_name)
+    canvas = Canvas(place.w + 40, place.h + 8, scale, place.x - 20, place.y)
+    text, muted = theme.colour("text"), theme.colour("muted")
+    canvas.text(reading.name, place.x, place.y + 28.0, GAUGE_NAME, muted)
+    canvas.text(reading.figure, place.x, place.y + 76.0, TILE_VALUE, text)
+    if reading.full is not None:
+        _bar(canvas, reading, Rect(place.x, place.y + 92.0, place.w, TRACK), theme)
+    elif reading.note:
+        canvas.text(reading.note, place.x, place.y + 112.0, NOTE, muted)
+    return canvas.layer()
 
 
 @lru_cache(maxsize=512)

@@ -21,13 +21,13 @@ STAGE_RIGHT = 1290.0
 COLUMN, COLUMN_FOCUS = 600.0, 720.0
 FOCUS_SHARE, FOCUS_SHARE_OF_THREE = 0.6, 0.46
 STAGE_SHARE = 0.54
-COLUMN_HEADER, STRIP = 58.0, 116.0
+COLUMN_HEADER, STRIP = 58.0, 150.0
 """A column's header line and the strip of numbers along its foot."""
 
 COLUMN_PITCH = {2: (954.0, 20.0), 3: (630.0, 14.0)}
 """Columns of a shot -> from one column to the next, and the gap between them. The pitch is a multiple of nine, so that
 the columns' pictures have the same number of pixels at every quality and equal ones are drawn once."""
-DIM_LIGHT = 0.5
+DIM_LIGHT, COLUMN_DIM_LIGHT = 0.5, 0.65
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def _columns(views: tuple[str, ...], focus: str) -> dict[str, Panel]:
     for i, n in enumerate(numbers):
         frame = Rect(left + i * pitch, top, pitch - gap, BAR_TOP - MARGIN - top)
         room = frame.inset(PAD, COLUMN_HEADER, PAD, PAD)
-        light = DIM_LIGHT if focus in numbers and focus != n else 1.0
+        light = COLUMN_DIM_LIGHT if focus in numbers and focus != n else 1.0
         # every column leaves room for numbers where one has them, so that their pictures are of one size
         if any("numbers" in found for found in parts.values()):
             strip = Rect(room.x, room.bottom + PAD - STRIP, room.w, STRIP)

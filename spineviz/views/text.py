@@ -52,6 +52,7 @@ COLUMN_TITLE = TextStyle(34, "bold")
 NOTE = TextStyle(24)
 GAUGE_NAME = TextStyle(28)
 GAUGE_VALUE = TextStyle(36, "bold")
+TILE_VALUE = TextStyle(50, "bold")
 
 
 def font_file(weight: str) -> Path:
