@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from spineviz.cli.options import case_options, check_out, force_option, json_option, out_option
+from spineviz.cli.options import Command, case_options, check_out, force_option, json_option, out_option
 from spineviz.data.errors import RequestError
+
+if TYPE_CHECKING:
+    from spineviz.procedures.augmentation import AugmentationPlan
 
 
 @click.group("case")
@@ -32,35 +37,80 @@ def new(out: Path | None, force: bool) -> None:
     write_whole(check_out(out, force, (".toml",)), lambda path: path.write_text(text, encoding="utf-8"))
 
 
+def _film_option(about: str) -> Callable[[Command], Command]:
+    return click.option("--film", "film_name", metavar="FILM", help=about)
+
+
+def _procedures(film_name: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The procedures that --film names, or `default`; RequestError for a film that is not of one procedure."""
+    from spineviz.procedures.plans import PROCEDURES
+
+    if film_name is None:
+        return default or PROCEDURES
+    if film_name not in PROCEDURES:
+        raise RequestError(f"--film: {film_name!r} is no film of one procedure; give {' or '.join(PROCEDURES)}")
+    return (film_name,)
+
+
 @command.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@_film_option("The procedure to check for; every one without it.")
 @case_options
-def check(file: Path | None, case_file: Path | None, settings: tuple[str, ...]) -> None:
-    """Check FILE: every key, and that the procedure can be planned."""
-    from spineviz.procedures.case import load_case
-    from spineviz.procedures.plans import plan_for
+def check(file: Path | None, film_name: str | None, case_file: Path | None, settings: tuple[str, ...]) -> None:
+    """Check FILE: every key, and that the procedures can be planned.
 
+    A case is sound where at least one procedure can be planned; why another cannot is said.
+    """
+    from spineviz.procedures.case import load_case
+    from spineviz.procedures.plans import procedure_plan
+
+    names = _procedures(film_name, ())
     path = _one_of(file, case_file)
-    plan = plan_for("vertebroplasty", load_case(path, settings))
-    words = plan.words()
-    name = path.name if path is not None else "the default case"
-    click.echo(
-        f"{name} is sound: {plan.level}, {plan.case.needle.approach}, {plan.case.needle.gauge} gauge, "
-        f"{words['least_bone_mm']:.1f} mm of bone round the needle in the pedicle, "
-        f"{words['cement_ml']:.1f} mL of cement"
+    case = load_case(path, settings)
+    lines: list[str] = []
+    refusals: list[RequestError] = []
+    for name in names:
+        try:
+            lines.append(f"  {name}: {_planned(procedure_plan(name, case))}")
+        except RequestError as refusal:
+            refusals.append(refusal)
+            lines.append(f"  {name} refuses it: {refusal}".replace("\n", "\n    "))
+    if len(refusals) == len(names):
+        raise refusals[0]
+    title = path.name if path is not None else "the default case"
+    click.echo("\n".join([f"{title} is sound: {case.spine.level}, {case.needle.approach}", *lines]))
+
+
+def _planned(plan: AugmentationPlan) -> str:
+    """What `plan` will do, in a line."""
+    words, case = plan.words(), plan.case
+    bone, cement = f"{words['least_bone_mm']:.1f} mm of bone round it in the pedicle", f"{words['cement_ml']:.1f} mL"
+    if "cavity_ml" not in words:
+        return f"{case.needle.gauge} gauge needle, {bone}, {cement} of cement"
+    each = " each" if words["balloons"] == "2" else ""
+    return (
+        f"{case.cannula.gauge} gauge cannula, {bone}, {case.balloon.length_mm} mm balloon{'s' if each else ''} to "
+        f"{float(words['inflated_ml']) / int(words['balloons']):.1f} mL{each}, {cement} of cement"
     )
 
 
 @command.command("show")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@_film_option("The procedure whose plan decides what is auto; vertebroplasty without it.")
 @case_options
 @json_option
-def show(file: Path | None, case_file: Path | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show FILE, or the default case, with what is "auto" resolved by the plan."""
-    from spineviz.procedures.case import case_text, checked_case, load_case
-    from spineviz.procedures.plans import plan_for
+def show(
+    file: Path | None, film_name: str | None, case_file: Path | None, settings: tuple[str, ...], as_json: bool
+) -> None:
+    """Show FILE, or the default case, with what is "auto" resolved by the plan.
 
-    resolved = plan_for("vertebroplasty", load_case(_one_of(file, case_file), settings)).resolved()
+    How much cement is given differs between the procedures: --film kyphoplasty shows that one's.
+    """
+    from spineviz.procedures.case import case_text, checked_case, load_case
+    from spineviz.procedures.plans import procedure_plan
+
+    (name,) = _procedures(film_name, ("vertebroplasty",))
+    resolved = procedure_plan(name, load_case(_one_of(file, case_file), settings)).resolved()
     click.echo(json.dumps(resolved, indent=2) if as_json else case_text(checked_case(resolved), comments=False).strip())
 
 

@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING
 import click
 
 from spineviz.cli.options import case_options, check_out, force_option, out_option
+from spineviz.cli.state import moment_of
 from spineviz.data.errors import FaultError, RequestError
 
 if TYPE_CHECKING:
     from spineviz.geometry.meshes import Mesh
     from spineviz.procedures.augmentation import AugmentationPlan
-    from spineviz.procedures.state import State
+    from spineviz.procedures.comparison import ComparisonPlan
 
 ENDINGS = (".stl", ".obj", ".ply", ".glb")
 SPACING_MM = 0.6
 COARSE_MM = {"skin": 3.0, "muscle": 3.0, "lung": 3.0, "lungs": 3.0}
 """By role or name, where detail would only cost room; everything else is SPACING_MM fine."""
+PARTS = {
+    "needle": ("handle",),
+    "cannula": ("cannula-hub",),
+    "drill": ("drill-handle",),
+    "tamp": ("tamp-stylet", "tamp-hub", "marker-front", "marker-rear"),
+    "filler": ("filler-handle", "filler-plunger"),
+}
+"""What comes along when an instrument is exported."""
 
 
 @click.command("export")
@@ -40,7 +49,9 @@ def command(
     """Write WHAT as a surface, world frame, millimetres.
 
     A level alone (T1 to L5) is the healthy vertebra in its own frame. With FILM and --at, WHAT is any structure of
-    that moment (L1, disc-L1-L2, sacrum, cord, dura, roots, skin, tumour, needle-right, cement ...) or all.
+    that moment (L1, disc-L1-L2, sacrum, cord, dura, roots, skin, tumour, needle-right, cannula-left, balloon-right,
+    cavity, rim, cement ...) or all; of a film that shows several procedures, with the procedure's name and a slash
+    before it (kyphoplasty/cement).
     """
     check_out(out, force, ENDINGS)
     if film_name is None:
@@ -72,18 +83,15 @@ def _of_film(
     clock = film(film_name)
     if at is None:
         raise RequestError(f"--at: which moment of {film_name}? give 0 to {clock.seconds:g}")
-    clock.at(at)
+    moment_of(clock.seconds, at)
     from spineviz.procedures.case import load_case
     from spineviz.procedures.plans import plan_for
 
     plan = plan_for(film_name, load_case(case_file, settings))
-    state = plan.state_at_time(at)
-    structures = plan.structures_at(state)
+    structures = plan.structures_at_time(at)
     if what != "all" and what not in structures:
-        raise RequestError(_absent(what, plan, state, tuple(structures)))
-    names = list(structures) if what == "all" else [what]
-    if what.startswith("needle-"):
-        names += [name for name in structures if name == what.replace("needle", "handle")]
+        raise RequestError(_absent(what, plan, at, tuple(structures)))
+    names = list(structures) if what == "all" else [what, *(part for part in _along(what) if part in structures)]
     out = {}
     for name in names:
         part = structures[name]
@@ -91,17 +99,24 @@ def _of_film(
         if len(mesh.triangles):
             out[name] = mesh
     if not out:
-        raise RequestError(_absent(what, plan, state, tuple(structures)))
+        raise RequestError(_absent(what, plan, at, tuple(structures)))
     return out
 
 
-def _absent(what: str, plan: AugmentationPlan, state: State, there: tuple[str, ...]) -> str:
-    """Why `what` cannot be had at `state`: when it exists, or what there is."""
+def _along(what: str) -> list[str]:
+    """The names of what comes along with the instrument `what` ("needle-right")."""
+    procedure, slash, name = what.rpartition("/")
+    tool, _, side = name.rpartition("-")
+    return [f"{procedure}{slash}{part}-{side}" for part in PARTS.get(tool, ())]
+
+
+def _absent(what: str, plan: AugmentationPlan | ComparisonPlan, time_s: float, there: tuple[str, ...]) -> str:
+    """Why `what` cannot be had at `time_s`: when it exists, or what there is."""
     spans = plan.spans()
     if what in spans:
         first, last = spans[what]
         end = f" to {last:g} s" if last < plan.film.seconds else " s on"
-        return f"WHAT: {what} does not exist at {state.time_s:g} s of {plan.film.name}; it does from {first:g}{end}"
+        return f"WHAT: {what} does not exist at {time_s:g} s of {plan.film.name}; it does from {first:g}{end}"
     names = [*dict.fromkeys((*there, *spans)), "all"]
     return f"WHAT: {plan.film.name} has no {what!r}; it has {', '.join(names)}"
 

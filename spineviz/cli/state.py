@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ LEAST_EVERY_S = 0.01
 """The finest interval that --every takes."""
 
 
+def moment_of(seconds: float, at: float) -> float:
+    """`at`, if it lies within a film that lasts `seconds`; RequestError, naming --at, if not."""
+    if not 0.0 <= at <= seconds:
+        raise RequestError(f"--at: {at:g} s is outside the film; give 0 to {seconds:g}")
+    return at
+
+
 def times_of(seconds: float, at: float | None, every: float | None) -> list[float]:
     """The moments asked for, in seconds of a film that lasts `seconds`.
 
@@ -26,7 +34,7 @@ def times_of(seconds: float, at: float | None, every: float | None) -> list[floa
     if (at is None) == (every is None):
         raise RequestError(f"give either --at SECONDS, 0 to {seconds:g}, or --every SECONDS")
     if at is not None:
-        return [at]
+        return [moment_of(seconds, at)]
     assert every is not None
     if not (math.isfinite(every) and LEAST_EVERY_S <= every <= seconds):
         raise RequestError(f"--every: {every:g} is not an interval; give {LEAST_EVERY_S:g} to {seconds:g} seconds")
@@ -49,14 +57,15 @@ def command(
     case_file: Path | None,
     settings: tuple[str, ...],
 ) -> None:
-    """Every number of FILM at a moment: volumes, lengths, heights; empty before a thing exists."""
+    """Every number of FILM at a moment: volumes, lengths, heights; empty before a thing exists.
+
+    Of a film that shows several procedures each has its own numbers, in JSON under its name, else after it and a dot.
+    """
     if as_json and as_csv:
         raise RequestError("--csv: --json is given too; give one of them")
     from spineviz.data.films import film
 
-    clock = film(film_name)
-    times = times_of(clock.seconds, at, every)
-    clock.at(times[0])
+    times = times_of(film(film_name).seconds, at, every)
     from spineviz.procedures.case import load_case
     from spineviz.procedures.plans import plan_for
 
@@ -70,17 +79,27 @@ def command(
         click.echo("\n\n".join(_plain(row) for row in rows))
 
 
-def as_csv_text(rows: list[dict[str, Any]]) -> str:
+def flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """`row` without nesting: {"a": {"b": 1}} becomes {"a.b": 1}."""
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        out.update(flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value})
+    return out
+
+
+def as_csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """`rows` as CSV with a header; nothing stands for null."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(stream, list(flat(rows[0])), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(flat(row) for row in rows)
     return stream.getvalue()
 
 
-def _plain(row: dict[str, Any]) -> str:
+def _plain(row: Mapping[str, Any]) -> str:
     def text(value: Any) -> str:
         return "-" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
-    return "\n".join(f"{key:<22}{text(value)}" for key, value in row.items())
+    lines = flat(row)
+    wide = max(20, *(len(key) for key in lines)) + 2
+    return "\n".join(f"{key:<{wide}}{text(value)}" for key, value in lines.items())

@@ -30,8 +30,6 @@ from spineviz.procedures.needle_path import (
 SIDES = ("right", "left")
 
 _UPPER_THORACIC = ("T1", "T2", "T3", "T4", "T5", "T6")
-_BEHIND_MM = 60.0
-"""How far behind its tip a first instrument is kept away from by the second; longer than any way through bone."""
 
 
 def rules() -> Rules:
@@ -151,12 +149,11 @@ def _target_x_mm(around: Surroundings, approach: str) -> float:
     return float(abs(around.pedicle.origin_mm[0])) / 2 if approach == "bipedicular" else -2.0
 
 
-def _beside(around: Surroundings, first: NeedlePath, apart_mm: float, rules: Rules) -> Surroundings:
-    """`around` where the instrument on `first` counts as a hole in the bone, so that the next keeps `apart_mm` off."""
-    other = capsule(first.at(-_BEHIND_MM), first.tip_mm, first.radius_mm + apart_mm - rules.least_bone_mm)
+def _own_half(around: Surroundings, apart_mm: float, rules: Rules) -> Surroundings:
+    """`around` without the bone of the other side, so that two instruments are at least `apart_mm` from each other."""
 
     def bone(points: Points) -> Distances:
-        return np.maximum(around.bone(points), -other.distance(points))
+        return np.maximum(around.bone(points), apart_mm / 2 - rules.least_bone_mm - around.outward * points[:, 0])
 
     return replace(around, bone=bone)
 
@@ -180,7 +177,8 @@ def _refusal(
             break
     where = f"the {around.side} pedicle of {here.level} ({around.pedicle_width_mm:g} mm wide)"
     if error.where == "body":
-        where += f" and on into the front third of its body, broken by {case.fracture.height_loss:.0%}"
+        half = "its half of " if case.needle.approach == "bipedicular" else ""
+        where += f" and on into {half}the front third of the body, broken by {case.fracture.height_loss:.0%}"
     first = (
         f"{tool.key}: {tool.gauge} ({tool.size.outer_mm:g} mm thick) finds no way with {limits.least_bone_mm:g} mm of "
         f"bone on every side through {where}"
@@ -204,7 +202,8 @@ def plan_paths(
 ) -> dict[str, tuple[NeedlePath, Vector]]:
     """By side, the path of `tool` in the body `here` and where it passes the skin, (3,) world mm.
 
-    `settled` may move a path's end once its line is known. With two, the second keeps a stated way off the first.
+    `settled` may move a path's end once its line is known. Two keep to their own halves of the body, so that they are
+    a stated way apart.
     Raises RequestError where no safe path exists: with the largest of the catalogue that fits and, at upper thoracic
     levels, the route that is used in practice.
     """
@@ -212,17 +211,15 @@ def plan_paths(
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
     skin = trunk(here.column(1.0, 1.0))
     out: dict[str, tuple[NeedlePath, Vector]] = {}
-    for side in SIDES if case.needle.approach == "bipedicular" else (case.needle.approach,):
+    two = case.needle.approach == "bipedicular"
+    for side in SIDES if two else (case.needle.approach,):
         around = surroundings_of(here, side, bone)
-        free = around
-        for first, _ in out.values():
-            free = _beside(around, first, cement_figure("instruments_apart_mm"), limits)
+        free = _own_half(around, cement_figure("instruments_apart_mm"), limits) if two else around
         try:
             path = settled(free, _best_path(free, tool.size, tool, case, limits))
         except NoPathError as error:
             raise _refusal(here, free, tool, case, limits, error) from None
-        if out:
-            path = remeasured(around, path, limits)
+        path = remeasured(around, path, limits)
         out[side] = path, skin.entry_on_skin(path.contact_mm, -path.forward)
     return out
 

@@ -221,6 +221,10 @@ class AugmentationPlan(ABC):
             out["cement"] = self.cement_structure(state.cement_ml)
         return {**out, **self._own_structures(state)}
 
+    def structures_at_time(self, time_s: float) -> dict[str, Structure]:
+        """All that exists `time_s` seconds into the film, as `structures_at`; RequestError for a time outside it."""
+        return self.structures_at(self.state_at_time(time_s))
+
     def spans(self) -> dict[str, tuple[float, float]]:
         """From when to when (seconds of film, to a tenth) the structures exist that come or go."""
         out: dict[str, tuple[float, float]] = {}

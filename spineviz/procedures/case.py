@@ -85,14 +85,16 @@ class Needle(_Table):
         "bipedicular", "through both pedicles or one", "bipedicular, right or left"
     )
     gauge: Annotated[int, AfterValidator(_in_catalogue)] = _key(
-        11, "the larger the number, the thinner the needle", "8, 10, 11, 13 or 15"
+        11,
+        "the larger the number, the thinner; kyphoplasty's access needle is always thinner than its cannula",
+        "8, 10, 11, 13 or 15",
     )
 
 
 class Cannula(_Table):
     """[cannula]"""
 
-    gauge: Literal[8, 10] = _key(10, "working cannula of kyphoplasty", "8 or 10")
+    gauge: Literal[8, 10] = _key(10, "working cannula of kyphoplasty; the smaller number is wider", "8 or 10")
 
 
 class Balloon(_Table):
@@ -100,7 +102,9 @@ class Balloon(_Table):
 
     length_mm: Literal[10, 15, 20] = _key(15, "balloon tamp of kyphoplasty", "10, 15 or 20 mm")
     volume_ml: Annotated[float, Field(ge=0.5, le=6.0)] | Literal["auto"] = _key(
-        "auto", "each; auto: 2.0 mL at L1 and in proportion to the body elsewhere", "auto, or 0.5 to 6 mL"
+        "auto",
+        "each, a ceiling; auto: 2.0 mL at L1 and in proportion to the body elsewhere",
+        "auto, or 0.5 to 6 mL",
     )
 
 
@@ -334,9 +338,11 @@ def read_case_table(path: Path) -> dict[str, Any]:
         raise RequestError(f"--case: {path.name} is not UTF-8 text; give a TOML file") from None
     except RecursionError:
         raise RequestError(f"--case: {path.name} is nested too deeply; a case has one level of tables") from None
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         reason = str(error).splitlines()[0][:120]
         raise RequestError(f"--case: {path.name} is not TOML: {reason}") from None
+    except ValueError:  # Python reads no integer of more than some thousands of digits
+        raise RequestError(f"--case: {path.name} holds a number of thousands of digits; give plain numbers") from None
 
 
 def parsed_setting(text: str) -> tuple[list[str], Any]:
@@ -355,8 +361,12 @@ def parsed_setting(text: str) -> tuple[list[str], Any]:
         parsed = tomllib.loads(f"value = {raw}")
     except RecursionError:
         raise RequestError(f"--set {shown(name)[1:-1]}: the value is nested too deeply; give one value") from None
-    except ValueError:
+    except tomllib.TOMLDecodeError:
         return name.split("."), raw
+    except ValueError:
+        raise RequestError(
+            f"--set {shown(name)[1:-1]}: a number of thousands of digits; `spineviz case new` lists what keys take"
+        ) from None
     return name.split("."), parsed["value"]
 
 

@@ -440,6 +440,13 @@ class KyphoplastyPlan(AugmentationPlan):
         given = self.case.balloon.volume_ml
         return auto_balloon_ml(self.level) if isinstance(given, str) else given
 
+    def resolved(self) -> dict[str, Any]:
+        """The case as nested values with "auto" resolved, as far as this procedure decides it."""
+        table = super().resolved()
+        if self.case.balloon.volume_ml == "auto":
+            table["balloon"]["volume_ml"] = round(max(self.inflation.volume_ml.values()), 2)
+        return table
+
     # packing ----------------------------------------------------------------------------------------------------------
 
     def packed(self) -> Packed:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film_names
 
 if TYPE_CHECKING:
+    from spineviz.procedures.augmentation import AugmentationPlan
     from spineviz.procedures.case import Case
+    from spineviz.procedures.comparison import ComparisonPlan
+
+PROCEDURES = ("vertebroplasty", "kyphoplasty")
+"""The films that show one procedure."""
 
 
-def plan_for(film_name: str, case: Case) -> Any:
-    """The plan that the film `film_name` shows of `case`: an AugmentationPlan, or of several a ComparisonPlan.
-
-    Raises RequestError for an unknown film, and what the planning itself refuses.
-    """
-    if film_name == "vertebroplasty":
+def procedure_plan(name: str, case: Case) -> AugmentationPlan:
+    """The plan of the procedure `name`, one of PROCEDURES; RequestError for another, and what the planning refuses."""
+    if name == "vertebroplasty":
         from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 
         return plan_vertebroplasty(case)
-    if film_name == "kyphoplasty":
+    if name == "kyphoplasty":
         from spineviz.procedures.kyphoplasty import plan_kyphoplasty
 
         return plan_kyphoplasty(case)
+    raise RequestError(f"no procedure {name!r}; there is {', '.join(PROCEDURES)}")
+
+
+def plan_for(film_name: str, case: Case) -> AugmentationPlan | ComparisonPlan:
+    """The plan that the film `film_name` shows of `case`: of one procedure, or of several.
+
+    Raises RequestError for an unknown film, and what the planning itself refuses.
+    """
+    if film_name in PROCEDURES:
+        return procedure_plan(film_name, case)
     if film_name == "comparison":
         from spineviz.procedures.comparison import plan_comparison
 

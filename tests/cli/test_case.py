@@ -38,12 +38,38 @@ def test_new_leaves_a_file_in_the_way_alone(tmp_path):
     assert out.read_text() != "mine"
 
 
-def test_check_says_what_the_plan_holds(tmp_path):
+def test_check_says_what_each_plan_holds(tmp_path):
     out = tmp_path / "mine.toml"
     out.write_text("[needle]\ngauge = 13\n")
     said = run("case", "check", str(out)).stdout
-    assert "mine.toml is sound: L1, bipedicular, 13 gauge" in said
     assert run("case", "check", "--case", str(out)).stdout == said
+    first, *lines = said.splitlines()
+    assert first == "mine.toml is sound: L1, bipedicular"
+    assert [line.split(":")[0] for line in lines] == ["  vertebroplasty", "  kyphoplasty"]
+    assert "13 gauge needle" in lines[0]
+    assert "10 gauge cannula" in lines[1]
+    assert "15 mm balloons to 2.0 mL each" in lines[1]
+
+
+def test_check_of_one_film_says_its_plan_alone():
+    lines = run("case", "check", "--film", "kyphoplasty", "--set", "needle.approach=left").stdout.splitlines()
+    assert len(lines) == 2
+    assert "15 mm balloon to 2.0 mL, " in lines[1]
+
+
+def test_a_case_that_one_procedure_refuses_is_sound_for_the_other():
+    settings = ("--set", "balloon.length_mm=20", "--set", "spine.level=T9")
+    said = run("case", "check", *settings).stdout
+    assert "vertebroplasty: 11 gauge needle" in said
+    assert "kyphoplasty refuses it: balloon.length_mm: 20 is longer than the" in said
+    assert "give 10 or 15" in said
+    assert "balloon.length_mm: 20" in run("case", "check", "--film", "kyphoplasty", *settings, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_film_of_more_than_one_procedure_decides_nothing(command):
+    said = run("case", command, "--film", "comparison", code=2).stderr
+    assert "--film: 'comparison' is no film of one procedure; give vertebroplasty or kyphoplasty" in said
 
 
 def test_check_refuses_what_does_not_fit():
@@ -62,6 +88,17 @@ def test_show_resolves_auto_and_is_a_case_again():
     assert table["seed"] == 3
     assert table["cement"]["volume_ml"] > 1.0
     assert json.loads(run("case", "show", "--set", "seed=3", "--json").stdout) == table
+
+
+def test_show_resolves_auto_as_the_film_decides_it():
+    shown = {
+        film: json.loads(run("case", "show", "--film", film, "--json").stdout)
+        for film in ("vertebroplasty", "kyphoplasty")
+    }
+    assert shown["vertebroplasty"]["cement"] != shown["kyphoplasty"]["cement"]
+    assert shown["kyphoplasty"]["cement"]["volume_ml"] == pytest.approx(4.9, abs=0.01)
+    assert shown["kyphoplasty"]["balloon"]["volume_ml"] == 2.0
+    assert json.loads(run("case", "show", "--json").stdout) == shown["vertebroplasty"]
 
 
 @pytest.mark.parametrize("command", ["new", "check", "show"])

@@ -11,7 +11,9 @@ import pyvista as pv
 from click.testing import CliRunner
 
 from spineviz.cli import main
+from spineviz.data.films import film
 from spineviz.procedures.case import Case
+from spineviz.procedures.kyphoplasty import plan_kyphoplasty
 from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 
 FILM = "vertebroplasty"
@@ -75,6 +77,49 @@ def test_the_needle_leaves_half_a_millimetre_of_bone_as_exported(tmp_path):
     assert along.max() == pytest.approx(0.0, abs=1e-3)
 
 
+KYPHOPLASTY = "kyphoplasty"
+
+
+def during(step: str, share: float = 1.0) -> float:
+    here = film(KYPHOPLASTY).step(step)
+    return round(here.start_s + share * here.seconds - (0.1 if share == 1.0 else 0.0), 2)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_exported_balloons_hold_the_gauges_volume(tmp_path, side):
+    out, at = tmp_path / "balloon.stl", during("inflation", 0.5)
+    run(f"balloon-{side}", KYPHOPLASTY, "--at", str(at), "--out", str(out))
+    gauge = getattr(plan_kyphoplasty(Case()).state_at_time(at), f"balloon_{side}_ml")
+    mesh = pv.read(out).clean().triangulate()
+    assert mesh.is_manifold
+    assert mesh.volume / 1000 == pytest.approx(gauge, rel=0.02, abs=0.02)
+
+
+def test_the_exported_cavity_is_what_the_balloons_left(tmp_path):
+    out, at = tmp_path / "cavity.ply", during("cavity")
+    run("cavity", KYPHOPLASTY, "--at", str(at), "--out", str(out))
+    plan = plan_kyphoplasty(Case())
+    assert pv.read(out).clean().triangulate().volume / 1000 == pytest.approx(plan.cavity_ml, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("what", "step", "parts"),
+    [
+        ("cannula-right", "drill", {"cannula-right", "cannula-hub-right"}),
+        ("drill-left", "drill", {"drill-left", "drill-handle-left"}),
+        ("tamp-left", "balloon", {"tamp-left", "tamp-stylet-left", "tamp-hub-left", "marker-front-left",
+                                  "marker-rear-left"}),
+        ("channel-right", "cavity", {"channel-right"}),
+        ("rim", "cavity", {"rim"}),
+    ],
+)  # fmt: skip
+def test_an_instrument_comes_with_its_parts(tmp_path, what, step, parts):
+    out = tmp_path / "x.obj"
+    run(what, KYPHOPLASTY, "--at", str(during(step, 0.5)), "--out", str(out))
+    names = [line.split(maxsplit=1)[1] for line in out.read_text().splitlines() if line.startswith(("o ", "g "))]
+    assert set(names) == parts
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -82,11 +127,16 @@ def test_the_needle_leaves_half_a_millimetre_of_bone_as_exported(tmp_path):
         (["cement"], "'cement' alone is no vertebra"),
         (["L1", "--at", "3"], "give FILM too"),
         (["L1", FILM], "--at: which moment"),
-        (["L1", FILM, "--at", "999"], "outside the film; give 0 to"),
+        (["L1", FILM, "--at", "999"], "--at: 999 s is outside the film; give 0 to"),
         (["L1", "nofilm", "--at", "3"], "no film 'nofilm'"),
         (["cement", FILM, "--at", "10"], "cement does not exist at 10 s of vertebroplasty; it does from 14"),
         (["needle-right", FILM, "--at", "215"], "needle-right does not exist at 215 s of vertebroplasty; it does from"),
         (["balloon-right", FILM, "--at", "150"], "vertebroplasty has no 'balloon-right'; it has"),
+        (
+            ["balloon-right", "kyphoplasty", "--at", "50"],
+            "balloon-right does not exist at 50 s of kyphoplasty",
+        ),
+        (["cavity", "kyphoplasty", "--at", "230"], "cavity does not exist at 230 s of kyphoplasty; it does from"),
     ],
 )
 def test_refusals_write_nothing(tmp_path, args, said):

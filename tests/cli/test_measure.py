@@ -37,6 +37,16 @@ def test_every_dimension_is_set_against_its_source_and_the_margins_come_with_the
     assert sum(line.startswith(("T6 ", "L1 ")) for line in lines) == len(rows)
 
 
+def test_the_margins_of_kyphoplasty_are_its_own(monkeypatch):
+    monkeypatch.setattr("spineviz.cli.measure.measured_rows", list)
+    margins = json.loads(run("kyphoplasty", "--json").stdout)["margins"]
+    for side in ("right", "left"):
+        assert margins[f"needle_{side}_least_bone_mm"] >= 0.5
+        assert margins[f"marker_{side}_clear_mm"] >= 1.0
+        assert 3.0 <= margins[f"drill_{side}_stop_mm"] <= 5.0
+        assert margins[f"balloon_{side}_to_back_quarter_mm"] >= 0.0
+
+
 def test_a_case_without_a_film_is_refused():
     assert "give FILM too" in run("--set", "seed=3", code=2).stderr
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from spineviz.cli import main
+from spineviz.cli.state import as_csv_text, flat
 from spineviz.data.films import film
 from spineviz.procedures.state import STATE_KEYS
 
@@ -57,15 +58,45 @@ def test_a_case_changes_the_numbers():
     assert one["cement_ml"] == pytest.approx(1.0)
 
 
+def test_kyphoplasty_answers_with_the_same_keys():
+    clock = film("kyphoplasty")
+    moments = {name: clock.step(name).end_s - 0.1 for name in ("case", "inflation", "cement")}
+    states = {name: json.loads(run("kyphoplasty", "--at", str(at), "--json").stdout) for name, at in moments.items()}
+    for state in states.values():
+        assert tuple(state) == STATE_KEYS
+    assert states["case"]["balloon_right_ml"] is None
+    assert states["inflation"]["balloon_right_ml"] == pytest.approx(2.0, rel=0.01)
+    assert states["inflation"]["balloon_left_psi"] > 50.0
+    assert states["inflation"]["cannula_left_mm"] > 0.0
+    assert states["cement"]["balloon_right_ml"] is None
+    assert states["cement"]["cement_ml"] > 4.0
+
+
+def test_states_of_several_procedures_are_nested_in_json_and_dotted_elsewhere():
+    rows = [
+        {"time_s": 1.0, "step": "a", "vertebroplasty": {"cement_ml": None}, "kyphoplasty": {"cement_ml": 1.5}},
+        {"time_s": 2.0, "step": "b", "vertebroplasty": {"cement_ml": 0.25}, "kyphoplasty": {"cement_ml": 2.0}},
+    ]
+    assert flat(rows[0]) == {
+        "time_s": 1.0, "step": "a", "vertebroplasty.cement_ml": None, "kyphoplasty.cement_ml": 1.5,
+    }  # fmt: skip
+    assert as_csv_text(rows).splitlines() == [
+        "time_s,step,vertebroplasty.cement_ml,kyphoplasty.cement_ml",
+        "1.0,a,,1.5",
+        "2.0,b,0.25,2.0",
+    ]
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["nofilm", "--at", "3"], "no film 'nofilm'; there is vertebroplasty"),
         ([FILM], "--at SECONDS, 0 to"),
         ([FILM, "--at", "3", "--every", "1"], "--at SECONDS, 0 to"),
-        ([FILM, "--at", "-1"], "outside the film; give 0 to"),
-        ([FILM, "--at", "1e9"], "outside the film; give 0 to"),
-        ([FILM, "--at", "nan"], "outside the film; give 0 to"),
+        ([FILM, "--at", "-1"], "--at: -1 s is outside the film; give 0 to"),
+        ([FILM, "--at", "1e9"], "--at: 1e+09 s is outside the film; give 0 to"),
+        ([FILM, "--at", "nan"], "--at: nan s is outside the film; give 0 to"),
+        ([FILM, "--at", "3", "--set", f"seed={'9' * 5000}"], "--set seed: a number of thousands of digits"),
         ([FILM, "--at", "soon"], "'soon' is not a valid float"),
         ([FILM, "--every", "0"], "--every: 0 is not an interval"),
         ([FILM, "--every", "-2"], "--every: -2 is not an interval"),
