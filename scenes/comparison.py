@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spineviz.film.anchors import facing
-from spineviz.film.augmentation import LEFT, RIBS, TRUNK, AugmentationScene
+from spineviz.film.augmentation import LEFT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.parts import Parts
 from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
@@ -381,9 +381,9 @@ class Comparison(AugmentationScene):
         full = self.of[KYPHOPLASTY].at(self.plan.state_at("inflation", 1.0).kyphoplasty)
         return facing(full, f"balloon-{self.sides[-1]}", LEFT)
 
-    def look(self, **parts: Any) -> StageLook:
+    def look(self, also_hidden: frozenset[str] = frozenset(), **parts: Any) -> StageLook:
         """The stage's usual look, without the room that stands round the patient in the step "posture"."""
-        return StageLook(hidden=TRUNK | RIBS | self.room_names, **parts)
+        return super().look(also_hidden | self.room_names, **parts)
 
     @cached_property
     def inside(self) -> frozenset[str]:

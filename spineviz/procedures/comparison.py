@@ -194,6 +194,10 @@ class ComparisonPlan:
             for part, structure in plan.structures_at(getattr(state, name), surroundings).items()
         }
 
+    def structures_at_time(self, time_s: float) -> dict[str, Structure]:
+        """All that exists `time_s` seconds into the film; RequestError for a time outside it."""
+        return self.structures_at(self.state_at_time(time_s))
+
     def spans(self) -> dict[str, tuple[float, float]]:
         """From when to when (seconds of this film, to a tenth) the structures exist that come or go, by
         "PROCEDURE/NAME"."""

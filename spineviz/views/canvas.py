@@ -247,6 +247,17 @@ class Canvas:
         c.new_path()
 
 
+def contrast(one: RGB, other: RGB) -> float:
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+
+    def luminance(colour: RGB) -> float:
+        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
 def dithered(premultiplied: NDArray[np.floating]) -> Pixels:
     """Pixels (h, w, 4) from values 0 to 1, rounded up or down by chance so that a slow gradient shows no bands."""
     chance = np.random.default_rng(0).random((*premultiplied.shape[:2], 1))

@@ -8,10 +8,12 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from spineviz.views.canvas import Canvas, Layer
+from spineviz.views.canvas import Canvas, Layer, contrast
+from spineviz.views.labels import LEAST_CONTRAST
 from spineviz.views.layout import Rect
 from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, TILE_VALUE, text_size
 from spineviz.views.theme import Theme
+from spineviz.views.theme import theme as named_theme
 
 TRACK = 14.0
 """The thickness of a bar, design pixels."""
@@ -235,6 +237,14 @@ def fits_one_line(reading: Reading, place: Rect) -> bool:
     return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 12 <= place.w
 
 
+def fits_tile(reading: Reading, place: Rect) -> bool:
+    """Whether name, figure and note of a tile are no wider than `place`."""
+    words = [(reading.name, GAUGE_NAME), (reading.figure, TILE_VALUE)]
+    if reading.full is None:
+        words.append((reading.note, NOTE))
+    return max(text_size(text, style)[0] for text, style in words) <= place.w
+
+
 def draw_gauge(reading: Reading, place: Rect, theme: Theme, scale: float, stacked: bool = False) -> Layer:
     """One gauge as a layer, the figure beside its name or, `stacked`, below it; kept between frames."""
     return _gauge_layer(reading, place, theme.name, scale, stacked)
@@ -245,11 +255,9 @@ def draw_tile(reading: Reading, place: Rect, theme: Theme, scale: float) -> Laye
     return _tile_layer(reading, place, theme.name, scale)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def _tile_layer(reading: Reading, place: Rect, theme_name: str, scale: float) -> Layer:
-    from spineviz.views.theme import theme as named
-
-    theme = named(theme_name)
+    theme = named_theme(theme_name)
     canvas = Canvas(place.w + 40, place.h + 8, scale, place.x - 20, place.y)
     text, muted = theme.colour("text"), theme.colour("muted")
     canvas.text(reading.name, place.x, place.y + 28.0, GAUGE_NAME, muted)
@@ -261,11 +269,9 @@ def _tile_layer(reading: Reading, place: Rect, theme_name: str, scale: float) ->
     return canvas.layer()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def _gauge_layer(reading: Reading, place: Rect, theme_name: str, scale: float, stacked: bool) -> Layer:
-    from spineviz.views.theme import theme as named
-
-    theme = named(theme_name)
+    theme = named_theme(theme_name)
     canvas = Canvas(place.w + 40, place.h + 8, scale, place.x - 20, place.y)
     text, muted = theme.colour("text"), theme.colour("muted")
     base = place.y + (40.0 if not stacked else 66.0)
@@ -289,7 +295,10 @@ def _bar(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> None:
         share = min(1.0, max(0.0, reading.value / reading.full))
         if share > 0:
             width = max(track.h, share * track.w)
-            canvas.panel(track.x, track.y, width, track.h, track.h / 2, fill=theme.colour(reading.role))
+            fill = theme.colour(reading.role)
+            # a void is as dark as the track: what is filled has a hairline
+            rim = theme.colour("muted") if contrast(fill, theme.colour("ground")) < LEAST_CONTRAST else None
+            canvas.panel(track.x, track.y, width, track.h, track.h / 2, fill=fill, stroke=rim)
     limit = _tick(canvas, reading, reading.limit, reading.limit_word, track, theme, track.right)
     _tick(canvas, reading, reading.mark, reading.mark_word, track, theme, limit)
 

@@ -16,10 +16,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spineviz.views.canvas import Canvas, Layer
+from spineviz.views.canvas import Canvas, Layer, contrast
 from spineviz.views.layout import Rect
 from spineviz.views.text import LABEL, cap_height, text_size
 from spineviz.views.theme import RGB, Theme
+from spineviz.views.theme import theme as named_theme
+
+LEAST_CONTRAST = 3.0
+"""A chip that stands out less from its panel is drawn with a hairline (WCAG 2.2, 1.4.11)."""
 
 BOX_HEIGHT, BOX_GAP = 46.0, 22.0
 CHIP_RADIUS, CHIP_ROOM, BOX_PAD = 9.5, 42.0, 15.0
@@ -174,9 +178,7 @@ def spaced(wanted: Sequence[float], low: float, high: float, step: float) -> lis
 
 def draw_label(text: str, role: str, box: Rect, theme: Theme, scale: float) -> Layer:
     """The chip with its words, as a layer; kept between frames."""
-    return _label_layer(
-        text, theme.colour(role), box, scale, theme.colour("panel"), theme.colour("edge"), theme.colour("text")
-    )
+    return _label_layer(text, role, box, scale, theme.name)
 
 
 def draw_leader(port: tuple[float, float], anchor: tuple[float, float], theme: Theme, scale: float) -> Layer:
@@ -185,17 +187,21 @@ def draw_leader(port: tuple[float, float], anchor: tuple[float, float], theme: T
     return _leader_layer(half[0], half[1], half[2], half[3], scale, theme.colour("line"), theme.colour("outline"))
 
 
-@lru_cache(maxsize=256)
-def _label_layer(text: str, chip: RGB, box: Rect, scale: float, panel: RGB, edge: RGB, ink: RGB) -> Layer:
+@lru_cache(maxsize=48)
+def _label_layer(text: str, role: str, box: Rect, scale: float, theme_name: str) -> Layer:
+    theme = named_theme(theme_name)
+    panel, chip = theme.colour("panel"), theme.colour(role)
     canvas = Canvas(box.w + 4, box.h + 4, scale, box.x - 2, box.y - 2)
-    canvas.panel(box.x, box.y, box.w, box.h, 10.0, fill=panel, stroke=edge, stroke_px=2.0, alpha=0.94)
+    canvas.panel(box.x, box.y, box.w, box.h, 10.0, fill=panel, stroke=theme.colour("edge"), stroke_px=2.0, alpha=0.94)
     middle = box.y + box.h / 2
-    canvas.disc(box.x + 22.0, middle, CHIP_RADIUS, fill=chip)
-    canvas.text(text, box.x + CHIP_ROOM, middle + cap_height(LABEL) / 2, LABEL, ink)
+    # a void is as dark as the panel: its chip has a hairline
+    rim = theme.colour("muted") if contrast(chip, panel) < LEAST_CONTRAST else None
+    canvas.disc(box.x + 22.0, middle, CHIP_RADIUS, fill=chip, stroke=rim)
+    canvas.text(text, box.x + CHIP_ROOM, middle + cap_height(LABEL) / 2, LABEL, theme.colour("text"))
     return canvas.layer()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=24)
 def _leader_layer(x0: float, y0: float, x1: float, y1: float, scale: float, ink: RGB, rim: RGB) -> Layer:
     left, top, room = min(x0, x1), min(y0, y1), 10.0
     canvas = Canvas(abs(x1 - x0) + 2 * room, abs(y1 - y0) + 2 * room, scale, left - room, top - room)

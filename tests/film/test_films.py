@@ -10,11 +10,11 @@ from spineviz.data.narration import caption_faults, narration
 from spineviz.film.base import quiet_manim
 from spineviz.film.opening import load_scene, scene_source
 from spineviz.film.pieces import QUALITIES
-from spineviz.film.screen import label_area, panels_of
-from spineviz.views.gauges import fits_one_line
+from spineviz.film.screen import column_gauges, label_area, panels_of
+from spineviz.views.gauges import fits_one_line, fits_tile
 from spineviz.views.labels import line_meets, lines_cross
 from spineviz.views.layout import WIDTH, Rect, caption_place, gauge_places
-from spineviz.views.text import CAPTION, SUBTITLE, TITLE, text_size, wrap
+from spineviz.views.text import CAPTION, COLUMN_TITLE, LABEL, NOTE, SUBTITLE, TITLE, text_size, wrap
 
 EVERY_S = 0.4
 STEPS = [(name, step.name) for name in film_names() for step in film(name).steps]
@@ -40,10 +40,8 @@ def test_labels_never_overlap_cross_or_leave_the_stage(scenes, name, step):
     for time in moments(scene.clock, step):
         shot = scene.shot_at(time)
         drawn = scene.screen.labels_of(shot, time)
-        if not drawn:
-            continue
-        area, *keep = label_area(shot)
-        for _, place, at in drawn:
+        for label, place, at in drawn:
+            area, *keep = label_area(shot, label.view)
             assert area.holds(place.box), time
             assert not any(place.box.meets(rect) or line_meets(place.port, at, rect) for rect in keep), time
         for (_, one, at_one), (_, two, at_two) in combinations(drawn, 2):
@@ -59,7 +57,7 @@ def test_labels_do_not_jump(scenes, name, step):
     before = {}
     for time in moments(scene.clock, step):
         shot = scene.shot_at(time)
-        now = {label.text: place.box for label, place, _ in scene.screen.labels_of(shot, time)}
+        now = {(label.view, label.text): place.box for label, place, _ in scene.screen.labels_of(shot, time)}
         key = (shot.layout, shot.focus)
         for text, box in now.items():
             if (key, text) in before:
@@ -73,8 +71,8 @@ def test_no_label_is_left_out_of_a_key_frame(scenes, name, step):
     found = scene.clock.step(step)
     time = found.start_s + found.key_s
     shot = scene.shot_at(time)
-    wanted = {label.text for label in shot.labels if label.shown > 0}
-    assert {label.text for label, _, _ in scene.screen.labels_of(shot, time)} == wanted
+    wanted = {(label.view, label.text) for label in shot.labels if label.shown > 0}
+    assert {(label.view, label.text) for label, _, _ in scene.screen.labels_of(shot, time)} == wanted
 
 
 @pytest.mark.parametrize(("name", "step"), STEPS)
@@ -92,6 +90,14 @@ def test_words_fit_the_screen_at_every_moment(scenes, name, step):
         for gauge, place in zip(shot.gauges, gauge_places(len(shot.gauges)), strict=True):
             reading = scene.reading(gauge, time)
             assert reading is None or fits_one_line(reading, place), (time, gauge)
+        for column, gauge, place in column_gauges(shot):
+            reading = scene.reading(gauge, time, column.moment, column.plan)
+            assert reading is None or fits_tile(reading, place), (time, column.name, gauge)
+        for column in shot.columns:
+            (frame,) = [p for name, p in panels.items() if p.framed and name.startswith(f"{column.name}:")]
+            words = text_size(column.title, COLUMN_TITLE)[0] + text_size(column.header, NOTE)[0]
+            assert words + 60 < frame.rect.w, (time, column.name)
+            assert text_size(column.note, LABEL)[0] + 56 < frame.picture.w, (time, column.name)
 
 
 @pytest.mark.parametrize("name", film_names())
