@@ -8,21 +8,23 @@ so it stays continuous while the vertebra above moves or the treated body gives 
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.column import SACRUM, Column, Deformation, endplates, level_below
-from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
+from spineviz.geometry.operators import moved
 
 _AROUND = 72
 """Directions of the polar raster."""
@@ -32,6 +34,8 @@ _WALL = 5
 """Rings of the annulus' side between the two sheets."""
 _SEARCH_MM = (-9.0, 4.0)
 """Where an end-plate's surface is looked for along its outward normal."""
+_KEPT = 24
+"""Discs kept in memory: all in view, and the few that a moving vertebra leaves behind."""
 
 
 def disc_name(upper: str) -> str:
@@ -111,6 +115,10 @@ class Disc:
 
     def mesh(self, spacing_mm: float = 1.2) -> Mesh:
         """The closed surface. Its vertices are those of the sheets, so `spacing_mm` does not change it."""
+        return self._surface
+
+    @cached_property
+    def _surface(self) -> Mesh:
         wall = [self.side(share) for share in np.linspace(0.0, 1.0, _WALL + 2)[1:-1]]
         return Mesh(np.concatenate([self.below, self.above, *wall]), _triangles())
 
@@ -142,12 +150,13 @@ class Disc:
 
     def field(self) -> Field:
         """The disc as a field. Inexact."""
-        return self._fields()[0]
+        return self._fields[0]
 
     def nucleus(self) -> Field:
         """The nucleus: the disc's core, a little behind its middle. Inexact."""
-        return self._fields()[1]
+        return self._fields[1]
 
+    @cached_property
     def _fields(self) -> tuple[Field, Field]:
         room = np.concatenate([self.above, self.below])
         reach = _joint("disc_bulge_mm")
@@ -248,6 +257,9 @@ def _triangles() -> NDArray[np.int64]:
     return np.concatenate([sheet(0)[:, ::-1], sheet(count), *wall]).astype(np.int64)
 
 
+_discs: OrderedDict[str, Disc] = OrderedDict()
+
+
 def _world_from_disc(column: Column, upper: str, lower: str) -> Frame:
     """Midway between the healthy end-plates."""
     above = column.world_from_vertebra(upper) @ endplates(upper)[1]
@@ -291,38 +303,34 @@ def disc_structure(
 ) -> Structure:
     """The disc below `upper` as a Structure: role "disc", material "disc", its nucleus as the core.
 
-    Arguments as `disc`; `deformation_key` goes into the key where the treated vertebra is a neighbour.
+    Arguments as `disc`; `deformation_key` goes into the key where the deformation moves one of its end-plates. A disc
+    whose key was met lately is not made again.
     """
-    lower = level_below(upper)
-    shape, world_from_disc = disc(column, upper, deformation)
-    touched = deformation is not None and column.treated in (upper, lower)
-    key = f"{disc_name(upper)}|{column.relative_key(upper, str(lower))}|{deformation_key if touched else ''}"
-    whole, nucleus = shape._fields()
-    made: list[Mesh] = []
-
-    def mesh(spacing_mm: float) -> Mesh:
-        if not made:
-            made.append(shape.mesh(spacing_mm))
-        return made[0]
-
+    lower = str(level_below(upper))
+    touched = deformation is not None and _moves_endplate(column, upper, lower, deformation)
+    key = f"{disc_name(upper)}|{column.relative_key(upper, lower)}|{deformation_key if touched else ''}"
+    world_from_disc = _world_from_disc(column, upper, lower)
+    shape = remembered(_discs, key, lambda: disc(column, upper, deformation)[0], _KEPT)
     return Structure(
         name=disc_name(upper),
         role="disc",
         material="disc",
-        field=_carried(whole, world_from_disc),
-        mesh=mesh,
+        field=moved(shape.field(), world_from_disc),
+        mesh=shape.mesh,
         key=key,
         rank=RANKS["disc"],
         world_from_local=world_from_disc,
-        core=_carried(nucleus, world_from_disc),
+        core=moved(shape.nucleus(), world_from_disc),
         core_material="disc",
     )
 
 
-def _carried(field: Field, outer_from_inner: Frame) -> Field:
-    from spineviz.geometry.operators import moved
-
-    return moved(field, outer_from_inner)
+def _moves_endplate(column: Column, upper: str, lower: str, deformation: Deformation) -> bool:
+    """Whether `deformation` of the treated vertebra changes the disc between `upper` and `lower`."""
+    if column.treated not in (upper, lower):
+        return False
+    sheet = endplate_sheet(column.treated, column.treated == lower)
+    return bool(np.abs(deformation(sheet) - sheet).max() > 1e-9)
 
 
 def discs(

@@ -36,6 +36,9 @@ _STEEPEST = 0.86
 _FLANKS_BEGIN = 0.35
 """How far from back to front of the body its flanks begin to fold."""
 
+_REMEMBERED = 1 << 16
+"""At most so many points are remembered with what `inverse` found for them (8 MB)."""
+
 _BRIDGE_SHARE = 0.1
 """Behind the back rims, over this share of the depth, the void of the canal takes up the back wall's sinking."""
 
@@ -206,6 +209,16 @@ class _Undone(NamedTuple):
     share: Distances
     fold_x: Distances
     fold_y: Distances
+
+
+@dataclass
+class _Met:
+    """Points (N, 3) at an amount, undone, and if it was asked for what they are squeezed by, (N,)."""
+
+    amount: float
+    points_mm: Points
+    undone: _Undone
+    squeeze: Distances | None = None
 
 
 @dataclass(frozen=True)
@@ -455,15 +468,30 @@ class Fracture:
         p = as_points(points_mm)
         if amount == 0.0:
             return p.copy()
-        return self._undone(p, amount).healthy_mm
+        return self._met_at(p, amount).undone.healthy_mm.copy()
 
     def healthy_share(self, points_mm: ArrayLike, amount: float) -> tuple[Points, Distances]:
         """The healthy places (N, 3) of points (N, 3) seen at `amount`, and there the `volume_share` (N,), in one go."""
         p = as_points(points_mm)
         if amount == 0.0:
             return p.copy(), np.ones(len(p))
-        undone = self._undone(p, amount)
-        return undone.healthy_mm, self._volume_share(undone)
+        undone = self._met_at(p, amount).undone
+        return undone.healthy_mm.copy(), self._volume_share(undone)
+
+    def _met_at(self, p: Points, amount: float) -> _Met:
+        """`p` (N, 3) undone; the last few thousand points are remembered, as a bone's field, its core, its bone share
+        and its texture are asked for one after another at the same points."""
+        last = self._last[0] if self._last else None
+        if last is not None and last.amount == amount and np.array_equal(last.points_mm, p):
+            return last
+        met = _Met(amount, p if len(p) > _REMEMBERED else p.copy(), self._undone(p, amount))
+        if len(p) <= _REMEMBERED:
+            self._last[:] = [met]
+        return met
+
+    @cached_property
+    def _last(self) -> list[_Met]:
+        return []
 
     def _undone(self, p: Points, amount: float) -> _Undone:
         """The healthy places of `p` (N, 3), and what was met on the way there."""
@@ -580,8 +608,10 @@ class Fracture:
             return field
 
         def distance(p: Points) -> Distances:
-            undone = self._undone(p, amount)
-            return field.distance(undone.healthy_mm) * self._squeeze(p, undone, amount)
+            met = self._met_at(p, amount)
+            if met.squeeze is None:
+                met.squeeze = self._squeeze(p, met.undone, amount)
+            return field.distance(met.undone.healthy_mm) * met.squeeze
 
         return Field(distance, self._grown(field.bounds_mm), exact=False)
 

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_struct
 from spineviz.anatomy.fracture import Fracture, fracture
 from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.ribs import rib_structures
-from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
 from spineviz.data.errors import RequestError
@@ -34,14 +33,10 @@ SURROUNDINGS = ("none", "spine", "trunk")
 """How much of the patient: the treated vertebra with tumour and cleft alone; with its neighbours, discs and nerves;
 with ribs, skin, muscle and lungs too."""
 
-_T = TypeVar("_T")
-
 _STEPS = 1000
 """Collapse, posture and growth are rounded to thousandths, so that equal pictures have equal keys."""
 _BONE_SPACING_MM = 0.8
 """Of the lattice on which trabecular bone is measured; bone moves by less than 1 % of it from amount to amount."""
-_KEPT = 8
-"""Assemblies kept in memory; they are lazy and hold little."""
 
 
 def levels_in_view(treated: str) -> tuple[str, ...]:
@@ -87,7 +82,7 @@ class Patient:
     def column(self, collapse: float = 0.0, lying: float = 0.0, lift: float = 0.0) -> Column:
         """Where every vertebra stands at `collapse` (0 to 1), `lying` (0 standing to 1 lying) and `lift` (0 to 1)."""
         key = (self.amount(collapse, lying, lift), _rounded(lying))
-        return _remembered(
+        return remembered(
             self._columns, key, lambda: column(self.level, key[1], self.fracture.upper_endplate_motion(key[0]))
         )
 
@@ -117,7 +112,7 @@ class Patient:
             raise RequestError(f"surroundings: there is no {surroundings!r}; give {', '.join(SURROUNDINGS)}")
         amount = self.amount(collapse, lying, lift)
         key = (amount, _rounded(lying), _rounded(_share(tumour, "tumour")), surroundings)
-        return _remembered(self._kept, key, lambda: self._assembled(*key, self.column(collapse, lying, lift)))
+        return remembered(self._kept, key, lambda: self._assembled(*key, self.column(collapse, lying, lift)))
 
     def _assembled(
         self, amount: float, lying: float, growth: float, surroundings: str, here: Column
@@ -143,7 +138,7 @@ class Patient:
         return {**self._around_at(amount, lying, "spine", here), **rib_structures(here, self.levels), **outside}
 
     def _around_at(self, amount: float, lying: float, surroundings: str, here: Column) -> dict[str, Structure]:
-        return _remembered(
+        return remembered(
             self._around,
             (amount, lying, surroundings),
             lambda: self._surroundings(amount, lying, surroundings, here),
@@ -272,18 +267,6 @@ def _share(value: float, name: str) -> float:
 
 def _rounded(share: float) -> float:
     return round(share * _STEPS) / _STEPS
-
-
-def _remembered(kept: OrderedDict[tuple, _T], key: tuple, make: Callable[[], _T]) -> _T:
-    """kept[key], made if it is not there; the oldest of more than _KEPT are let go."""
-    if key in kept:
-        kept.move_to_end(key)
-        return kept[key]
-    out = make()
-    kept[key] = out
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)
-    return out
 
 
 def _once(make: Callable[[float], Mesh]) -> Callable[[float], Mesh]:

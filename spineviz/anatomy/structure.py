@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from typing import Any, TypeVar
 
 from spineviz.geometry.fields import Distances, Field, Points
 from spineviz.geometry.frames import Frame
@@ -55,3 +57,18 @@ RANKS = {
     "marker": 62,
 }  # fmt: skip
 """Which material wins where two overlap, by kind."""
+
+
+_T = TypeVar("_T")
+
+
+def remembered(kept: OrderedDict[Any, _T], key: Any, make: Callable[[], _T], most: int = 8) -> _T:
+    """kept[key], made if it is not there; of more than `most` the one longest unused is let go."""
+    if key in kept:
+        kept.move_to_end(key)
+        return kept[key]
+    out = make()
+    kept[key] = out
+    while len(kept) > most:
+        kept.popitem(last=False)
+    return out

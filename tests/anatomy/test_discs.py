@@ -14,7 +14,7 @@ from spineviz.anatomy.neural import neural_structures
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS, morphometry
-from spineviz.geometry.frames import rotation_about
+from spineviz.geometry.frames import rotation_about, translation
 from spineviz.geometry.grids import lattice
 
 
@@ -117,11 +117,31 @@ def test_discs_move_continuously_with_the_collapse():
         last = points
 
 
-def test_only_the_discs_beside_the_treated_body_know_of_the_fracture():
+def test_only_discs_on_an_end_plate_that_moves_know_of_the_fracture():
     here, view = column("L1"), levels_between("T10", "L4")
     plain, broken = discs(here, view), discs(here, view, wedged(0.5), "half")
     changed = {name for name in plain if plain[name].key != broken[name].key}
-    assert changed == {"disc-T12-L1", "disc-L1-L2"}
+    assert changed == {"disc-T12-L1"}  # the lower end-plate of L1 stays
+    sunk = discs(here, view, lambda points: points * [1.0, 1.0, 0.8], "both")
+    assert {name for name in plain if plain[name].key != sunk[name].key} == {"disc-T12-L1", "disc-L1-L2"}
+
+
+def test_a_disc_that_did_not_change_is_not_made_again():
+    """The same surface and the same answers, wherever the disc stands."""
+    here, sunk = column("L1"), column("L1", 0.0, translation([0.0, 0.0, -1.5]))
+    view = levels_between("T10", "L4")
+    before, after = discs(here, view), discs(sunk, view, wedged(0.3), "third")
+    for name in before:
+        same = name != "disc-T12-L1"
+        assert (before[name].key == after[name].key) == same
+        assert (before[name].mesh(1.2) is after[name].mesh(1.2)) == same
+    carried = before["disc-T10-T11"].world_mesh(1.2).points_mm
+    moved_points = after["disc-T10-T11"].world_mesh(1.2).points_mm
+    assert moved_points == pytest.approx(carried + [0.0, 0.0, -1.5], abs=1e-9)
+    inner = carried * 0.9 + carried.mean(0) * 0.1
+    assert after["disc-T10-T11"].field(inner + [0.0, 0.0, -1.5]) == pytest.approx(
+        before["disc-T10-T11"].field(inner), abs=1e-6
+    )
 
 
 def test_no_disc_touches_the_sac():

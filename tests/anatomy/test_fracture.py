@@ -95,6 +95,22 @@ def test_healthy_places_and_volume_shares_come_in_one_go(broken, amount, seed):
     assert share == pytest.approx(broken.volume_share(healthy, amount), abs=1e-6)
 
 
+def test_what_is_remembered_of_the_last_points_is_never_another_answer():
+    broken, points = fracture("L1"), inside_body(fracture("L1"), 50)
+    first = broken.inverse(points, 1.0)
+    expected = first.copy()
+    first += 5.0  # the caller's own
+    assert (broken.inverse(points, 1.0) == expected).all()
+    points[7] += 0.5  # the same array, another point
+    again = broken.inverse(points, 1.0)
+    assert (np.delete(again, 7, 0) == np.delete(expected, 7, 0)).all()
+    assert (again[7] != expected[7]).any()
+    assert (broken.inverse(points, 0.5) == fracture("L1").inverse(points, 0.5)).all()
+    squeezed = broken.warped(vertebra("L1").fast, 0.5)(points)
+    assert (broken.warped(vertebra("L1").fast, 0.5)(points) == squeezed).all()
+    assert (fracture("L1").warped(vertebra("L1").fast, 0.5)(points) == squeezed).all()
+
+
 @pytest.mark.parametrize(("level", "shape"), [("T6", "crush"), ("L1", "wedge"), ("L4", "biconcave")])
 def test_the_volume_shares_add_up_to_what_is_left_of_the_bone(level, shape):
     broken, here = fracture(level, shape, 0.5), vertebra(level)
