@@ -30,7 +30,7 @@ from spineviz.views.marks import (
     rounded_mask,
     seen_from,
 )
-from spineviz.views.rasters import blurred_wide, spline_weights
+from spineviz.views.rasters import Shelf, blurred_wide, spline_weights
 
 Image = NDArray[np.float32]
 """(rows, columns) line integral of attenuation, without unit, or the like."""
@@ -66,10 +66,13 @@ _DETECTOR_MM = 0.33
 _SOFT_STEP_MM = 8.0
 _SOFT_LATTICE_MM = 5.0
 _NEVER_SETS_BRIGHTNESS = RANKS["cement"]
+_BY_FAR = 10.0
+"""A thing that attenuates so many times more than another takes its place without its being missed."""
 _LEEWAY_MM = 10.0
 """How far what reaches beyond the picture may move until its cubes are chosen anew."""
-_KEPT = 64
-_KEPT_MOVING = 8
+_MOST_CUBES_BYTES, _MOST_IMAGES_BYTES = 12_000_000, 6_000_000
+"""Cubes held by all monitors, and images by each, beyond those of what moves just now."""
+_KEPT_SUMS = 3
 
 
 @cache
@@ -219,6 +222,11 @@ class Voxels:
     block: NDArray[np.int32]
     block_points_mm: NDArray[np.float64]
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        return sum(array.nbytes for array in vars(self).values())
+
 
 def _occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
     return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
@@ -303,7 +311,7 @@ def _filled(
 
     full, edge = edges(at_middle_mm, side)
     share[full] = 1.0
-    for chunk in np.array_split(edge, max(1, len(edge) // 4000 + 1)):
+    for chunk in np.array_split(edge, max(1, len(edge) // 512 + 1)):
         if not len(chunk):
             continue
         points = (middles_mm[chunk, None, :] + octants).reshape(-1, 3)
@@ -529,12 +537,23 @@ def _pose_key(structure: Structure) -> str:
 
 # --- the picture ---
 
-_shared_voxels: OrderedDict[tuple, Voxels] = OrderedDict()
-"""The cubes of structures by (key, spacing, ...): two views of one patient need them once."""
-_shared_grounds: OrderedDict[tuple, NDArray[np.float64]] = OrderedDict()
-"""What lies under the blocks of those cubes, by (key of the cubes, pose, what lies there)."""
-_made_at: dict[tuple, Frame] = {}
-"""In which pose cubes were chosen of what reaches beyond the picture."""
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Cubes, and the pose in which those were chosen that a picture sees."""
+
+    body: Voxels
+    pose: Frame
+
+
+def _bytes(image: NDArray) -> int:
+    return image.nbytes
+
+
+_shared_voxels: Shelf[_Chosen] = Shelf(lambda chosen: chosen.body.nbytes, _MOST_CUBES_BYTES)
+"""The cubes of structures: two views of one patient need them once."""
+_shared_grounds: Shelf[NDArray[np.float64]] = Shelf(_bytes, _MOST_CUBES_BYTES // 8)
+"""What lies under the blocks of those cubes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -553,12 +572,6 @@ class _Anatomy:
 
     total: Image
     tone: _Tone
-
-
-def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
-    store[key] = value
-    while len(store) > most:
-        store.popitem(last=False)
 
 
 @dataclass(eq=False)
@@ -580,8 +593,7 @@ class Fluoroscope:
     text_px: float | None = None
     words: bool = True
     absorption: Absorption = absorption_per_mm
-    _images: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
-    _moving: OrderedDict[tuple, Image] = field(default_factory=OrderedDict, repr=False)
+    _images: Shelf[Image] = field(default_factory=lambda: Shelf(_bytes, _MOST_IMAGES_BYTES), repr=False)
     _sums: OrderedDict[tuple, _Anatomy] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
@@ -614,9 +626,15 @@ class Fluoroscope:
 
         Without `instruments` cement and steel are left out.
         """
-        present = sorted(structures.values(), key=_order)
+        present = self._present(structures)
         total = self._anatomy(present).total
         return total + self._instruments(present) if instruments else total.copy()
+
+    def _present(self, structures: Mapping[str, Structure]) -> list[Structure]:
+        """`structures` in order of rank; a picture begins."""
+        for shelf in (_shared_voxels, _shared_grounds, self._images):
+            shelf.turn()
+        return sorted(structures.values(), key=_order)
 
     def _instruments(self, present: Sequence[Structure]) -> Image:
         """What cement and steel add, on pixels."""
@@ -644,7 +662,9 @@ class Fluoroscope:
             total = background.copy()
             for spacing, image in sums.items():
                 total += self._upsampled(image, self._lattices[spacing])
-            _keep(self._sums, key, _Anatomy(total, self._tone(total, background)), 4)
+            self._sums[key] = _Anatomy(total, self._tone(total, background))
+            while len(self._sums) > _KEPT_SUMS:
+                self._sums.popitem(last=False)
         self._sums.move_to_end(key)
         return self._sums[key]
 
@@ -661,32 +681,36 @@ class Fluoroscope:
     def _own_image(self, structure: Structure, present: Sequence[Structure]) -> tuple[Image, Lattice]:
         """What `structure` adds to the picture, over what lies under it."""
         spacing, lattice = self._raster(structure)
-        under = _under(structure, present)
+        under = self._covered(structure, present)
         key = (_pose_key(structure), *(_pose_key(s) for s in under))
-        moves = structure.rank >= _NEVER_SETS_BRIGHTNESS
-        store, most = (self._moving, _KEPT_MOVING) if moves else (self._images, _KEPT)
-        if key not in store:
-            cubes, pose = self._voxels_key(structure, spacing), structure.world_from_local
-            body = self._voxels(structure, spacing, cubes)
-            weight = body.weight_mm2
-            if len(weight):
-                weight = weight - body.volume_mm3 * self._ground(structure, body, cubes, under)[body.block]
-            world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
-            _keep(store, key, splat(self.projection, lattice, world, weight), most)
-        store.move_to_end(key)
-        return store[key], lattice
+        image = self._images.get(structure.name, key, lambda: self._projected(structure, under, spacing, lattice))
+        return image, lattice
+
+    def _projected(self, structure: Structure, under: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
+        body, pose = self._voxels(structure, spacing), structure.world_from_local
+        weight = body.weight_mm2
+        if len(weight):
+            weight = weight - body.volume_mm3 * self._ground(structure, body, spacing, under)[body.block]
+        world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
+        return splat(self.projection, lattice, world, weight)
+
+    def _covered(self, structure: Structure, present: Sequence[Structure]) -> list[Structure]:
+        """What `structure` takes the place of, but for what is by far thinner: steel hides bone in any case."""
+        own = self.absorption(structure.material)
+        return [s for s in _under(structure, present) if own <= _BY_FAR * self.absorption(s.material)]
 
     def _ground(
-        self, structure: Structure, body: Voxels, cubes: tuple, under: Sequence[Structure]
+        self, structure: Structure, body: Voxels, spacing: float, under: Sequence[Structure]
     ) -> NDArray[np.float32]:
         """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
         points = structure.world_from_local.points(body.block_points_mm)
         still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
-        key = (cubes, _pose_key(structure), len(points), *(_pose_key(s) for s in still))
-        if key not in _shared_grounds:
-            _keep(_shared_grounds, key, absorption_at(still, points, _GROUND_EDGE_MM, self.absorption), _KEPT)
-        _shared_grounds.move_to_end(key)
-        ground = _shared_grounds[key].copy()
+        thing = self._voxels_thing(structure, spacing)
+        version = (_pose_key(structure), len(points), *(_pose_key(s) for s in still))
+        kept = _shared_grounds.get(
+            thing, version, lambda: absorption_at(still, points, _GROUND_EDGE_MM, self.absorption)
+        )
+        ground = kept.copy()
         for moving in under[len(still) :]:
             _laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
         return ground.astype(np.float32)
@@ -713,29 +737,30 @@ class Fluoroscope:
     def _is_small(self, structure: Structure) -> bool:
         return bool(np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px)
 
-    def _voxels_key(self, structure: Structure, spacing: float) -> tuple:
+    def _voxels_thing(self, structure: Structure, spacing: float) -> tuple:
         """What is small is made whole, once for every view and pose; of a rib only what is seen is made."""
         view = "" if self._is_small(structure) else f"{self.projection.key}{self.size_px}"
-        return structure.name, structure.key, round(spacing, 4), structure.material, self.absorption, view
+        return structure.name, round(spacing, 4), self.absorption, view
 
-    def _voxels(self, structure: Structure, spacing: float, key: tuple) -> Voxels:
+    def _voxels(self, structure: Structure, spacing: float) -> Voxels:
+        thing, version = self._voxels_thing(structure, spacing), (structure.key, structure.material)
         mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
-        pose, low_high = structure.world_from_local, _corners(structure.field.bounds_mm)
-        at_hand = key in _shared_voxels
-        if at_hand and key[-1]:
-            # those that were made for another pose serve while nothing has moved further than their margin
-            there = _made_at[key].points(pose.inverse().points(low_high))
-            at_hand = bool(np.linalg.norm(there - low_high, axis=1).max() < _LEEWAY_MM)
-        if not at_hand:
+        low_high = _corners(structure.field.bounds_mm)
+        whole = self._is_small(structure)
+
+        def choose() -> _Chosen:
             leeway = _LEEWAY_MM * self._most_magnified(low_high)
-            seen: Seen | None = (lambda p, margin: self._sees(p, margin + leeway)) if key[-1] else None
-            _shared_voxels.pop(key, None)
-            _keep(_shared_voxels, key, voxels(structure, spacing, self.absorption, mottle, seen), 32)
-            _made_at[key] = pose
-            for gone in _made_at.keys() - _shared_voxels.keys():
-                del _made_at[gone]
-        _shared_voxels.move_to_end(key)
-        return _shared_voxels[key]
+            seen: Seen | None = None if whole else (lambda p, margin: self._sees(p, margin + leeway))
+            return _Chosen(voxels(structure, spacing, self.absorption, mottle, seen), structure.world_from_local)
+
+        found = _shared_voxels.get(thing, version, choose)
+        if not whole:
+            # what was chosen in another pose serves while nothing has moved further than the margin
+            there = found.pose.points(structure.world_from_local.inverse().points(low_high))
+            if float(np.linalg.norm(there - low_high, axis=1).max()) > _LEEWAY_MM:
+                _shared_voxels.drop(thing, version)
+                found = _shared_voxels.get(thing, version, choose)
+        return found.body
 
     def _most_magnified(self, points_mm: Points) -> float:
         """How much larger a step at one of `points_mm` (N, 3) may be at the isocentre."""
@@ -745,9 +770,9 @@ class Fluoroscope:
     def _soft_image(self, soft: Sequence[Structure]) -> Image:
         """The line integral of skin, muscle, lung and fat, by marching the rays through them in wide steps."""
         lattice = self._soft
-        key = ("soft", *(_pose_key(s) for s in soft))
-        if key in self._images:
-            return self._images[key]
+        return self._images.get("soft", tuple(_pose_key(s) for s in soft), lambda: self._marched(soft, lattice))
+
+    def _marched(self, soft: Sequence[Structure], lattice: Lattice) -> Image:
         out = np.zeros((lattice.rows, lattice.columns), np.float32)
         if soft:
             view, far = self.projection.world_from_view, self.projection.source_to_isocentre_mm
@@ -767,7 +792,6 @@ class Fluoroscope:
             for one in met:  # one after the other: pairwise sums would differ in the last digit
                 total += one
             out = (total * step * slant).reshape(u.shape).astype(np.float32)
-        _keep(self._images, key, out, _KEPT)
         return out
 
     def _upsampled(self, image: Image, lattice: Lattice) -> Image:
@@ -790,7 +814,7 @@ class Fluoroscope:
         """
         from scipy.ndimage import gaussian_filter
 
-        present = sorted(structures.values(), key=_order)
+        present = self._present(structures)
         anatomy = self._anatomy(present)
         tone, px = anatomy.tone, self.mm_per_px
         # blur and scatter act on the evened picture: scatter comes from the tissue, not from the free beam beside it

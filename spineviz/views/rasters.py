@@ -1,9 +1,16 @@
-"""Pictures on regular rasters: resampling by splines, wide blurs. Both axes are done one after the other."""
+"""Pictures on regular rasters: resampling by splines, wide blurs (both axes one after the other), and a shelf for what
+was made of each thing."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 Image = NDArray[np.float32]
 """(rows, columns)."""
@@ -39,3 +46,68 @@ def blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:
     down = spline_weights(np.arange(rows, dtype=float), middle, coarse, small_rows)
     across = spline_weights(np.arange(columns, dtype=float), middle, coarse, small_columns)
     return down @ soft @ across.T
+
+
+class Shelf(Generic[T]):
+    """Keeps what was made: of each thing the latest few versions, as what moves never comes back, and of the whole no
+    more than `most_bytes` beyond what was used lately.
+
+    Args:
+        size: bytes of a value.
+        versions: of one thing, so that two states of it may take turns.
+        rest: so many calls of `turn` after its last use a value may go.
+    """
+
+    def __init__(self, size: Callable[[T], int], most_bytes: int, versions: int = 2, rest: int = 24) -> None:
+        self._size, self._most_bytes, self._versions, self._rest = size, most_bytes, versions, rest
+        self._made: OrderedDict[tuple[Hashable, Hashable], tuple[T, int]] = OrderedDict()
+        self._of: dict[Hashable, list[Hashable]] = {}
+        self._round, self.held_bytes = 0, 0
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def get(self, thing: Hashable, version: Hashable, make: Callable[[], T]) -> T:
+        """The value of this version of the thing, made where it is not at hand."""
+        found = self._made.pop((thing, version), None)
+        if found is None:
+            value = make()
+            self.held_bytes += self._size(value)
+            mine = self._of.setdefault(thing, [])
+            mine.append(version)
+            if len(mine) > self._versions:
+                self._drop(thing, mine[0])
+        else:
+            value = found[0]
+            mine = self._of[thing]  # the one used last goes last
+            mine.remove(version)
+            mine.append(version)
+        self._made[thing, version] = value, self._round
+        return value
+
+    def drop(self, thing: Hashable, version: Hashable) -> None:
+        """Forget this version of the thing, if it is there."""
+        if (thing, version) in self._made:
+            self._drop(thing, version)
+
+    def turn(self) -> None:
+        """A picture begins: what was used long ago goes while too much is held."""
+        self._round += 1
+        while self._made and self.held_bytes > self._most_bytes:
+            (thing, version), (_, last) = next(iter(self._made.items()))
+            if self._round - last <= self._rest:
+                break
+            self._drop(thing, version)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._made.clear()
+        self._of.clear()
+        self.held_bytes = 0
+
+    def _drop(self, thing: Hashable, version: Hashable) -> None:
+        value, _ = self._made.pop((thing, version))
+        self.held_bytes -= self._size(value)
+        self._of[thing].remove(version)
+        if not self._of[thing]:
+            del self._of[thing]
