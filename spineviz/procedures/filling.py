@@ -113,12 +113,19 @@ class Room:
         ahead = (self.lattice.values < 0) & (self._y_mm > self.back_quarter_y_mm)
         return float(ahead.sum()) * self.lattice.spacing_mm**3 / 1000.0
 
-    def stop(self, filling: Fill, asked_ml: float) -> tuple[float, float, str]:
+    def stop(self, filling: Fill, asked_ml: float, least_ml: float = 0.0) -> tuple[float, float, str]:
         """What goes in of `asked_ml`, what is in when the back quarter is reached (mL, at most 1e6), and which of
-        "volume", "posterior" and "full" ends it."""
+        "volume", "posterior" and "full" ends it.
+
+        `least_ml` goes in at any rate: a void that lies in front of the back quarter is filled.
+        """
         # one lattice width to spare: the surface runs between the nodes
-        level = level_reaching(filling, self._y_mm < self.back_quarter_y_mm + self.lattice.spacing_mm)
-        back_ml = filling.volume_at(level) if np.isfinite(level) else float("inf")
+        near = self._y_mm < self.back_quarter_y_mm + self.lattice.spacing_mm
+        if filling.void is not None:
+            near &= filling.void.walls >= 0
+        level = level_reaching(filling, near)
+        least = max(least_ml, filling.void_ml)
+        back_ml = max(filling.volume_at(level), least) if np.isfinite(level) else float("inf")
         total = min(asked_ml, back_ml, float(filling.volumes_ml[-1]))
         reason = "volume" if total == asked_ml else "posterior" if total == back_ml else "full"
         return total, min(back_ml, 1e6), reason

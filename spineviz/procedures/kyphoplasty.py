@@ -558,15 +558,24 @@ def _limits(here: Patient) -> Rules:
     return Rules(rules().least_bone_mm, share, figure("drill_stop_least_mm") - 0.5)
 
 
-def _to_the_stop(around: Surroundings, path: NeedlePath, limits: Rules) -> NeedlePath:
-    """`path` that ends where the drill stops: as far behind the front cortex as is asked, or a little further."""
-    least, most, wanted = (kyphoplasty_figure(f"drill_stop{name}_mm") for name in ("_least", "_most", ""))
+def _to_the_stop(around: Surroundings, path: NeedlePath, limits: Rules, case: Case) -> NeedlePath:
+    """`path` that ends where the drill stops: as far behind the front cortex as leaves the balloon its room."""
+    figure, size = kyphoplasty_figure, balloon_size(case.balloon.length_mm)
+    wanted, least, most = figure("drill_stop_mm"), figure("drill_stop_least_mm"), figure("drill_stop_most_mm")
+    quarter = back_quarter_mm(around.back_wall_y_mm, around.front_wall_y_mm)
     ahead = bone_ahead_mm(around, path)
-    for stop in (wanted, most, least):
+    best: NeedlePath | None = None
+    for stop in (wanted, (wanted + least) / 2, least, most):
         ended = remeasured(around, path, limits, ahead - stop)
-        if min(ended.bone_mm, ended.pedicle_bone_mm, ended.medial_mm) >= limits.least_bone_mm:
+        if min(ended.bone_mm, ended.pedicle_bone_mm, ended.medial_mm) < limits.least_bone_mm:
+            continue
+        room = float(ended.tip_mm[1] - quarter) / float(path.forward[1]) - size.nose_mm
+        if room >= size.length_mm + figure("rear_clear_mm"):
             return ended
-    raise NoPathError("body", 0.0)
+        best = best if stop == most and best is not None else ended
+    if best is None:
+        raise NoPathError("body", 0.0)
+    return best
 
 
 def plan_lines(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
@@ -579,7 +588,7 @@ def plan_lines(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
     tool = Widest("cannula.gauge", "working cannula", cannula_size(case.cannula.gauge).gauge, cannula_sizes())
     limits = _limits(here)
     found = plan_paths(
-        here, case, tool, limits, lambda around, path: _to_the_stop(around, path, limits)
+        here, case, tool, limits, lambda around, path: _to_the_stop(around, path, limits, case)
     )  # fmt: skip
     out = {}
     for side, (path, skin) in found.items():
@@ -594,8 +603,7 @@ def _stations(here: Patient, case: Case, line: PlannedNeedle, quarter_y_mm: floa
     wall = line.wall_way_mm
     needle, cannula = wall + figure("past_wall_mm"), wall + figure("cannula_in_mm")
     pin, drill = needle + figure("pin_past_mm"), line.reach_mm
-    point = drill_mm(gauge) / 2 / float(np.tan(np.radians(kyphoplasty_parts()["drill_point_deg"] / 2)))
-    tamp = drill - point
+    tamp = drill  # its soft nose fills the hole that the drill's point has left
     size = balloon_size(case.balloon.length_mm)
     quarter = float((quarter_y_mm - line.skin_mm[1]) / line.path.forward[1])
     rearmost = max(cannula + figure("marker_clear_mm") + size.marker_length_mm / 2, quarter)
@@ -667,7 +675,7 @@ def _planned_cement(
     tips = np.array([lines[side].tip_at(at.filler_mm) for side, at in stations.items()])
     bore = filler_mm(case.cannula.gauge) / 2 - kyphoplasty_parts()["tube_wall_mm"]
     filling = fill(room.lattice, speed, tips, bore, asked + 0.5, void)
-    total, back_ml, reason = room.stop(filling, asked)
+    total, back_ml, reason = room.stop(filling, asked, cavity_ml)
     return Cement(body_ml, asked, total, 0.0, room_ml, back_ml, reason), filling
 
 
