@@ -44,6 +44,7 @@ _CONTACT_MM = 1.0
 """A membrane that is this near to what holds it begins to lie on it."""
 _PACKED_LEAST_MM = 0.5
 _PROFILE_MM = 0.2
+_LEAST_BED_MM = 4.0
 
 
 @cache
@@ -86,6 +87,14 @@ class Bed:
         """(3,) unit direction from rear to front."""
         return (np.asarray(self.front_mm) - np.asarray(self.rear_mm)) / self.length_mm
 
+    def ahead_of(self, y_mm: float) -> Bed:
+        """The part of the bed that lies in front of `y_mm` by the folded radius: what lies behind stays folded."""
+        forward = self.forward
+        lacking = (y_mm + self.folded_radius_mm - self.rear_mm[1]) / max(float(forward[1]), 1e-6)
+        if lacking <= 0.0:
+            return self
+        return Bed(self.side, self.rear_mm + lacking * forward, self.front_mm, self.folded_radius_mm)
+
     def way_mm(self, points: Points) -> Distances:
         """(N,) how far `points` (N, 3) are from the working length's axis."""
         along = np.clip((points - self.centre_mm) @ self.forward, -self.length_mm / 2, self.length_mm / 2)
@@ -117,7 +126,7 @@ def _smooth_maximum(a: NDArray[np.float64], b: NDArray[np.float64], blend_mm: fl
 
 def half_length_mm(working_mm: float, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half the length of a free balloon of `working_mm` whose radius is `radius_mm`: it swells over its ends."""
-    full = _figure("stretch_full_mm") * (radius_mm / 7.3) ** 3
+    full = _figure("stretch_full_mm") * (radius_mm / 7.3) ** 4
     return working_mm / 2 + _figure("stretch_slim") * radius_mm + full
 
 
@@ -138,6 +147,14 @@ def _profile(working_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64
     return order, np.clip(np.hypot(along, across), 0.7, 14.0)
 
 
+def _held(room: Grid, points: Points) -> Distances:
+    """(N,) mm to what holds a membrane, by quadratic splines, so that no lattice shows on it."""
+    from scipy.ndimage import map_coordinates
+
+    index = ((points - room.origin_mm) / room.spacing_mm).T
+    return map_coordinates(room.values, index, order=2, mode="nearest", prefilter=False)
+
+
 # one balloon in its room ----------------------------------------------------------------------------------------------
 
 
@@ -146,7 +163,7 @@ class Chamber:
     """One balloon and what holds it.
 
     Attributes:
-        bed: where it lies.
+        bed: where it lies, the part in front of the back quarter.
         other: the other balloon's bed, or None.
         quarter_y_mm: it stays in front of this plane.
         origin_mm: (3,) of the lattice, `LATTICE_MM` apart.
@@ -195,7 +212,7 @@ class Chamber:
         """(N,) about how far outside of the membrane at `level` `points` (N, 3) lie, mm, negative inside."""
         order, slope = self._free(points)
         free = (self._resisted(points, order) - level) / slope
-        return _smooth_maximum(free, room.at(points), _figure("rounding_mm"))
+        return _smooth_maximum(free, _held(room, points), _figure("rounding_mm"))
 
     def apart(self, points: Points) -> NDArray[np.bool_]:
         """(N,) which of `points` (N, 3) on the membrane are held by the other balloon or the back quarter, not bone."""
@@ -221,7 +238,7 @@ class Chamber:
                 slope_table, np.stack([np.abs(along), across]) / _PROFILE_MM, order=1, mode="nearest"
             )
             free = (self._resisted(points, radius) - level) / slope
-            return points, _smooth_maximum(free, room.at(points), blend)
+            return points, _smooth_maximum(free, _held(room, points), blend)
 
         low = np.zeros(len(rays.along))
         high = np.full(len(rays.along), level / max(float(self.firmness.min()), 0.3) + 0.01)
@@ -347,7 +364,7 @@ def _table(chamber: Chamber, largest_ml: float) -> Table:
             a, b, c = (mesh.points_mm[mesh.triangles[:, i]] for i in range(3))
             normal = np.cross(b - a, c - a) / 2.0
             area = np.linalg.norm(normal, axis=1)
-            held = _smooth(1.0 + room.at(mesh.points_mm) / _CONTACT_MM)
+            held = _smooth(1.0 + _held(room, mesh.points_mm) / _CONTACT_MM)
             held = np.where(chamber.apart(mesh.points_mm), 0.0, held)[mesh.triangles].mean(1)
             up = np.maximum(normal[:, 2], 0.0) * (normal[:, 2] > 0.5 * area)
             firm = chamber._firm.at(mesh.points_mm)[mesh.triangles].mean(1)
@@ -448,6 +465,10 @@ def lifted_amount(here: Patient, lift: float) -> float:
 
 
 def _chambers(beds: Mapping[str, Bed], here: Patient, quarter_y_mm: float, seed: int) -> dict[str, Chamber]:
+    beds = {side: bed.ahead_of(quarter_y_mm + _figure("quarter_clear_mm")) for side, bed in beds.items()}
+    for side, bed in beds.items():
+        if (bed.front_mm - bed.rear_mm)[1] < _LEAST_BED_MM:
+            raise ValueError(f"beds: the {side} balloon's working length must reach in front of the back quarter")
     ends = np.concatenate([[bed.rear_mm, bed.front_mm] for bed in beds.values()])
     body = vertebra(here.level).body.bounds_mm
     low = np.maximum(ends.min(0) - _REACH_MM, body[0] - 3.0)
@@ -461,6 +482,10 @@ def _chambers(beds: Mapping[str, Bed], here: Patient, quarter_y_mm: float, seed:
         core = here.treated_bone(lifted_amount(here, lift)).core
         assert core is not None
         cores.append(Grid(grid.origin_mm, LATTICE_MM, core.distance(points).reshape(grid.values.shape)))
+    for side, bed in beds.items():
+        axis = bed.rear_mm + np.linspace(0.0, 1.0, 9)[:, None] * (bed.front_mm - bed.rear_mm)
+        if cores[0].at(axis).max() > 0.0:
+            raise ValueError(f"beds: the {side} balloon's working length must lie in trabecular bone")
     firm = _firmness(points, here, seed).reshape(grid.values.shape).astype(np.float32)
     behind = (quarter_y_mm + _figure("quarter_clear_mm") - points[:, 1]).reshape(grid.values.shape)
     out = {}
@@ -471,7 +496,7 @@ def _chambers(beds: Mapping[str, Bed], here: Patient, quarter_y_mm: float, seed:
         if other is not None:
             apart = np.maximum(behind, _halfway(points, bed, other).reshape(grid.values.shape))
         # where the channel was drilled there is room
-        drilled = (bed.way_mm(points) - bed.folded_radius_mm).reshape(grid.values.shape)
+        drilled = np.maximum((bed.way_mm(points) - bed.folded_radius_mm).reshape(grid.values.shape), behind)
         walls = [np.minimum(_smooth_maximum(_walls(core, bed, packed), apart, 1.0), drilled) for core in cores]
         out[side] = Chamber(bed, other, quarter_y_mm, grid.origin_mm, np.array(walls, np.float32), firm)
     return out
@@ -535,17 +560,15 @@ class _Gauge:
         return 0.6 * np.exp(-share / _figure("decay_share")) + 0.4 * steps
 
 
-def _lift_at(tables: Mapping[str, Table], volumes_ml: Mapping[str, float], size: float) -> float:
-    """The least of all lifts at which the packed area is no more than the end-plate resists; never falls with volume.
-
-    `size` is the end-plate's area against that of L1.
-    """
+def _lift_at(tables: Mapping[str, Table], volumes_ml: Mapping[str, float], resists_mm2: NDArray[np.float64]) -> float:
+    """The least of all lifts at which the packed area is no more than what the end-plate resists, `resists_mm2` at
+    each of LIFTS; never falls with volume."""
     bearing = np.zeros(len(LIFTS))
     for side, volume in volumes_ml.items():
         table = tables[side]
         bearing += [np.interp(volume, table.volumes_ml[j], table.pushing_mm2[j]) for j in range(len(LIFTS))]
     lifts = np.array(LIFTS)
-    over = bearing - size * _figure("lift_area_mm2") * (1.0 + _figure("lift_area_gain") * lifts)
+    over = bearing - resists_mm2
     if over[0] <= 0:
         return 0.0
     past = np.flatnonzero(over <= 0)
@@ -555,15 +578,19 @@ def _lift_at(tables: Mapping[str, Table], volumes_ml: Mapping[str, float], size:
     return float(lifts[k - 1] + (lifts[k] - lifts[k - 1]) * over[k - 1] / (over[k - 1] - over[k]))
 
 
-def _endplate_size(level: str) -> float:
-    """The upper end-plate's area against that of L1."""
-    areas = [morphometry()[name]["EPWu_mm"].value * morphometry()[name]["EPDu_mm"].value for name in (level, "L1")]
-    return float(areas[0] / areas[1])
+def _resists_mm2(here: Patient) -> NDArray[np.float64]:
+    """The packed area that the upper end-plate resists at each of LIFTS: more on a larger one, and the more it has
+    been lifted."""
+    areas = [morphometry()[name]["EPWu_mm"].value * morphometry()[name]["EPDu_mm"].value for name in (here.level, "L1")]
+    healthy, lying = (here.fracture.heights(lifted_amount(here, lift)) for lift in (1.0, 0.0))
+    rise = max(healthy.anterior_mm - lying.anterior_mm, healthy.middle_mm - lying.middle_mm)
+    gain = 1.0 + _figure("lift_area_per_mm") * rise * np.array(LIFTS)
+    return areas[0] / areas[1] * _figure("lift_area_mm2") * gain
 
 
 def _run(
     tables: Mapping[str, Table],
-    size: float,
+    resists_mm2: NDArray[np.float64],
     ceilings_ml: Mapping[str, float],
     rated_ml: float,
     rated_psi: float,
@@ -584,7 +611,7 @@ def _run(
             if now[going[0]] >= goal - 1e-9:
                 break
             then = {s: min(now[s] + 0.025, goal, ceilings_ml[s], rated_ml) if s in going else now[s] for s in sides}
-            lift = _lift_at(tables, then, size)
+            lift = _lift_at(tables, then, resists_mm2)
             for side in going:
                 table = tables[side]
                 peak = gauges[side].held_psi(then[side], lift) + _figure("step_psi")
@@ -602,7 +629,7 @@ def _run(
                 elif lift >= 1.0:
                     stops[side] = "height"
         steps.append((before, dict(now)))
-    return _noted(tables, gauges, size, steps, stops, rated_psi)
+    return _noted(tables, gauges, resists_mm2, steps, stops, rated_psi)
 
 
 def _grown(past_ml: float, step: str) -> float:
@@ -613,7 +640,7 @@ def _grown(past_ml: float, step: str) -> float:
 def _noted(
     tables: Mapping[str, Table],
     gauges: Mapping[str, _Gauge],
-    size: float,
+    resists_mm2: NDArray[np.float64],
     steps: list[tuple[dict[str, float], dict[str, float]]],
     stops: dict[str, str],
     rated_psi: float,
@@ -628,7 +655,9 @@ def _noted(
     lifts: list[float] = []
     for number, (before, after) in enumerate(steps):
         course = {side: before[side] + flowing * (after[side] - before[side]) for side in tables}
-        lift = [_lift_at(tables, {side: float(course[side][k]) for side in tables}, size) for k in range(_SAMPLES)]
+        lift = [
+            _lift_at(tables, {side: float(course[side][k]) for side in tables}, resists_mm2) for k in range(_SAMPLES)
+        ]
         for side, gauge in gauges.items():
             over = _figure("step_psi") * (0.0 if number == 0 else 1.0) * (after[side] > before[side])
             extra = over * np.where(share < flow, flowing, gauge.hold(number, since))
@@ -638,7 +667,7 @@ def _noted(
             volumes[side] += list(course[side])
         lifts += lift
     last = steps[-1][1]
-    lifts.append(_lift_at(tables, last, size))
+    lifts.append(_lift_at(tables, last, resists_mm2))
     for side, gauge in gauges.items():
         volumes[side].append(last[side])
         pressures[side].append(min(gauge.held_psi(last[side], lifts[-1]) - gauge.fallen_psi(last[side]), rated_psi))
@@ -703,6 +732,10 @@ class Inflation:
         lift is a share of the regained height."""
         return self.lift_peak * (1.0 - _figure("sink_share"))
 
+    @cached_property
+    def _resists_mm2(self) -> NDArray[np.float64]:
+        return _resists_mm2(self.patient)
+
     def at(self, share: float) -> Inflating:
         """The moment at `share` (0 to 1) of the inflation."""
         c = self.course
@@ -730,7 +763,7 @@ class Inflation:
 
     def lift_at(self, volumes_ml: Mapping[str, float]) -> float:
         """The lift at `volumes_ml` by side while they grow; never falls with any of them."""
-        return _lift_at(self.tables, volumes_ml, _endplate_size(self.patient.level))
+        return _lift_at(self.tables, volumes_ml, self._resists_mm2)
 
     # shapes -----------------------------------------------------------------------------------------------------------
 
@@ -917,11 +950,14 @@ def inflate(
         patient: lying, broken.
         ceilings_ml: what each side is to be given at most.
         rated_ml, rated_psi: the balloon's limits.
-        back_quarter_y_mm: no membrane goes behind this plane.
+        back_quarter_y_mm: no membrane comes nearer to this plane than inflation.csv says; what of a bed lies further
+            back stays folded.
         seed: of how unevenly bone gives way.
+
+    Raises ValueError, naming the side, where a bed leaves trabecular bone or hardly reaches in front of that plane.
     """
     chambers = _chambers(beds, patient, back_quarter_y_mm, seed)
     largest = min(rated_ml, max(ceilings_ml.values()))
     tables = {side: _table(chamber, largest) for side, chamber in chambers.items()}
-    course = _run(tables, _endplate_size(patient.level), ceilings_ml, rated_ml, rated_psi, seed)
+    course = _run(tables, _resists_mm2(patient), ceilings_ml, rated_ml, rated_psi, seed)
     return Inflation(patient, chambers, tables, course)

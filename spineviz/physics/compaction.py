@@ -27,7 +27,7 @@ _SURFACE_MM = 1.0
 _LEAST_ML = 0.02
 """A balloon that holds less has not moved any bone yet."""
 _WIDEST_MM = 12.0
-_SKIN_MM = 0.05
+_SKIN_MM = 0.08
 """Least thickness of the drawn rim, and its distance from the cortex."""
 _MOST = 60.0
 """A factor at which everything in the rim is as dense as it can be."""
@@ -141,8 +141,9 @@ class Rim:
         shells = []
         for side, hollow in self.hollows.items():
             others = [other for name, other in self.hollows.items() if name != side]
-            outer = self._skin(hollow, others)
-            shells += [outer, Mesh(hollow.mesh.points_mm, hollow.mesh.triangles[:, ::-1])]
+            # a little outside the hollow's own surface, so that drawn together neither shows through the other
+            wall = hollow.mesh.points_mm + _SKIN_MM * hollow.mesh.normals
+            shells += [self._skin(hollow, others), Mesh(wall, hollow.mesh.triangles[:, ::-1])]
         return joined(*shells)
 
     def _skin(self, hollow: Hollow, others: list[Hollow]) -> Mesh:
@@ -159,7 +160,7 @@ class Rim:
                 free &= other.way_mm(here, self.width_mm) > middle + _SKIN_MM
             low = np.where(free, middle, low)
             high = high if step == 0 else np.where(free, high, middle)
-        return hollow.mesh.with_points(points + np.maximum(low, _SKIN_MM)[:, None] * normals)
+        return hollow.mesh.with_points(points + np.maximum(low, 2.0 * _SKIN_MM)[:, None] * normals)
 
 
 def _weight(way_mm: Distances, width_mm: float) -> Distances:
