@@ -91,7 +91,10 @@ def back_wall(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None
     if not state.cement_ml:
         return None
     wall = back_wall_y_mm(plan.level)
-    rear = float(plan.cement_structure(state.cement_ml).mesh(1.0).points_mm[:, 1].min())
+    points = plan.cement_structure(state.cement_ml).mesh(1.0).points_mm
+    if not len(points):  # a drop too small to have a surface
+        return None
+    rear = float(points[:, 1].min())
     stop = float(plan.back_quarter_y_mm) - wall
     return Reading(
         "to back wall", rear - wall, "mm", 1, full=3.2 * stop, mark=stop, mark_word=f"stop {stop:.1f}", role="disc"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spineviz.film.shot import CardColumn, CardRow, CardShot
-from spineviz.views.cards import draw_card, picture_place
+from spineviz.views.cards import compared, draw_card, picture_place
 from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
 from spineviz.views.theme import theme
 
@@ -17,6 +17,17 @@ CARDS = {
     "title": CardShot("title", "Vertebroplasty", ("L1, metastasis", "Animation"), notes=("For education.",)),
     "case": CardShot("case", "Case", (), BLOCKS, ("Constructed.",)),
     "outcome": CardShot("outcome", "Outcome", (), BLOCKS, ("Sources: a, b.",)),
+    "comparison": CardShot(
+        "comparison",
+        "Side by side",
+        (),
+        (
+            CardColumn("Vertebroplasty", (CardRow("Wedge", "12.5°", "standing 16.9°"), CardRow("Cement", "3.8 mL"))),
+            CardColumn("Kyphoplasty", (CardRow("Wedge", "9.9°", "standing 16.9°"), CardRow("Cement", "4.9 mL", "a"))),
+            CardColumn("Kyphoplasty", (CardRow("Cavity", "4.0 mL"),), 0.5),
+        ),
+        ("One case.",),
+    ),
 }
 
 
@@ -57,3 +68,50 @@ def test_rows_fade_with_what_is_shown():
     faint = replace(CARDS["outcome"], columns=tuple(replace(c, shown=0.0) for c in CARDS["outcome"].columns))
     shown, hidden = (np.count_nonzero(draw_card(c, DARK, 1.0).pixels[:, :, 3]) for c in (CARDS["outcome"], faint))
     assert hidden < 0.3 * shown
+
+
+def test_a_comparison_has_a_row_for_each_name_and_a_column_for_each_title():
+    titles, rows = compared(CARDS["comparison"].columns)
+    assert titles == ("Vertebroplasty", "Kyphoplasty")
+    assert [row.name for row in rows] == ["Wedge", "Cement", "Cavity"]
+    assert [cell and cell.value for cell in rows[1].cells] == ["3.8 mL", "4.9 mL"]
+    assert rows[2].cells[0] is None
+    assert [row.shown for row in rows] == [1.0, 1.0, 0.5]
+
+
+def test_figures_compared_stand_at_one_height_in_columns_of_their_own():
+    """Each figure alone lies right of the last column's and level with its neighbour in the row."""
+    places = {}
+    for column in range(2):
+        for row in range(2):
+            columns = [replace(c, rows=tuple(replace(r, shown=0.0, note="") for r in c.rows)) for c in BOTH]
+            rows = list(columns[column].rows)
+            rows[row] = replace(rows[row], shown=1.0)
+            columns[column] = replace(columns[column], rows=tuple(rows))
+            card = replace(CARDS["comparison"], columns=tuple(columns))
+            hidden = replace(card, columns=tuple(replace(c, shown=0.0) for c in columns))
+            one, none = (draw_card(c, DARK, 1.0) for c in (card, hidden))
+            changed = np.argwhere(full(one) != full(none))
+            # the name at the left is the row's own: the figures are what lies in the columns
+            figures = changed[changed[:, 1] > 620]
+            places[column, row] = figures.min(0), figures.max(0)
+    for row in range(2):
+        assert places[0, row][0][0] == places[1, row][0][0]
+    for column in range(2):
+        assert places[column, 0][1][0] < places[column, 1][0][0]
+
+
+BOTH = CARDS["comparison"].columns[:2]
+
+
+def full(layer):
+    out = np.zeros((int(HEIGHT), int(WIDTH)), int)
+    height, width = layer.pixels.shape[:2]
+    out[layer.y_px : layer.y_px + height, layer.x_px : layer.x_px + width] = layer.pixels[:, :, 3]
+    return out
+
+
+def test_a_comparison_with_too_many_rows_is_refused():
+    rows = tuple(CardRow(f"Name {i}", "value", "note") for i in range(12))
+    with pytest.raises(ValueError, match="more rows than fit"):
+        drawn(replace(CARDS["comparison"], columns=(CardColumn("A", rows), CardColumn("B", rows))))

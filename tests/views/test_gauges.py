@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spineviz.views.gauges import GAUGES, Reading, draw_gauge, fits_one_line
+from spineviz.views.gauges import GAUGES, Reading, back_wall_y_mm, draw_gauge, draw_tile, fits_one_line, fits_tile
 from spineviz.views.layout import Rect, gauge_places
 from spineviz.views.theme import theme
 
@@ -67,10 +67,129 @@ def test_gauges_read_the_state_and_its_reference():
     assert (height.value, height.unit, height.note) == (18.9, "mm", "16.0 mm standing")
 
 
+def test_the_way_to_the_back_wall_is_read_off_the_cement():
+    rear = 3.0
+
+    def cement_structure(volume_ml):
+        points = np.array([[0.0, rear, 0.0], [0.0, 9.0, 0.0]])[: 2 if volume_ml > 0.1 else 0]
+        return SimpleNamespace(mesh=lambda _: SimpleNamespace(points_mm=points))
+
+    plan = SimpleNamespace(level="L1", cement_structure=cement_structure, back_quarter_y_mm=-8.0)
+    wall = back_wall_y_mm("L1")
+    reading = GAUGES["back_wall"](state(cement_ml=1.0), plan, WORDS)
+    assert reading.value == pytest.approx(rear - wall)
+    assert reading.mark == pytest.approx(-8.0 - wall)
+    assert GAUGES["back_wall"](state(cement_ml=0.02), plan, WORDS) is None  # a drop too small to have a surface
+
+
 def test_before_there_is_anything_to_measure():
     assert GAUGES["cement"](state(), None, WORDS).figure == "0.0 mL"
     for name in ("back_wall", "wedge", "anterior_height", "middle_height"):
         assert GAUGES[name](state(), None, WORDS) is None
+
+
+KYPHOPLASTY = WORDS | {
+    "balloons": "2", "balloon_ml": 2.0, "rated_ml": 4.0, "rated_psi": 400.0, "inflated_ml": 4.0,
+    "healthy_wedge_deg": 3.4, "lying_wedge_deg": 12.5,
+}  # fmt: skip
+
+
+def inflated(right, left, **values):
+    found = {"balloon_right_ml": right, "balloon_left_ml": left, "balloon_right_psi": 90.0, "balloon_left_psi": 120.0}
+    return state(**found | values)
+
+
+def test_balloons_are_read_together_and_each():
+    now = inflated(1.5, 1.2)
+    both = GAUGES["balloon"](now, None, KYPHOPLASTY)
+    assert (both.name, both.value, both.mark, both.limit) == ("both balloons", pytest.approx(2.7), 4.0, 8.0)
+    assert GAUGES["balloon_left"](now, None, KYPHOPLASTY).value == 1.2
+    assert GAUGES["balloon_left"](now, None, KYPHOPLASTY).limit == 4.0
+    alone = state(balloon_right_ml=1.5)
+    assert GAUGES["balloon"](alone, None, KYPHOPLASTY | {"balloons": "1"}).limit == 4.0
+    assert GAUGES["balloon_left"](alone, None, KYPHOPLASTY) is None
+
+
+def test_the_pressure_is_the_higher_one_and_says_limit():
+    reading = GAUGES["pressure"](inflated(1.0, 1.0), None, KYPHOPLASTY)
+    assert (reading.figure, reading.limit, reading.limit_word) == ("120 psi", 400.0, "limit")
+
+
+def test_the_cavity_is_set_against_what_the_balloons_held():
+    reading = GAUGES["cavity"](state(cavity_ml=3.9), None, KYPHOPLASTY)
+    assert (reading.value, reading.mark, reading.mark_word) == (3.9, 4.0, "balloons")
+
+
+@pytest.mark.parametrize("name", ["balloon", "balloon_right", "balloon_left", "pressure", "cavity"])
+def test_nothing_is_read_before_there_is_a_balloon(name):
+    assert GAUGES[name](state(), None, KYPHOPLASTY) is None
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 8.0))
+def test_what_posture_gave_stays_apart_from_what_the_balloons_give(lying, lifted):
+    """The two parts always add up to the whole, and posture's does not change while a balloon lifts."""
+    standing, flat = KYPHOPLASTY["standing_wedge_deg"], KYPHOPLASTY["lying_wedge_deg"]
+    wedge = standing + lying * (flat - standing)
+    turning = GAUGES["gain"](state(wedge_deg=wedge, lift=0.0, collapse=1.0), None, KYPHOPLASTY)
+    assert [word for word, _, _ in turning.parts] == ["posture"]
+    assert turning.value == pytest.approx(lying * (standing - flat))
+    raised = GAUGES["gain"](state(wedge_deg=flat - lifted, lift=0.3, collapse=1.0), None, KYPHOPLASTY)
+    (_, posture, _), (_, balloon, _) = raised.parts
+    assert posture == pytest.approx(standing - flat)
+    assert balloon == pytest.approx(lifted)
+    assert posture + balloon == pytest.approx(raised.value)
+    assert raised.full == pytest.approx(standing - KYPHOPLASTY["healthy_wedge_deg"])
+
+
+def test_there_is_no_gain_before_the_fracture():
+    assert GAUGES["gain"](state(wedge_deg=10.0, collapse=0.5), None, KYPHOPLASTY) is None
+
+
+def test_parts_lie_one_after_the_other():
+    reading = Reading("regained", 7.0, "°", full=14.0, parts=(("posture", 4.0, "disc"), ("balloon", 3.0, "balloon")))
+    layer = draw_gauge(reading, PLACE, DARK, 1.0)
+    row = round(PLACE.y + 40 + 18 + 7) - layer.y_px
+    pixels = layer.pixels[row, :, :3].astype(int)
+    for role, start, end in (("disc", 0.0, 4.0), ("balloon", 4.0, 7.0)):
+        found = np.flatnonzero(np.abs(pixels - DARK.rgb8(role)).max(1) <= 3) + layer.x_px
+        assert found.min() == pytest.approx(PLACE.x + PLACE.w * start / 14.0, abs=5.0)
+        assert found.max() == pytest.approx(PLACE.x + PLACE.w * end / 14.0, abs=5.0)
+    assert reading.part_words() == ["posture 4.0°", "balloon 3.0°"]
+
+
+def test_a_limit_is_marked_beside_the_plan():
+    plain = Reading("x", 0.0, "mL", full=4.0, mark=1.0, mark_word="planned")
+    limited = Reading("x", 0.0, "mL", full=4.0, mark=1.0, mark_word="planned", limit=3.0)
+    row = round(PLACE.y + 40 + 18 + 7)
+    for reading, expected in ((plain, [1.0]), (limited, [1.0, 3.0])):
+        layer = draw_gauge(reading, PLACE, DARK, 1.0)
+        bright = np.flatnonzero(layer.pixels[row - layer.y_px, :, 0] > 200) + layer.x_px
+        ticks = np.split(bright, np.flatnonzero(np.diff(bright) > 5) + 1)
+        assert [tick.mean() for tick in ticks] == pytest.approx([PLACE.x + PLACE.w * v / 4.0 for v in expected], abs=1)
+
+
+def test_a_dark_bar_has_a_hairline():
+    reading = Reading("cavity", 2.0, "mL", full=4.0, role="cavity")
+    layer = draw_gauge(reading, PLACE, DARK, 1.0)
+    row = round(PLACE.y + 40 + 18) - layer.y_px  # the bar's upper edge
+    left = round(PLACE.x) - layer.x_px
+    bright = layer.pixels[row - 1 : row + 2, left + 20 : left + 100, :3].max((0, 2))
+    assert (bright > 100).all()
+
+
+def test_a_tile_stays_in_its_place_and_its_figure_is_large():
+    place = Rect(36.0, 748.0, 271.0, 150.0)
+    readings = [
+        Reading("cement", 12.3, "mL", full=13.0, mark=12.0, mark_word="planned", limit=12.9),
+        Reading("front height", 18.9, "mm", note="16.0 mm standing"),
+        Reading("regained", 7.0, "°", full=14.0, parts=(("posture", 4.0, "disc"), ("balloon", 3.0, "balloon"))),
+    ]
+    for reading in readings:
+        assert fits_tile(reading, place)
+        layer = draw_tile(reading, place, DARK, 1.0)
+        height, width = layer.pixels.shape[:2]
+        assert place.inset(-4, 0, -4, 4).holds(Rect(layer.x_px, layer.y_px, width, height)), reading.name
+    assert not fits_tile(Reading("x", 1.0, "mm", note="a note that is far too long for a tile"), place)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
