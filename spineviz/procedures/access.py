@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -163,24 +163,35 @@ def _best_path(around: Surroundings, size: NeedleSize, tool: Widest, case: Case,
     return find_path(around, size.radius_mm, limits, _target_x_mm(around, case.needle.approach), thicker[::-1])
 
 
+def _fits(arounds: Sequence[Surroundings], size: NeedleSize, tool: Widest, case: Case, limits: Rules) -> bool:
+    """Whether an instrument of `size` finds its way on every side."""
+    try:
+        for around in arounds:
+            _best_path(around, size, tool, case, limits)
+    except NoPathError:
+        return False
+    return True
+
+
 def _refusal(
-    here: Patient, around: Surroundings, tool: Widest, case: Case, limits: Rules, error: NoPathError
+    here: Patient,
+    around: Surroundings,
+    tool: Widest,
+    case: Case,
+    limits: Rules,
+    error: NoPathError,
+    fitting: int | None,
 ) -> RequestError:
-    fitting = None
-    for gauge, other in tool.sizes.items():
-        if other.outer_mm < tool.size.outer_mm:
-            try:
-                _best_path(around, other, tool, case, limits)
-            except NoPathError:
-                continue
-            fitting = gauge
-            break
-    where = f"the {around.side} pedicle of {here.level} ({around.pedicle_width_mm:g} mm wide)"
+    """Why `tool` finds no way through `around`, and the gauge that does, if any is `fitting`."""
+    size, level = tool.size, case.spine.level
+    where = f"the {around.side} pedicle of {level} ({around.pedicle_width_mm:g} mm wide)"
     if error.where == "body":
         half = "its half of " if case.needle.approach == "bipedicular" else ""
         where += f" and on into {half}the front third of the body, broken by {case.fracture.height_loss:.0%}"
+    elif around.pedicle_width_mm > size.outer_mm + 2 * limits.least_bone_mm:
+        where += ", on its inner edge's outer side up to the back wall"
     first = (
-        f"{tool.key}: {tool.gauge} ({tool.size.outer_mm:g} mm thick) finds no way with {limits.least_bone_mm:g} mm of "
+        f"{tool.key}: {size.gauge} ({size.outer_mm:g} mm thick) finds no way with {limits.least_bone_mm:g} mm of "
         f"bone on every side through {where}"
     )
     if fitting is not None:
@@ -188,7 +199,7 @@ def _refusal(
         second = f"the largest {tool.kind} of the catalogue that fits is {fitting} gauge ({outer:g} mm)"
     else:
         second = f"no {tool.kind} of the catalogue ({', '.join(map(str, tool.sizes))} gauge) fits"
-    if here.level in _UPPER_THORACIC:
+    if level in _UPPER_THORACIC:
         second += "; at upper thoracic levels a parapedicular route is used in practice"
     return RequestError(f"{first};\n{second}")
 
@@ -210,17 +221,20 @@ def plan_paths(
     check_access(case)
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
     skin = trunk(here.column(1.0, 1.0))
-    out: dict[str, tuple[NeedlePath, Vector]] = {}
     two = case.needle.approach == "bipedicular"
-    for side in SIDES if two else (case.needle.approach,):
-        around = surroundings_of(here, side, bone)
-        free = _own_half(around, cement_figure("instruments_apart_mm"), limits) if two else around
+    whole = [surroundings_of(here, side, bone) for side in (SIDES if two else (case.needle.approach,))]
+    apart = cement_figure("instruments_apart_mm")
+    halves = [_own_half(around, apart, limits) for around in whole] if two else whole
+    out: dict[str, tuple[NeedlePath, Vector]] = {}
+    for around, half in zip(whole, halves, strict=True):
         try:
-            path = settled(free, _best_path(free, tool.size, tool, case, limits))
+            path = settled(half, _best_path(half, tool.size, tool, case, limits))
         except NoPathError as error:
-            raise _refusal(here, free, tool, case, limits, error) from None
+            thinner = (g for g, size in tool.sizes.items() if size.outer_mm < tool.size.outer_mm)
+            fitting = next((g for g in thinner if _fits(halves, tool.sizes[g], tool, case, limits)), None)
+            raise _refusal(half, tool, case, limits, error, fitting) from None
         path = remeasured(around, path, limits)
-        out[side] = path, skin.entry_on_skin(path.contact_mm, -path.forward)
+        out[around.side] = path, skin.entry_on_skin(path.contact_mm, -path.forward)
     return out
 
 

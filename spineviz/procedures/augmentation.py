@@ -46,7 +46,7 @@ BEFORE_SKIN_MM = 40.0
 _HALFWAY = (0.35, 0.7)
 """A tip that AP shows within these shares of the way from midline to pedicle is said to lie halfway."""
 _AT_MIDLINE_MM = 4.0
-_KEPT_SHAPES = 24
+_KEPT_SHAPES = 12
 """Shapes of cement, balloons and cavity kept in memory."""
 
 Done = Callable[[str, str], float]

@@ -85,6 +85,8 @@ _RIM_STEPS, _RIM_LETS = 80, 16
 """In how many steps the rim follows the inflation, and the deflation."""
 _LEAST_PACKED_ML = 0.03
 """With less in them balloons have packed nothing yet."""
+_STEEPEST_DEG = 20.0
+"""About the steepest slant of a line to the midline through a narrow pedicle."""
 _LEAST_BALLOON_ML = 0.02
 """With less in it a balloon is still its folded sleeve."""
 
@@ -598,18 +600,17 @@ def plan_lines(here: Patient, case: Case) -> dict[str, PlannedNeedle]:
     return out
 
 
-def _stations(here: Patient, case: Case, line: PlannedNeedle, quarter_y_mm: float) -> Stations:
+def _stations(here: Patient, case: Case, line: PlannedNeedle) -> Stations:
     figure, gauge = kyphoplasty_figure, case.cannula.gauge
     wall = line.wall_way_mm
     needle, cannula = wall + figure("past_wall_mm"), wall + figure("cannula_in_mm")
     pin, drill = needle + figure("pin_past_mm"), line.reach_mm
     tamp = drill  # its soft nose fills the hole that the drill's point has left
     size = balloon_size(case.balloon.length_mm)
-    quarter = float((quarter_y_mm - line.skin_mm[1]) / line.path.forward[1])
-    rearmost = max(cannula + figure("marker_clear_mm") + size.marker_length_mm / 2, quarter)
-    room = tamp - size.nose_mm - rearmost
+    # the folded balloon may reach into the back quarter; inflated, the membrane is kept out of it
+    room = tamp - size.nose_mm - cannula - _behind_the_balloon_mm(size)
     if size.length_mm > room:
-        raise _too_long(here, case, room)
+        raise _too_long(case, room)
     long = cannula_size(gauge).length_for(cannula, figure("cannula_outside_mm"))
     filler = max(drill - figure("filler_back_mm"), cannula + 1.0)
     return Stations(
@@ -629,14 +630,26 @@ def _stations(here: Patient, case: Case, line: PlannedNeedle, quarter_y_mm: floa
     )
 
 
-def _too_long(here: Patient, case: Case, room_mm: float) -> RequestError:
+def _behind_the_balloon_mm(size: BalloonSize) -> float:
+    """From the cannula's tip to the rear end of the working length, at least."""
+    return kyphoplasty_figure("marker_clear_mm") + size.marker_length_mm / 2
+
+
+def _too_long(case: Case, room_mm: float) -> RequestError:
     fitting = [str(length) for length in balloon_sizes() if length <= room_mm]
-    first = (
-        f"balloon.length_mm: {case.balloon.length_mm} is longer than the {room_mm:.1f} mm between cannula or back "
-        f"quarter and the drill's end in the body of {here.level}"
+    return RequestError(
+        f"balloon.length_mm: {case.balloon.length_mm} is longer than the {room_mm:.1f} mm that the body of "
+        f"{case.spine.level} leaves between cannula and drill's end;\n"
+        f"{'give ' + ' or '.join(fitting) if fitting else 'no balloon of the catalogue fits'}"
     )
-    second = f"give {' or '.join(fitting)}" if fitting else "no balloon of the catalogue fits"
-    return RequestError(f"{first};\n{second}")
+
+
+def _most_room_mm(here: Patient, case: Case) -> float:
+    """More than the body leaves for a balloon on any line: its depth on the steepest slant that is tried."""
+    figure, size = kyphoplasty_figure, balloon_size(case.balloon.length_mm)
+    back, front = walls(here)
+    taken_mm = figure("cannula_in_mm") + figure("drill_stop_least_mm") + size.nose_mm + _behind_the_balloon_mm(size)
+    return (front - back) / float(np.cos(np.radians(_STEEPEST_DEG))) - taken_mm
 
 
 def _inflation(
@@ -682,8 +695,10 @@ def _planned_cement(
 def _made(case: Case, digest: str) -> KyphoplastyPlan:
     here = case_patient(case)
     quarter = back_quarter_mm(*walls(here))
+    if case.balloon.length_mm > _most_room_mm(here, case):
+        raise _too_long(case, _most_room_mm(here, case))
     lines = plan_lines(here, case)
-    stations = {side: _stations(here, case, line, quarter) for side, line in lines.items()}
+    stations = {side: _stations(here, case, line) for side, line in lines.items()}
     inflation = _inflation(here, case, lines, stations, quarter)
     cement, filling = _planned_cement(here, case, lines, stations, inflation, quarter)
     return KyphoplastyPlan(
