@@ -10,7 +10,7 @@ help:
 	@echo "make film   render the vertebroplasty film at 720p to ./vertebroplasty-hd.mp4"
 	@echo "make test   run all checks and tests"
 	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
-	@echo "make bench  measure start-up, a still and a draft render"
+	@echo "make bench  measure speed and memory, a line of JSON each"
 
 $(READY): pyproject.toml .ci/setup
 	@sh .ci/setup "" $@
@@ -33,4 +33,4 @@ lint: $(TESTS_READY)
 	$(BIN)/lint-imports
 
 bench: $(TESTS_READY)
-	@for script in tests/bench/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script || exit 1; done

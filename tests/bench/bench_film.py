@@ -1,20 +1,22 @@
 """What a frame costs: run it with python tests/bench/bench_film.py [QUALITY].
 
-Prints, for each step of each film, CPU milliseconds a frame over runs of neighbouring frames, the cost of the first
-frame of a run, and an estimate of the whole film; and what the screen alone (chrome, labels, words) takes.
+Processor time on one core: of chrome, labels and words alone; and for each step of each film of a run's first frame
+and of a moving frame, neighbours that equal the one before left out.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
+from told import milliseconds, tell
+
 from spineviz.data.films import film_names
-from spineviz.film.base import quiet_manim
+from spineviz.film.base import ProcedureScene, quiet_manim
 from spineviz.film.opening import load_scene, opened
 from spineviz.film.pieces import QUALITIES, Quality
 from spineviz.film.workers import SceneSource
+from spineviz.procedures.case import Case
 
 RUN_FRAMES, SHARES = 8, (0.2, 0.45, 0.7)
 
@@ -25,35 +27,36 @@ def bench_screen(quality: Quality) -> None:
     with quiet_manim(quality):
         scene = load_scene(standin)()
         scene.frame_at(0.6)
-        start, count = time.process_time(), 20
-        for i in range(count):
-            scene.frame_at(0.6 + i / quality.frames_per_s)
-        print(f"{quality.name}: chrome, labels and words {1e3 * (time.process_time() - start) / count:.1f} ms a frame")
+        times = [0.6 + i / quality.frames_per_s for i in range(20)]
+        tell(f"{quality.name}, chrome and words", [milliseconds(lambda t=t: scene.frame_at(t)) for t in times], "ms")
+
+
+def run_of_frames(scene: ProcedureScene, begin_s: float, frames_per_s: int) -> list[float]:
+    """Milliseconds of each frame of a run that differs from the one before."""
+    spent, last = [], None
+    for i in range(RUN_FRAMES):
+        time_s = begin_s + i / frames_per_s
+        key = scene.fingerprint(time_s)
+        if key != last:
+            spent.append(milliseconds(lambda t=time_s: scene.frame_at(t)))
+        last = key
+    return spent
 
 
 def bench_film(name: str, quality: Quality) -> None:
     """Every step of a film."""
-    from spineviz.procedures.case import Case
-
-    whole, start = 0.0, time.process_time()
     with opened(name, Case(), quality) as scene:
-        print(f"{name} {quality.name}: plan and scene {time.process_time() - start:.1f} s")
         for step in scene.clock.steps:
-            firsts, rest = [], []
+            firsts, moving = [], []
             for share in SHARES:
                 begin = round((step.start_s + share * step.seconds) * quality.frames_per_s) / quality.frames_per_s
-                last = None
-                for i in range(RUN_FRAMES):
-                    start = time.process_time()
-                    key = scene.fingerprint(begin + i / quality.frames_per_s)
-                    if key != last:
-                        scene.frame_at(begin + i / quality.frames_per_s)
-                    last = key
-                    (rest if i else firsts).append(time.process_time() - start)
-            mean = sum(rest) / len(rest)
-            whole += mean * step.seconds * quality.frames_per_s + sum(firsts)
-            print(f"  {step.name:<12}{1e3 * mean:6.0f} ms a frame, first {max(firsts):.1f} s")
-        print(f"  the film: about {whole:.0f} s of one core before encoding")
+                first, *rest = run_of_frames(scene, begin, quality.frames_per_s)
+                firsts.append(first)
+                moving += rest
+            told = f"{name} {quality.name}, {step.name}"
+            tell(f"{told}, first frame", firsts, "ms")
+            if moving:
+                tell(f"{told}, moving frame", moving, "ms")
 
 
 if __name__ == "__main__":

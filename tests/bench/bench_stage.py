@@ -1,21 +1,15 @@
-"""How long the stage takes: `python tests/bench/bench_stage.py` prints one line a picture size.
+"""How long the stage takes, by the picture's size: python tests/bench/bench_stage.py.
 
 Moving: the camera orbits, everything is drawn. Resting: the camera stands and one thing moves. Room: the table, the
-C-arm and the team. Memory is what the process holds over what it held once anatomy and plan were there.
+C-arm and the team. Memory is the most that the process has held over what it held once anatomy and plan were there.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("LP_NUM_THREADS", "1")  # as a worker of the film draws
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import resource
-import time
-from collections.abc import Callable, Iterable
 from functools import partial
+
+from told import milliseconds, tell
 
 from spineviz.devices.theatre import theatre as room_of
 from spineviz.procedures.case import load_case
@@ -27,22 +21,13 @@ SIZES = {"draft": (570, 400), "hd": (853, 613), "fhd": (1280, 920)}
 TRUNK = frozenset({"skin", "muscle", "lungs", "aorta", "cava", "ribs-right", "ribs-left"})
 
 
-def milliseconds(works: Iterable[Callable[[], object]]) -> float:
-    """Processor time of each of `works`, the mean."""
-    start, count = time.process_time(), 0
-    for work in works:
-        work()
-        count += 1
-    return 1000 * (time.process_time() - start) / count
-
-
 def megabytes() -> float:
     """The most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure every size."""
     plan = plan_vertebroplasty(load_case(None, []))
     look = StageLook(glass=frozenset({plan.case.spine.level}), hidden=TRUNK)
     camera = camera_from((320, 18), (0, -22, 0), 330, 24)
@@ -50,21 +35,24 @@ def main() -> None:
     scenes = [dict(plan.structures_at(plan.state_at("cement", 0.3 + 0.1 * i))) for i in range(6)]
     theatre = room_of(plan.case.spine.level)
     before = megabytes()
-    print(f"{'stage':8}{'first':>9}{'moving':>9}{'resting':>9}{'same':>9}{'room':>9}   ms of one core; memory MB")
     for name, size in SIZES.items():
         stage = Stage(size)
         for scene in scenes:
             stage.draw(scene, camera.orbited(40), look)  # anatomy's own time is not the stage's
-        first = milliseconds([partial(stage.draw, scenes[0], camera, look)])
-        moving = milliseconds([partial(stage.draw, scenes[0], camera.orbited(2 * i), look) for i in range(1, 7)])
-        for scene in scenes[:3]:
-            stage.draw(scene, camera, look)
-        resting = milliseconds([partial(stage.draw, scene, camera, look) for scene in scenes[3:]])
-        same = milliseconds([partial(stage.draw, scenes[-1], camera, look)] * 3)
-        stage.draw(theatre, room)
-        turned = milliseconds([partial(stage.draw, theatre, room.orbited(i)) for i in range(1, 4)])
-        row = "".join(f"{v:9.1f}" for v in (first, moving, resting, same, turned))
-        print(f"{name:8}{row}   {megabytes() - before:.0f}")
+        draw = partial(partial, stage.draw)
+        works = {
+            "first": [draw(scenes[0], camera, look)],
+            "moving": [draw(scenes[0], camera.orbited(2 * i), look) for i in range(1, 7)],
+            "": [draw(scene, camera, look) for scene in scenes[:3]],
+            "resting": [draw(scene, camera, look) for scene in scenes[3:]],
+            "same": [draw(scenes[-1], camera, look)] * 3,
+            "room": [draw(theatre, room.orbited(i)) for i in range(4)],
+        }
+        for what, frames in works.items():
+            spent = [milliseconds(frame) for frame in frames]
+            if what:
+                tell(f"stage {name}, {what}", spent, "ms")
+        tell(f"stages to {name}, memory", [megabytes() - before], "MB")
         stage.close()
 
 

@@ -1,17 +1,13 @@
-"""How long radiographs and sections take: `python tests/bench/bench_views.py` prints one line a picture.
+"""How long radiographs and sections take: python tests/bench/bench_views.py.
 
 Cold is the first picture of a patient whose fields are made already; then one thing moves.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small products: threads of the linear algebra only wait for each other
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-import time
 from collections.abc import Callable
+
+from told import milliseconds, tell
 
 from spineviz.procedures.augmentation import AugmentationPlan
 from spineviz.procedures.case import load_case
@@ -30,21 +26,13 @@ def patient_at(plan: AugmentationPlan, step: str, share: float) -> dict:
     return {name: s for name, s in structures.items() if s.material != "theatre"}
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
-    work()
-    return 1000 * (time.process_time() - start)
-
-
 def main() -> None:
-    """Print the table."""
+    """Measure every picture."""
     plan = plan_vertebroplasty(load_case(None, []))
     for structure in patient_at(plan, "cement", 0.2).values():  # make the anatomy, which is not what is timed
         structure.field.distance(structure.field.bounds_mm)
         if structure.core is not None:
             structure.core.distance(structure.field.bounds_mm)
-    print(f"{'picture':34s}{'cold':>9s}{'moving':>9s}   ms of one core")
     for quality, size in SIZES.items():
         views: dict[str, Callable[[dict, float], object]] = {}
         for name, centre in (("ap", (0, -8, 0)), ("lateral", (0, -14, 0))):
@@ -59,7 +47,8 @@ def main() -> None:
                 if name == "scan" and moving != "cement":
                     continue
                 spent = [milliseconds(lambda d=draw, f=f, i=i: d(f, 0.2 * i)) for i, f in enumerate(frames)]
-                print(f"{quality:6s}{moving:9s} {name:18s}{spent[0]:9.0f}{sorted(spent[1:])[1]:9.0f}", flush=True)
+                tell(f"{name} {quality}, {moving}, cold", spent[:1], "ms")
+                tell(f"{name} {quality}, {moving}, moving", spent[1:], "ms")
 
 
 if __name__ == "__main__":

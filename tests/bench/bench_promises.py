@@ -1,0 +1,94 @@
+"""What the project promises, measured from a cold cache: python tests/bench/bench_promises.py [FILM...].
+
+Start-up; of each film (all of them by default) a full-HD still, and the time and the memory of a draft render. Each has
+its limit. Exits 1 where one is passed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from told import tell
+
+from spineviz.data.films import film_names
+
+LIMIT_LIST_S = 0.4
+LIMIT_STILL_S = 10.0
+LIMIT_DRAFT_S = 360.0
+LIMIT_MEMORY_GB = 1.5
+
+
+def held_bytes(root: int) -> float:
+    """The memory of the process `root` and all its descendants, what they share counted once; 0 without /proc."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError, ValueError):  # it ended meanwhile
+            continue
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(map(_share_bytes, family))
+
+
+def _share_bytes(pid: int) -> float:
+    """A process's proportional share of memory."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return 0.0
+
+
+def timed(*arguments: str, folder: Path, cache: Path) -> tuple[float, float]:
+    """Seconds and peak memory (GB, the process and its workers) of one spineviz command; it must succeed."""
+    environment = {**os.environ, "SPINEVIZ_CACHE": str(cache)}
+    command = [sys.executable, "-m", "spineviz", *arguments]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    peak = 0.0
+    ended = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(0.5):
+            peak = max(peak, held_bytes(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    spent = time.perf_counter() - began
+    ended.set()
+    watcher.join()
+    if code:
+        sys.exit(f"spineviz {' '.join(arguments)} failed with {code}")
+    return spent, peak / 1e9
+
+
+def main(films: list[str]) -> None:
+    """Measure and tell; exit 1 where a limit is passed."""
+    kept = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        listing = [timed("list", "--json", folder=folder, cache=folder / "cache")[0] for _ in range(5)]
+        kept.append(tell("spineviz list", listing, "s", LIMIT_LIST_S))
+        for film in films:
+            still = ("still", film, "--at", "150", "--quality", "fhd", "--out", f"{film}.png")
+            spent, _ = timed(*still, folder=folder, cache=folder / f"{film}-still")
+            kept.append(tell(f"still {film} fhd, cold cache", [spent], "s", LIMIT_STILL_S))
+            draft = ("render", film, "--quality", "draft", "--out", f"{film}.mp4")
+            spent, peak = timed(*draft, folder=folder, cache=folder / f"{film}-draft")
+            kept.append(tell(f"render {film} draft, cold cache", [spent], "s", LIMIT_DRAFT_S))
+            kept.append(tell(f"render {film} draft, memory", [peak], "GB", LIMIT_MEMORY_GB))
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(film_names()))
