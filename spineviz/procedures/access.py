@@ -174,13 +174,7 @@ def _fits(arounds: Sequence[Surroundings], size: NeedleSize, tool: Widest, case:
 
 
 def _refusal(
-    here: Patient,
-    around: Surroundings,
-    tool: Widest,
-    case: Case,
-    limits: Rules,
-    error: NoPathError,
-    fitting: int | None,
+    around: Surroundings, tool: Widest, case: Case, limits: Rules, error: NoPathError, fitting: int | None
 ) -> RequestError:
     """Why `tool` finds no way through `around`, and the gauge that does, if any is `fitting`."""
     size, level = tool.size, case.spine.level
