@@ -190,7 +190,9 @@ def _rim(here: Patient, amount: float, hollows: dict[str, Hollow]) -> Rim | None
     hollow_share = np.clip(0.5 - open_ / _LATTICE_MM, 0.0, 1.0)
     inside = np.clip(0.5 - core.distance(points) / _LATTICE_MM, 0.0, 1.0)
     before = here.bone_share(points, amount)
-    displaced = float((before * inside * hollow_share).sum()) * cell_ml
+    # a small hollow is a few cubes only: its volume is that of its surface
+    volume_ml = sum(hollow.mesh.volume_ml for hollow in hollows.values())
+    displaced = volume_ml * float((before * inside * hollow_share).sum() / max(hollow_share.sum(), 1e-9))
     kept = inside * (1.0 - hollow_share)
     width = _figure("rim_mm")
     while True:

@@ -134,3 +134,114 @@ def test_pulses_start_at_nothing_end_at_all_and_never_go_back(pulses):
     assert shares[-1] == 1.0
     assert all(b >= a - 1e-12 for a, b in pairwise(shares))
     assert all(in_pulses((k + 0.9) / pulses, pulses) == pytest.approx((k + 1) / pulses) for k in range(pulses))
+
+
+# a void first ---------------------------------------------------------------------------------------------------------
+
+
+RADIUS = 6.0
+BALLS = (np.array([9.0, 4.0, -1.0]), np.array([-9.0, 4.0, 0.0]))
+
+
+def wide_room() -> Grid:
+    return room_of(box([0, 0, 0], [40, 34, 26], 6))
+
+
+def ball_walls(room: Grid) -> np.ndarray:
+    points = room.points()
+    ways = [np.linalg.norm(points - middle, axis=1) - RADIUS for middle in BALLS]
+    return np.min(ways, axis=0).reshape(room.values.shape)
+
+
+@cache
+def filled_void(seed: int, slow: float = 1.0) -> Fill:
+    """Two balls that balloons left; bone above them lets cement through `slow` times as fast."""
+    room = wide_room()
+    speed = permeability_noise(room, seed, 4.5, 1.4, 0.65)
+    speed = np.where(room.points()[:, 2].reshape(speed.shape) > 0, speed * slow, speed)
+    tips = np.array([middle + [0.0, 3.0, 0.0] for middle in BALLS])
+    return fill(room, speed, tips, 1.2, 4.0, ball_walls(room))
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_every_place_of_a_void_is_filled_before_any_bone(seed):
+    course = filled_void(seed)
+    void = course.void
+    assert void is not None
+    inside = void.walls < 0
+    bone = ~inside & (course.room.values < 0)
+    assert course.arrivals[inside].max() <= void.full_mm <= course.arrivals[bone].min()
+    assert course.void_ml == pytest.approx(2 * 4 / 3 * np.pi * RADIUS**3 / 1000.0, rel=0.02)
+    for volume in np.linspace(0.05, 0.99, 6) * course.void_ml:
+        taken = course.grid_at(volume).values < 0
+        assert not taken[bone].any()
+    for volume in (course.void_ml + 0.05, 3.0, 3.8):
+        taken = course.grid_at(volume).values < 0
+        assert taken[inside].all()
+        assert taken[bone].any()
+
+
+@given(st.integers(1, 2), st.floats(0.02, 3.9))
+@settings(max_examples=14)
+def test_a_fill_that_begins_in_a_void_holds_its_volume_in_one_piece_for_each_part(seed, volume):
+    course = filled_void(seed)
+    mesh = course.mesh_at(volume, SPACING)
+    assert mesh.is_closed
+    assert mesh.volume_ml == pytest.approx(volume, rel=0.01)
+    assert 1 <= mesh.pieces <= 2
+
+
+def test_a_full_void_has_its_own_smooth_wall():
+    course = filled_void(7)
+    points = course.mesh_at(0.998 * course.void_ml, 0.4).points_mm
+    away = np.min([np.linalg.norm(points - middle, axis=1) for middle in BALLS], axis=0)
+    assert np.abs(away - RADIUS).max() < 0.25
+    later = course.mesh_at(course.void_ml + 0.6, 0.4).points_mm
+    beyond = np.min([np.linalg.norm(later - middle, axis=1) for middle in BALLS], axis=0) - RADIUS
+    assert beyond.min() > -0.25
+    assert beyond.max() > 1.0  # it runs on between the trabeculae, here more, there less
+    assert np.quantile(beyond, 0.2) < 0.4
+
+
+def test_nothing_jumps_when_the_void_is_full():
+    course = filled_void(7)
+    full = course.level_at(course.void_ml)
+    volumes = [course.volume_at(full + way) for way in (-0.4, 0.0, 0.2, 0.4)]
+    assert all(b >= a for a, b in pairwise(volumes))
+    assert volumes[2] - volumes[1] < 0.25
+
+
+def test_cement_goes_less_where_packed_bone_is_slow():
+    def above(course: Fill) -> float:
+        taken = (course.grid_at(course.void_ml + 0.8).values < 0) & (course.void.walls >= 0)
+        up = course.room.points()[:, 2].reshape(taken.shape) > 0
+        return float((taken & up).sum() / taken.sum())
+
+    assert above(filled_void(7, 0.3)) < 0.5 * above(filled_void(7))
+
+
+def test_a_part_of_a_void_without_a_tip_is_filled_like_bone():
+    room = wide_room()
+    course = fill(room, np.ones(room.values.shape), BALLS[0][None, :], 1.2, 2.0, ball_walls(room))
+    assert course.void_ml == pytest.approx(4 / 3 * np.pi * RADIUS**3 / 1000.0, rel=0.02)
+    assert course.mesh_at(1.5, SPACING).pieces == 1
+
+
+def test_no_void_is_the_filling_that_it_was():
+    room = room_of(box([0, 0, 0], [16, 16, 16]))
+    speed = permeability_noise(room, 3, 4.5, 1.4, 0.6)
+    tip = np.array([[1.0, 2.0, 0.0]])
+    plain, empty = (fill(room, speed, tip, 1.0, 1.5, first) for first in (None, np.full(room.values.shape, 4.0)))
+    assert np.array_equal(plain.order.values, empty.order.values)
+    assert plain.void_ml == empty.void_ml == 0.0
+
+
+@pytest.mark.parametrize("course", [filled(7), filled_void(7)], ids=["bone", "void"])
+def test_a_packed_filling_is_the_same(course):
+    again = Fill.unpacked(*course.packed())
+    twice = Fill.unpacked(*again.packed())
+    assert again.void_ml == pytest.approx(course.void_ml, abs=1e-3)
+    for volume in (0.6, 2.9):
+        one, other = again.mesh_at(volume, SPACING), twice.mesh_at(volume, SPACING)
+        assert np.array_equal(one.points_mm, other.points_mm)
+        assert np.abs(one.bounds_mm - course.mesh_at(volume, SPACING).bounds_mm).max() < 0.05
