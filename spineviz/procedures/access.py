@@ -103,8 +103,8 @@ def check_access(case: Case) -> None:
         )
     if case.tumour.extent == "epidural":
         raise RequestError(
-            "tumour.extent: epidural is a tumour in the canal, and what is pressed into the body may press it on; "
-            f"{decided};\ngive auto or body"
+            "tumour.extent: epidural is a tumour in the canal, and what is pressed into the body may press it further "
+            f"back; {decided};\ngive auto or body"
         )
 
 

@@ -140,6 +140,10 @@ class AugmentationPlan(ABC):
     def _own_words(self) -> dict[str, float | str]:
         """What captions may name beside the words that both procedures have."""
 
+    def _needle_reach_mm(self, side: str) -> float:
+        """The way from the skin of the needle's tip where it rests."""
+        return self.needles[side].reach_mm
+
     def _own_margins(self) -> dict[str, float]:
         """Margins beside those that both procedures have."""
         return {}
@@ -326,7 +330,7 @@ class AugmentationPlan(ABC):
                 f"needle_{side}_tip_front_share": float((front - path.tip_mm[1]) / depth),
                 f"needle_{side}_tip_past_midline_mm": path.past_midline_mm,
                 f"needle_{side}_length_mm": needle.length_mm,
-                f"needle_{side}_reach_mm": needle.reach_mm,
+                f"needle_{side}_reach_mm": self._needle_reach_mm(side),
             }
         apart = least_apart_mm({side: needle.path for side, needle in self.needles.items()})
         if apart is not None:
@@ -359,7 +363,7 @@ class AugmentationPlan(ABC):
             "needles": float(len(self.needles)),
             "needle_length_mm": max(n.length_mm for n in self.needles.values()),
             "contact_mm": max(n.contact_way_mm for n in self.needles.values()),
-            "reach_mm": max(n.reach_mm for n in self.needles.values()),
+            "reach_mm": max(self._needle_reach_mm(side) for side in self.needles),
             "least_bone_mm": min(n.path.pedicle_bone_mm for n in self.needles.values()),
             "canal_mm": min(n.path.medial_mm for n in self.needles.values()),
             "cement_planned_ml": self.cement.asked_ml,

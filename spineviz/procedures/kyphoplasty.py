@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -75,7 +75,7 @@ from spineviz.procedures.filling import (
     speed_in,
 )
 from spineviz.procedures.needle_path import NeedlePath, NoPathError, Rules, Surroundings, bone_ahead_mm, remeasured
-from spineviz.procedures.state import State
+from spineviz.procedures.state import State, smoothstep
 
 _STOPS = ("height", "contact", "pressure", "rating", "volume")
 """Why an inflation stops; where the two sides differ, the first of these is what is told."""
@@ -161,6 +161,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
     stations: dict[str, Stations]
     inflation: Inflation
+    _measured: dict[tuple[str, float], float] = field(default_factory=dict, repr=False, init=False)
 
     # what it is about -------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class KyphoplastyPlan(AugmentationPlan):
     @cached_property
     def cavity_ml(self) -> float:
         """What the balloons leave, measured."""
-        return sum(self.inflation.cavity_ml(side) for side in self.inflation.sides)
+        return sum(self._left_ml(side, 1.0) for side in self.inflation.sides)
 
     @property
     def beyond_ml(self) -> float:
@@ -239,12 +240,23 @@ class KyphoplastyPlan(AugmentationPlan):
         for side, _ in present(ways, "tamp"):
             volume, psi = moment.volume_ml[side], moment.pressure_psi[side]
             if deflated > 0.0:
-                volume = self.inflation.emptying_ml(side, deflated)
+                volume = self._emptying_ml(side, deflated)
                 psi *= max(0.0, 1.0 - 4.0 * deflated)  # the plunger is drawn back: the gauge falls before the balloon
             out[f"balloon_{side}_ml"], out[f"balloon_{side}_psi"] = volume, psi
         if deflated > 0.0:
-            out["cavity_ml"] = sum(self.inflation.cavity_ml(side, deflated) for side in self.inflation.sides)
+            out["cavity_ml"] = sum(self._left_ml(side, deflated) for side in self.inflation.sides)
         return out
+
+    def _left_ml(self, side: str, deflated: float) -> float:
+        """What the cavity of `side` holds; measured once for each moment."""
+        key = (side, round(deflated, 6))
+        if key not in self._measured:
+            self._measured[key] = self.inflation.cavity_ml(side, deflated)
+        return self._measured[key]
+
+    def _emptying_ml(self, side: str, deflated: float) -> float:
+        """What is left in a balloon that lets go."""
+        return self._left_ml(side, deflated) * (1.0 - smoothstep(deflated))
 
     # structures -------------------------------------------------------------------------------------------------------
 
@@ -323,7 +335,7 @@ class KyphoplastyPlan(AugmentationPlan):
                     f"{tag}-{volume:.4f}-{lift:.4f}", rank,
                 ),
             )  # fmt: skip
-        asked = inflation.volume_ml[side] * volume / inflation.cavity_ml(side, deflated)
+        asked = inflation.volume_ml[side] * volume / self._left_ml(side, deflated)
         return self._remembered(
             (name, "emptying", round(deflated, 4)),
             lambda: Structure(
@@ -341,9 +353,9 @@ class KyphoplastyPlan(AugmentationPlan):
             return joined(*(inflation.cavity_mesh(side, deflated, spacing_mm) for side in inflation.sides))
 
         def make() -> Structure:
-            field = union(*(inflation.cavity(side, deflated) for side in inflation.sides))
+            shape = union(*(inflation.cavity(side, deflated) for side in inflation.sides))
             key = f"cavity-{self.digest[:16]}-{deflated:.4f}"
-            return Structure("cavity", "cavity", "cavity", field, mesh, key, RANKS["cavity"])
+            return Structure("cavity", "cavity", "cavity", shape, mesh, key, RANKS["cavity"])
 
         return self._remembered(("cavity", round(deflated, 4)), make)
 
@@ -374,6 +386,9 @@ class KyphoplastyPlan(AugmentationPlan):
         """The packed bone that stays round the cavity."""
         return Packing({}, 0.0, 1.0).rim(self.inflation)
 
+    def _needle_reach_mm(self, side: str) -> float:
+        return self.stations[side].needle_mm
+
     def _own_margins(self) -> dict[str, float]:
         out: dict[str, float] = {}
         canal = vertebra(self.level).canal
@@ -385,6 +400,7 @@ class KyphoplastyPlan(AugmentationPlan):
             out |= {
                 f"cannula_{side}_inside_wall_mm": at.cannula_mm - line.wall_way_mm,
                 f"cannula_{side}_length_mm": at.cannula_long_mm,
+                f"drill_{side}_reach_mm": at.drill_mm,
                 f"drill_{side}_stop_mm": at.ahead_mm,
                 f"marker_{side}_clear_mm": at.marker_clear_mm,
                 f"balloon_{side}_rear_to_back_quarter_mm": float(bed.rear_mm[1] - self.back_quarter_y_mm),
