@@ -368,19 +368,20 @@ def root_sweeps(column: Column, line: CanalLine) -> list[Sweep]:
         else:
             outer, radius = outer_root(name)
             frame = column.world_from_vertebra(name)
-        for side in (1.0, -1.0):
-            points = frame.points(outer * np.array([side, 1.0, 1.0]))
-            exit_mm = float(arc[np.argmin(np.linalg.norm(line.curve.points_mm - points[0], axis=1))])
-            start_mm = _origin_mm(line, index, exit_mm)
-            inner, inner_radius = _inner_root(
-                line, sac, (width, depth, cord_width, cord_depth), start_mm, exit_mm, points[0], side, index, strand
-            )
-            path = np.concatenate([inner, points])
-            curve = Curve(path)
-            sizes = np.concatenate([inner_radius, radius])
-            blend = smooth_step((curve.arc_mm - curve.arc_mm[len(inner)] + 4.0) / 8.0)
-            sizes = np.where(np.arange(len(sizes)) < len(inner) + 4, strand + (sizes - strand) * blend, sizes)
-            out.append(sweep_along(_evened(curve), _read(curve, sizes), _read(curve, sizes), _ROOT_SIDE))
+        points = frame.points(outer)
+        exit_mm = float(arc[np.argmin(np.linalg.norm(line.curve.points_mm - points[0], axis=1))])
+        start_mm = _origin_mm(line, index, exit_mm)
+        inner, inner_radius = _inner_root(
+            line, sac, (width, depth, cord_width, cord_depth), start_mm, exit_mm, points[0], index, strand
+        )
+        curve = Curve(np.concatenate([inner, points]))
+        sizes = np.concatenate([inner_radius, radius])
+        blend = smooth_step((curve.arc_mm - curve.arc_mm[len(inner)] + 4.0) / 8.0)
+        sizes = np.where(np.arange(len(sizes)) < len(inner) + 4, strand + (sizes - strand) * blend, sizes)
+        evened = _evened(curve)
+        sizes = np.interp(np.linspace(0.0, curve.length_mm, len(evened.points_mm)), curve.arc_mm, sizes)
+        for side in (1.0, -1.0):  # a column bends forward and back alone: what is on the left mirrors the right
+            out.append(sweep_along(Curve(evened.points_mm * np.array([side, 1.0, 1.0])), sizes, sizes, _ROOT_SIDE))
     return out
 
 
@@ -392,11 +393,6 @@ def _evened(curve: Curve) -> Curve:
     return Curve(points)
 
 
-def _read(curve: Curve, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    count = max(6, int(np.ceil(curve.length_mm / _STEP_MM)) + 1)
-    return np.interp(np.linspace(0.0, curve.length_mm, count), curve.arc_mm, sizes)
-
-
 def _inner_root(
     line: CanalLine,
     sac: Sweep,
@@ -404,11 +400,10 @@ def _inner_root(
     start_mm: float,
     exit_mm: float,
     door: Vector,
-    side: float,
     index: int,
     strand: float,
 ) -> tuple[Points, NDArray[np.float64]]:
-    """The strand inside the sac, from the cord's side (or the view's top) to `door`, its last point left out."""
+    """The right strand inside the sac, from the cord's side (or the view's top) to `door`, its last point left out."""
     arc = line.curve.arc_mm
     width, depth, cord_width, cord_depth = halves
     count = max(4, int((exit_mm - start_mm) / 3.0) + 2)
@@ -433,13 +428,13 @@ def _inner_root(
     u, v = u * push, v * push
     over = np.maximum(np.hypot(u, v), 1.0)
     u, v = u / over, v / over
-    points = centre + (side * u * half_w * (1.0 - egg * v))[:, None] * across + (v * half_d)[:, None] * ahead
+    points = centre + (u * half_w * (1.0 - egg * v))[:, None] * across + (v * half_d)[:, None] * ahead
     # the first millimetres come off the cord, the last ones swing to the door
     off = smooth_step((ways - start_mm) / 14.0)[:, None]
     length = np.maximum(np.hypot(u / least_w, v / least_d), 1e-3)
     # it begins inside the cord's surface and comes off it within a centimetre
     grip = (0.78 + 0.22 * smooth_step((ways - start_mm) / 10.0)) / length
-    on_cord = centre + (side * u * grip * half_w)[:, None] * across + (v * grip * half_d)[:, None] * ahead
+    on_cord = centre + (u * grip * half_w)[:, None] * across + (v * grip * half_d)[:, None] * ahead
     inside_cord = (taper > 0)[:, None]
     points = np.where(inside_cord, on_cord + (points - on_cord) * off, points)
     swing = smooth_step(1.0 - (exit_mm - ways) / min(24.0, max(exit_mm - start_mm, 1.0)))[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -124,6 +124,21 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
 
     The nearest centre is looked up in one tree, so the cost hardly grows with the number of sweeps.
     """
+    boxes = np.array([s.bounds_mm for s in sweeps])
+    made: list[Callable[[Points], Distances]] = []
+
+    def distance(p: Points) -> Distances:
+        if not made:
+            made.append(_asked(sweeps, boxes))
+        return made[0](p)
+
+    return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
+
+
+def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Points], Distances]:
+    """What `sweep_field` works out when it is first asked. `boxes` (sweeps, 2, 3) hold one sweep each."""
+    from scipy.spatial import cKDTree
+
     centres = np.concatenate([s.points_mm for s in sweeps])
     side = np.concatenate([s.side for s in sweeps])
     front = np.concatenate([s.front for s in sweeps])
@@ -133,14 +148,15 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
     egg = np.concatenate([np.full(len(s.points_mm), s.egg) for s in sweeps])
     slope_side = np.concatenate([_slope(s, s.side_mm) for s in sweeps])
     slope_front = np.concatenate([_slope(s, s.front_mm) for s in sweeps])
+    ends = np.cumsum([0, *[len(s.points_mm) for s in sweeps]])
     at_start = np.zeros(len(centres), bool)
     at_end = np.zeros(len(centres), bool)
-    at_start[np.cumsum([0, *[len(s.points_mm) for s in sweeps[:-1]]])] = True
-    at_end[np.cumsum([len(s.points_mm) for s in sweeps]) - 1] = True
-    boxes = np.array([s.bounds_mm for s in sweeps])
+    at_start[ends[:-1]] = True
+    at_end[ends[1:] - 1] = True
+    belongs = np.repeat(np.arange(len(sweeps)), np.diff(ends))
     thickest = float(max(half_side.max(), half_front.max()))
-    ends = np.cumsum([0, *[len(s.points_mm) for s in sweeps]])
-    tree: list = []
+    every = cKDTree(centres)
+    each = [cKDTree(s.points_mm) for s in sweeps] if len(sweeps) > 1 else []
 
     def one(p: Points, i: NDArray[np.intp]) -> Distances:
         """Distances (N,) to the ellipse of centre `i` (N,)."""
@@ -160,27 +176,25 @@ def sweep_field(sweeps: Sequence[Sweep]) -> Field:
         return np.where(beyond > 0, np.hypot(np.maximum(out, 0.0), beyond), np.maximum(out, beyond))
 
     def distance(p: Points) -> Distances:
-        from scipy.spatial import cKDTree
-
-        if not tree:
-            tree.append(cKDTree(centres))
         if not len(p):
             return np.zeros(0)
-        way, nearest = tree[0].query(p)
+        way, nearest = every.query(p)
         out = one(p, nearest)
-        if len(sweeps) > 1:
-            # beside a thin sweep the thick one may be nearer though its middle is not
-            near = np.flatnonzero(way < 1.5 * thickest + 1.0)
-            if len(tree) == 1:
-                tree.extend(cKDTree(s.points_mm) for s in sweeps)
-            for k, (low, high) in enumerate(boxes):
-                inside = near[((p[near] > low - 1.0) & (p[near] < high + 1.0)).all(axis=1)]
-                if len(inside):
-                    _, own = tree[k + 1].query(p[inside])
-                    out[inside] = np.minimum(out[inside], one(p[inside], own + ends[k]))
+        if not each:
+            return out
+        # beside a thin sweep the thick one may be nearer though its middle is not
+        near = np.flatnonzero(way < 1.5 * thickest + 1.0)
+        beside, owner = p[near], belongs[nearest[near]]
+        for k, (low, high) in enumerate(boxes):
+            # where the nearest middle is this sweep's own its distance is there already
+            asked = np.flatnonzero((owner != k) & ((beside > low - 1.0) & (beside < high + 1.0)).all(axis=1))
+            if len(asked):
+                _, own = each[k].query(beside[asked])
+                there = near[asked]
+                out[there] = np.minimum(out[there], one(beside[asked], own + ends[k]))
         return out
 
-    return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
+    return distance
 
 
 def _slope(sweep: Sweep, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
