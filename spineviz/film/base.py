@@ -354,6 +354,7 @@ class ProcedureScene(Scene):
         if moment is None:
             step, share = self.clock.at(time_s)
             moment = (step.name, share)
+        self.plan_of(plan)  # says which plans there are where there is none of the name
         state = self.state(*moment)
         return getattr(state, plan) if plan else state
 

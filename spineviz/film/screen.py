@@ -49,6 +49,9 @@ TYPE_PX = 28.0
 CUT_SHARE = 0.08
 """A camera that stands further than this share of its distance from where it stood has not just moved on."""
 
+MOST_PICTURES = 12
+"""How many pictures are kept, each under the moment it was drawn for and under what it shows."""
+
 TITLE_FADE_S = 0.4
 PICTURE_RADIUS = 10.0
 SHADE_REACH = 340.0
@@ -358,20 +361,26 @@ class Screen:
         key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse)
         if key not in self._pictures:
             structures = self.source.structures(time_s, view.moment, view.plan)
-            if isinstance(view, StageShot):
-                picture = self.painter.stage(size_px, structures, view)
-            elif isinstance(view, FluoroShot):
-                picture = self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
-            elif isinstance(view, ScanShot):
-                picture = self.painter.scan(size_px, structures, view, TYPE_PX * self.scale)
-            else:
-                plane = self.source.plane(view.plane, view.plan)
-                picture = self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
-            self._pictures[key] = picture
-            while len(self._pictures) > 8:
+            plane = self.source.plane(view.plane, view.plan) if isinstance(view, SectionShot) else None
+            # two plans are alike until their instruments are in: what is shown alike is drawn once
+            alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse)
+            if alike not in self._pictures:
+                self._pictures[alike] = self._painted(view, size_px, structures, plane, time_s)
+            self._pictures[key] = self._pictures[alike]
+            while len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
         return self._pictures[key]
+
+    def _painted(self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float) -> Pixels:
+        if isinstance(view, StageShot):
+            return self.painter.stage(size_px, structures, view)
+        if isinstance(view, FluoroShot):
+            return self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
+        if isinstance(view, ScanShot):
+            return self.painter.scan(size_px, structures, view, TYPE_PX * self.scale)
+        assert isinstance(view, SectionShot)
+        return self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
 
     def _seen_s(self, view: View, time_s: float) -> float:
         """The moment that a view shows: live X-ray stands still from pulse to pulse, as a monitor does."""
@@ -575,6 +584,21 @@ def _focus(shot: Shot) -> str:
 
 def _view(shot: Shot, name: str) -> View:
     return views_of(shot)[name]
+
+
+def _look(view: View) -> Hashable:
+    """All of a view that its picture shows: neither its words nor whose structures it names."""
+    return frozen(replace(view, title="", header="", plan="", moment=None))
+
+
+def _shapes(structures: Any) -> Hashable:
+    """The same for structures that look the same: their names, surfaces and places."""
+    return tuple(
+        (name, part.key, part.role, part.world_from_local.matrix.tobytes())
+        if hasattr(part, "key")
+        else (name, frozen(part))
+        for name, part in structures.items()
+    )
 
 
 def _ordered(shown: list[Shown]) -> list[Shown]:

@@ -12,7 +12,7 @@ import numpy as np
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, Step, film
 from spineviz.film.base import ProcedureScene
-from spineviz.film.shot import FluoroShot, Label, Mark, SectionShot, Shot, StageShot
+from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, SectionShot, Shot, StageShot
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.fluoroscopy import projection
@@ -145,6 +145,43 @@ class Standin(ProcedureScene):
             marks=(Mark("tick", "lateral", ((0.0, 0.0, 0.0),), "safe", "safe"),),
             gauges=("cement", "wedge", "anterior_height"),
             caption="The cement spreads between the trabeculae. It stops before the back quarter of it.",
+        )
+
+
+class Pair(Standin):
+    """You should see: two squares side by side, the right one brightening behind the left one."""
+
+    def make_plan(self, case: Any) -> Any:
+        plan = StandinPlan()
+        late = StandinPlan()
+        late.state_at = lambda step, share: plan.state_at(step, max(0.0, share - 0.1))
+        plan.plans = {"one": plan, "two": late}
+        both = StandinPlan()
+        both.plans = plan.plans
+        both.state_at = lambda step, share: SimpleNamespace(
+            one=plan.state_at(step, share), two=late.state_at(step, share)
+        )
+        return both
+
+    def shot_at(self, time_s: float) -> Shot:
+        now = self.moment(time_s)
+        camera = Camera((0, -400, 0), (0, 0, 0), (0, 0, 1), 26.0)
+        columns = tuple(
+            ColumnShot(
+                name, name.capitalize(), "lateral", StageShot(camera, None),  # type: ignore[arg-type]
+                FluoroShot(projection("lateral")), ("cement", "wedge"), plan=name,
+                note="waits" if name == "one" else "",
+            )
+            for name in ("one", "two")
+        )  # fmt: skip
+        return Shot(
+            layout="columns",
+            title="Side by side",
+            columns=columns,
+            focus="two" if now.step.name == "second" else "",
+            labels=tuple(Label("cement", "cement", (10.0, 0.0, 5.0), view=f"{name}:stage") for name in ("one", "two")),
+            marks=(Mark("tick", "two:lateral", ((0.0, 0.0, 0.0),), "safe", "safe"),),
+            gauges=("two:cement",),
         )
 
 

@@ -10,12 +10,13 @@ import pytest
 from spineviz.film.base import quiet_manim
 from spineviz.film.opening import load_scene
 from spineviz.film.pieces import QUALITIES
-from spineviz.film.screen import cover, frozen, panels_of, shot_key
-from spineviz.film.shot import TRANSITION_S, appear, smooth
+from spineviz.film.screen import column_gauges, cover, frozen, label_area, panels_of, shot_key, views_of
+from spineviz.film.shot import TRANSITION_S, ColumnShot, FluoroShot, appear, smooth
 from spineviz.film.workers import SceneSource
 from spineviz.views.layout import BAR_TOP
 
 Standin = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Standin"))
+Pair = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Pair"))
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,80 @@ def test_appearing():
     assert appear(1.2, 1.0) == pytest.approx(0.5)
     assert appear(3.0, 1.0, until_s=3.0) == 0.0
     assert [smooth(x) for x in (-1, 0, 0.5, 1, 2)] == [0, 0, 0.5, 1, 1]
+
+
+# several plans
+
+
+@pytest.fixture
+def pair():
+    with quiet_manim(QUALITIES["draft"]):
+        yield Pair()
+
+
+def test_views_of_columns_are_called_by_column_and_take_its_plan(pair):
+    shot = pair.shot_at(1.0)
+    views = views_of(shot)
+    assert list(views) == ["one:stage", "one:lateral", "two:stage", "two:lateral"]
+    assert {name: view.plan for name, view in views.items()} == {n: n.partition(":")[0] for n in views}
+    assert views["two:stage"].title == "Two"
+    assert views["two:lateral"].title == "Fluoroscopy"
+
+
+def test_a_view_of_a_column_may_say_its_own_moment_and_plan():
+    column = ColumnShot(
+        "now", below=FluoroShot(Pair.shot_at.__globals__["projection"]("ap"), moment=("first", 0.2), plan="other"),
+        moment=("second", 1.0), plan="mine",
+    )  # fmt: skip
+    assert column.view_names == {"below": "now:ap"}
+    assert (column.views["below"].moment, column.views["below"].plan) == (("first", 0.2), "other")
+
+
+def test_gauges_read_the_plan_of_their_column_or_the_one_they_name(pair):
+    time = 0.9
+    one, two = (pair.reading("cement", time, None, name) for name in ("one", "two"))
+    assert one.value > two.value > 0.0
+    assert pair.reading("two:cement", time) == two
+    assert [(c.name, g) for c, g, _ in column_gauges(pair.shot_at(time))] == [
+        ("one", "cement"), ("one", "wedge"), ("two", "cement"), ("two", "wedge"),
+    ]  # fmt: skip
+    with pytest.raises(KeyError, match="no plan 'three'"):
+        pair.reading("three:cement", time)
+
+
+def test_labels_stand_on_the_stage_of_their_column(pair):
+    shot = pair.shot_at(1.0)
+    drawn = pair.screen.labels_of(shot, 1.0)
+    assert [label.view for label, _, _ in drawn] == ["one:stage", "two:stage"]
+    for label, place, at in drawn:
+        (area,) = label_area(shot, label.view)
+        assert area.holds(place.box)
+        assert area.x <= at[0] <= area.right
+
+
+def test_what_two_plans_show_alike_is_drawn_once(pair):
+    pair.frame_at(0.1)
+    assert sorted(pair._painter.drawn) == ["fluoroscopy", "stage"]
+    pair.frame_at(0.9)
+    assert sorted(pair._painter.drawn) == ["fluoroscopy"] * 3 + ["stage"] * 3
+
+
+def test_fingerprints_tell_apart_what_only_one_plan_shows(pair):
+    # the second plan runs 0.2 s behind: at 1.45 s only it still fills
+    assert pair.fingerprint(1.45) != pair.fingerprint(1.55)
+    assert pair.fingerprint(1.75) == pair.fingerprint(1.85)
+
+
+def test_focus_on_a_column_is_eased_and_keeps_its_numbers_lit(pair):
+    still, told = pair.instant(1.9), pair.instant(2.0 + TRANSITION_S + 0.05)
+    assert told.shot.focus == "two"
+    assert pair.instant(2.2).previous is not None
+    before, after = pair.frame_at(1.9), pair.frame_at(told.time_s)
+    panels = panels_of(still.shot)
+    for name, dimmed in (("one:stage", True), ("two:stage", False)):
+        x, y, w, h = panels[name].picture.pixels(480 / 1080)
+        part = np.s_[y + h // 2 : y + h - 40, x + w // 2 : x + w - 10]
+        assert (after[part].mean() < 0.75 * before[part].mean()) == dimmed
+    (_, _, rect), *_ = column_gauges(still.shot)
+    x, y, w, h = rect.pixels(480 / 1080)
+    assert np.array_equal(before[y + 4 : y + h, x : x + w], after[y + 4 : y + h, x : x + w])
