@@ -59,6 +59,8 @@ _FAINT_PER_MM = 0.005
 """What differs from water by less leaves no edge that fine cubes would show."""
 _VOIDS = ("cavity", "channel")
 """Roles that leave an edge although they hardly differ from water: bone ends at them."""
+_PACKED_BY = ("balloon", "cavity")
+"""Roles round which bone is packed: no packed bone lies in them."""
 _LIKE_THE_SAC = ("cord", "root", "roots")
 """Roles that attenuate as the sac does in which they lie: they add nothing."""
 _GROUND_EDGE_MM = 1.0
@@ -386,12 +388,14 @@ def _marrow(
     points = (world_mm[:, None, :] + octants).reshape(-1, 3)
     if structure.bone_share is not None:
         known = np.asarray(structure.bone_share(points)).reshape(len(world_mm), 8)
+        # where there is no bone at all, as in a balloon, nothing is said of the bone beside it
+        known = np.where(known > 0.0, known, known.max(axis=1, keepdims=True))
         inner = bone_absorption_per_mm(np.maximum(known @ _CUBES_FROM_OCTANTS.T, 0.0), absorption)
     if structure.healthy is None:
         return inner, (middles_mm[:, None, :] + cell_mm).reshape(-1, 3).astype(np.float32)
-    grown = np.asarray(structure.healthy(points), np.float32).reshape(len(world_mm), 8, 3)
-    places = np.einsum("co,bod->bcd", _CUBES_FROM_OCTANTS.astype(np.float32), grown)
-    return inner, places.reshape(-1, 3)
+    grown = np.asarray(structure.healthy(points), np.float32).reshape(len(world_mm), 8, 3).transpose(0, 2, 1)
+    places = grown.reshape(-1, 8) @ _CUBES_FROM_OCTANTS.T.astype(np.float32)
+    return inner, places.reshape(len(world_mm), 3, -1).transpose(0, 2, 1).reshape(-1, 3)
 
 
 @lru_cache(maxsize=1)
@@ -467,11 +471,14 @@ def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: ND
     down = (0.5 * (0.5 - b) ** 2, 0.75 - b * b, 0.5 * (0.5 + b) ** 2)
     wide = columns + 2
     out = np.zeros((rows + 2) * wide)
-    cell = (j + 1) * wide + i + 1
+    cell = ((j + 1) * wide + i + 1).astype(np.intp)
     for dy in (-1, 0, 1):
         line = amount * down[dy + 1]
         for dx in (-1, 0, 1):
-            out += np.bincount(cell + (dy * wide + dx), line * across[dx + 1], len(out))
+            # counted at the middle cell and then shifted: no new index for each of the nine
+            shift = dy * wide + dx
+            part = np.bincount(cell, line * across[dx + 1], len(out))
+            out[max(shift, 0) : len(out) + min(shift, 0)] += part[max(-shift, 0) : len(out) - max(shift, 0)]
     return out.reshape(rows + 2, wide)[1:-1, 1:-1].astype(np.float32)
 
 
@@ -695,9 +702,19 @@ class Fluoroscope:
         return splat(self.projection, lattice, world, weight)
 
     def _covered(self, structure: Structure, present: Sequence[Structure]) -> list[Structure]:
-        """What `structure` takes the place of, but for what is by far thinner: steel hides bone in any case."""
-        own = self.absorption(structure.material)
-        return [s for s in _under(structure, present) if own <= _BY_FAR * self.absorption(s.material)]
+        """What `structure` takes the place of, as far as it would be missed: steel hides bone in any case, plastic is
+        seen in air alone, and packed bone leaves room for what it was packed by."""
+        own, under = self.absorption(structure.material), _under(structure, present)
+        if structure.rank >= RANKS["steel"]:
+            under = [s for s in under if own <= _BY_FAR * self.absorption(s.material)]
+            if self._is_faint(structure):
+                return [s for s in under if s.rank <= RANKS["fat"]]
+        return [s for s in under if s.role != "rim" or structure.role not in _PACKED_BY]
+
+    def _is_faint(self, structure: Structure) -> bool:
+        """Whether it differs from water by too little to leave an edge."""
+        plain = structure.bone_share is None and structure.role not in _VOIDS
+        return plain and abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
 
     def _ground(
         self, structure: Structure, body: Voxels, spacing: float, under: Sequence[Structure]
@@ -724,7 +741,7 @@ class Fluoroscope:
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
             finest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
             return self.mm_per_px / float(np.ceil(self.mm_per_px / finest)), self._pixels
-        if abs(own - water) < _FAINT_PER_MM and structure.bone_share is None and structure.role not in _VOIDS:
+        if self._is_faint(structure):
             spacing = _FAINT_MM
         else:
             sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
