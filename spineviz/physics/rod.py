@@ -11,9 +11,10 @@ banded Hessian. Nothing is random: the same lumen, device and advance give the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,10 @@ SPACING_MM = 2.0
 _STRETCH = (
     200.0  # stiffness against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
 )
+_WARM = 1e-2  # the barrier at which a search from a neighbouring shape begins
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
+_NEIGHBOURS = np.arange(-6, 7)
+_MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
 _SOFTNESS = 6.0  # exponent with which tubes that overlap are joined; any value has the same walls
 
 
@@ -45,15 +49,29 @@ class Tube:
         step = np.diff(self.points_mm, axis=0)
         return step, np.maximum((step * step).sum(1), 1e-30)
 
-    def nearest(self, at_mm: Points, room_mm: float) -> tuple[Points, Points, Floats, Floats]:
+    def vertices(self, at_mm: Points) -> NDArray[np.int64]:
+        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in."""
+        points = self.points_mm
+        squared = (at_mm**2).sum(1)[:, None] + (points**2).sum(1) - 2.0 * at_mm @ points.T
+        return (self.radius_mm - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
+
+    def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same, sought only among the neighbours of (M,) vertices."""
+        around = np.clip(vertex[:, None] + _NEIGHBOURS, 0, len(self.points_mm) - 1)
+        off = self.points_mm[around] - at_mm[:, None]
+        best = (self.radius_mm[around] - np.sqrt((off * off).sum(2))).argmax(1)
+        return around[np.arange(len(around)), best]
+
+    def nearest(
+        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64] | None = None
+    ) -> tuple[Points, Points, Floats, Floats]:
         """For each of (M, 3) points the place on the centreline with most clearance.
 
-        Returns the places (M, 3), the unit tangents there (M, 3), the radius there less `room_mm` (M,), and how it
-        grows along the tangent (M,).
+        `vertex` (M,) tells near which vertex that is, where it is known. Returns the places (M, 3), the unit tangents
+        there (M, 3), the radius there less `room_mm` (M,), and how it grows along the tangent (M,).
         """
-        points, radius = self.points_mm, self.radius_mm - room_mm
-        squared = (at_mm**2).sum(1)[:, None] + (points**2).sum(1) - 2.0 * at_mm @ points.T
-        vertex = (radius - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
+        points, radius = self.points_mm, self.radius_mm
+        vertex = self.vertices(at_mm) if vertex is None else vertex
         step, length2 = self._steps
         best: list[Floats] = []
         for segment in (np.maximum(vertex - 1, 0), np.minimum(vertex, len(step) - 1)):
@@ -67,7 +85,7 @@ class Tube:
         tangent = step[segment] / length[:, None]
         growth = (radius[segment + 1] - radius[segment]) / length * ((share > 0) & (share < 1))
         place = points[segment] + share[:, None] * step[segment]
-        return place, tangent, radius[segment] + share * (radius[segment + 1] - radius[segment]), growth
+        return place, tangent, radius[segment] + share * (radius[segment + 1] - radius[segment]) - room_mm, growth
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +125,7 @@ class Lumen:
         return self.clearance_mm(self.at(np.clip(way_mm, 0.0, self.length_mm)))
 
     def clearance_mm(self, points_mm: Points, radius_mm: float = 0.0) -> Floats:
-        """(M,) how far a ball of `radius_mm` at each of (M, 3) points is from the wall; negative where it pierces it."""
+        """(M,) how far a ball of `radius_mm` at each of (M, 3) points is from the wall; negative in or behind it."""
         gaps = []
         for tube in self.tubes:
             place, _, radius, _ = tube.nearest(points_mm, radius_mm)
@@ -121,7 +139,7 @@ class Lumen:
         return Lumen(self.points_mm @ turn.T + shift, tubes)
 
 
-def lumen(points_mm: ArrayLike, radius_mm: ArrayLike) -> Lumen:
+def lumen_of(points_mm: ArrayLike, radius_mm: ArrayLike) -> Lumen:
     """One vessel: centreline (N, 3) and its radius, one number or (N,)."""
     return lumen_along([(points_mm, radius_mm)])
 
@@ -206,7 +224,7 @@ class Rod:
         for name in ("radius_mm", "stiffness_n_mm2", "least_bend_radius_mm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{self.name}: {name} must be positive, got {getattr(self, name):g}")
-        if self.soft_mm > 0 and not 0 < self.soft_stiffness_n_mm2:
+        if self.soft_mm > 0 and not self.soft_stiffness_n_mm2 > 0:
             raise ValueError(f"{self.name}: soft_stiffness_n_mm2 must be positive, got {self.soft_stiffness_n_mm2:g}")
         for length_mm, angle_deg in self.tip_curve:
             if abs(np.deg2rad(angle_deg)) * self.least_bend_radius_mm > length_mm * (1 + 1e-9):
@@ -259,9 +277,16 @@ class Shape:
         return self.points_mm[-1]
 
     def at(self, way_mm: ArrayLike) -> Points:
-        """(K, 3) places at a length from the puncture, held to the ends."""
-        way = np.atleast_1d(np.asarray(way_mm, float))
-        return np.stack([np.interp(way, self.way_mm, self.points_mm[:, i]) for i in range(3)], axis=1)
+        """(K, 3) places at a length from the puncture, on a smooth curve through the nodes; held to the ends."""
+        way = np.clip(np.atleast_1d(np.asarray(way_mm, float)), 0.0, self.way_mm[-1])
+        return self._smooth(way)
+
+    @cached_property
+    def _smooth(self) -> Callable[[Floats], Points]:
+        from scipy.interpolate import CubicSpline
+
+        spline: Callable[[Floats], Points] = CubicSpline(self.way_mm, self.points_mm)
+        return spline
 
     def upto(self, way_mm: float) -> Points:
         """(K, 3) the part up to a length from the puncture: the outer of two devices, one in the other."""
@@ -321,3 +346,461 @@ def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -
         sharpest = np.where(covers > 0, np.minimum(sharpest, 1.0 / rod.least_bend_radius_mm), sharpest)
         radius = np.where(node <= advance + 1e-9, np.maximum(radius, rod.radius_mm), radius)
     return _Chain(length, stiffness, moment / stiffness, sharpest, radius, axis)
+
+
+def _cross(axis: Floats) -> Floats:
+    """The matrix of axis x."""
+    return np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0.0]])
+
+
+@dataclass(eq=False)
+class _Problem:
+    """Energy, walls and their derivatives for one chain in one lumen."""
+
+    lumen: Lumen
+    chain: _Chain
+    base: Points  # (2, 3) the two nodes that are held: one before the puncture, and the puncture
+    stretch: Floats = field(init=False)
+    bend: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        chain = self.chain
+        before = np.concatenate([chain.length_mm[:1], chain.length_mm])
+        mean = 0.5 * (before[1:] + before[:-1])
+        self.mean_mm = mean
+        self.bend = chain.stiffness / mean
+        # free turn at each vertex: 2 tan(angle / 2) as in `turns`, halved
+        self.half = 0.5 * chain.free * mean
+        self.stretch = _STRETCH * chain.stiffness.max() / SPACING_MM**2 / chain.length_mm
+        self.straight = not self.half.any()
+        self.cross = _cross(chain.axis)
+        self.off_axis = np.eye(3) - np.outer(chain.axis, chain.axis)
+        # the cosine of the largest turn
+        self.least_cosine = (1 - (0.5 * chain.sharpest * mean) ** 2) / (1 + (0.5 * chain.sharpest * mean) ** 2)
+
+    def edges(self, nodes: Points) -> tuple[Floats, Floats]:
+        """Lengths (M + 1,) and unit tangents of all edges, the held one first."""
+        edge = np.diff(np.concatenate([self.base, nodes]), axis=0)
+        length = np.sqrt((edge * edge).sum(1))
+        return length, edge / length[:, None]
+
+    def bending(self, tangent: Floats) -> float:
+        """Bending energy, N mm."""
+        u, v = tangent[:-1], tangent[1:]
+        turn = v - u
+        if not self.straight:
+            turn = turn - self.half[:, None] * np.cross(self.chain.axis, u + v)
+        return 0.5 * float(self.bend @ (turn * turn).sum(1))
+
+    def too_sharp(self, tangent: Floats) -> Floats:
+        """How far each turn is beyond the largest one, as cosines; 0 where it is not."""
+        return np.maximum(self.least_cosine - (tangent[1:] * tangent[:-1]).sum(1), 0.0)
+
+    def value(self, nodes: Points, barrier: float, guard: float) -> float:
+        """What is minimised; infinite outside the walls."""
+        room = self._rooms(nodes)[0]
+        if not (room > 0).all():
+            return np.inf
+        length, tangent = self.edges(nodes)
+        strain = length[1:] - self.chain.length_mm
+        out = self.bending(tangent) + 0.5 * float(self.stretch @ strain**2) - barrier * float(np.log(room).sum())
+        if guard > 0:
+            out += 0.5 * guard * float(self.bend @ (self.too_sharp(tangent) / (1 - self.least_cosine)) ** 2)
+        return out
+
+    def locate(self, nodes: Points) -> None:
+        """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
+        self._near = []
+        for tube in self.lumen.tubes:
+            vertex = tube.vertices(nodes)
+            gap = tube.radius_mm[vertex] - np.linalg.norm(nodes - tube.points_mm[vertex], axis=1)
+            near = np.flatnonzero(gap > -_MARGIN_MM)
+            self._near.append((near, vertex[near]))
+
+    def _rooms(self, nodes: Points) -> tuple[Floats, list[tuple[Any, ...]]]:
+        """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
+        parts = []
+        total = np.zeros(len(nodes))
+        for tube, (near, vertex) in zip(self.lumen.tubes, self._near, strict=True):
+            if not len(near):
+                continue
+            at = nodes[near]
+            vertex = tube.vertices_near(at, vertex)
+            place, tangent, radius, growth = tube.nearest(at, self.chain.radius_mm[near], vertex)
+            off = at - place
+            wide = np.where(radius > 0, radius, 1.0)
+            share = np.where(radius > 0, (off * off).sum(1) / wide**2, 2.0)
+            room = np.maximum(1.0 - share, 0.0)
+            total[near] += room**_SOFTNESS
+            parts.append((near, vertex, room, off, tangent, wide, growth, share))
+        return total ** (1 / _SOFTNESS), parts
+
+    def derivatives(self, nodes: Points, barrier: float, guard: float, force: Floats | None = None) -> _Local:
+        """Value, gradient and Hessian, this as the upper bands (9, 3 M) of `scipy.linalg.solveh_banded`.
+
+        `force` (M,) is what each wall is known to push with (primal-dual); None takes what the barrier says.
+        """
+        count = len(nodes)
+        length, tangent = self.edges(nodes)
+        u, v = tangent[:-1], tangent[1:]
+        slope, bow = -self.bend.copy(), np.zeros(count)  # d energy / d cosine, once and twice
+        value = self.bending(tangent)
+        if guard > 0:
+            scale = guard * self.bend / (1 - self.least_cosine) ** 2
+            over = self.too_sharp(tangent)
+            value += 0.5 * float(scale @ over**2)
+            slope -= scale * over
+            bow += scale * (over > 0)
+        grad_u, grad_v = slope[:, None] * v, slope[:, None] * u
+        hess_u = bow[:, None, None] * v[:, :, None] * v[:, None, :]
+        hess_v = bow[:, None, None] * u[:, :, None] * u[:, None, :]
+        hess_uv = slope[:, None, None] * np.eye(3) + bow[:, None, None] * v[:, :, None] * u[:, None, :]
+        if not self.straight:
+            twice, square = 2 * self.half * self.bend, self.half**2 * self.bend
+            both = square[:, None] * ((u + v) @ self.off_axis)
+            grad_u += both - twice[:, None] * np.cross(v, self.chain.axis)
+            grad_v += both - twice[:, None] * np.cross(self.chain.axis, u)
+            second = square[:, None, None] * self.off_axis
+            hess_u, hess_v = hess_u + second, hess_v + second
+            hess_uv = hess_uv + second + twice[:, None, None] * self.cross
+        # from unit tangents to edges
+        by_tangent = np.zeros((count + 1, 3))
+        by_tangent[:-1] += grad_u
+        by_tangent[1:] += grad_v
+        flat = np.eye(3) - tangent[:, :, None] * tangent[:, None, :]
+        edge_grad = np.einsum("mij,mj->mi", flat, by_tangent) / length[:, None]
+        inner = np.zeros((count + 1, 3, 3))
+        inner[:-1] += hess_u
+        inner[1:] += hess_v
+        scaled = flat / length[:, None, None]
+        edge_hess = scaled @ inner @ scaled
+        along = (tangent * by_tangent).sum(1)
+        mixed = tangent[:, :, None] * edge_grad[:, None, :] / length[:, None, None]
+        edge_hess -= mixed + mixed.transpose(0, 2, 1) + (along / length**2)[:, None, None] * flat
+        pair = scaled[:-1] @ hess_uv @ scaled[1:]
+        # stretching
+        strain = length[1:] - self.chain.length_mm
+        value += 0.5 * float(self.stretch @ strain**2)
+        edge_grad[1:] += (self.stretch * strain)[:, None] * tangent[1:]
+        edge_hess[1:] += self.stretch[:, None, None] * tangent[1:, :, None] * tangent[1:, None, :]
+        edge_hess[1:] += (self.stretch * strain / length[1:])[:, None, None] * flat[1:]
+        # from edges to nodes: node i ends edge i + 1 and begins edge i + 2 of those with the held one first
+        after_grad = np.concatenate([edge_grad[2:], np.zeros((1, 3))])
+        grad = edge_grad[1:] - after_grad
+        nothing = np.zeros((1, 3, 3))
+        after = np.concatenate([edge_hess[2:], nothing])
+        coupled = np.concatenate([pair[1:], nothing])  # of the edge that ends at a node and the one that begins there
+        own = edge_hess[1:] + after - coupled - coupled.transpose(0, 2, 1)
+        next_coupled = np.concatenate([coupled[1:], nothing])
+        first = coupled - after + next_coupled
+        second_next = -next_coupled
+        # walls
+        room, parts = self._rooms(nodes)
+        force = barrier / room if force is None else force
+        push, bowl = np.zeros((count, 3)), np.zeros((count, 3, 3))
+        followed = []
+        for near, vertex, room_here, off, along_tube, wide, growth, share in parts:
+            weight = np.where(room_here > 0, (room_here / room[near]) ** (_SOFTNESS - 1), 0.0)
+            towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
+            push[near] += weight[:, None] * towards
+            across = np.eye(3) - along_tube[:, :, None] * along_tube[:, None, :]
+            bowl[near] += (2 * weight / wide**2)[:, None, None] * across
+            followed.append((near, vertex))
+        if len(followed) == len(self._near):
+            self._near = followed
+        value -= barrier * float(np.log(room).sum())
+        grad -= barrier * push / room[:, None]
+        own += force[:, None, None] * (bowl + push[:, :, None] * push[:, None, :] / room[:, None, None])
+        return _Local(value, grad, _banded(own, first, second_next), room, push)
+
+
+@dataclass(frozen=True, eq=False)
+class _Local:
+    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands, each wall's room and its gradient."""
+
+    value: float
+    grad: Floats
+    bands: Floats
+    room: Floats
+    push: Floats
+
+
+def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
+    """The upper bands of a symmetric block matrix: diagonal blocks and those one and two to the right, (M, 3, 3)."""
+    count = len(own)
+    bands = np.zeros((9, 3 * count))
+    for i in range(3):
+        for j in range(3):
+            if j >= i:
+                bands[8 + i - j, j::3] = own[:, i, j]
+            bands[5 + i - j, 3 + j :: 3] = first[:-1, i, j]
+            bands[2 + i - j, 6 + j :: 3] = second[:-2, i, j]
+    return bands
+
+
+def _newton(problem: _Problem, nodes: Points, start: float, end: float, guard: float, most: int = 200) -> Points:
+    """The minimum near `nodes` while the barrier falls from `start` to `end`: primal-dual interior point.
+
+    Steps never leave the walls. Damping is added where the Hessian is not positive.
+    """
+    from scipy.linalg import LinAlgError, solveh_banded
+
+    problem.locate(nodes)
+    damping, barrier = 0.0, start
+    force: Floats | None = None
+    for _ in range(most):
+        here = problem.derivatives(nodes, barrier, guard, force)
+        force = barrier / here.room if force is None else force
+        bands = here.bands
+        scale = float(np.median(bands[8]))
+        while True:
+            if damping:
+                bands[8] += damping * scale
+            try:
+                step = -solveh_banded(bands, here.grad.ravel(), check_finite=False).reshape(-1, 3)
+                break
+            except LinAlgError:
+                damping = max(4 * damping, 1e-7)
+        descent = -float((step * here.grad).sum())
+        if descent < (0.02 if barrier <= end else 0.5) * barrier:
+            if barrier <= end:
+                break
+            barrier = max(end, barrier * 0.1)
+            continue
+        forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
+        share = 1.0
+        while share > 1e-8:
+            trial = nodes + share * step
+            if problem.value(trial, barrier, guard) <= here.value - 1e-4 * share * descent:
+                break
+            share /= 2
+        else:
+            break
+        nodes = trial
+        falling = forced < force
+        shorten = min(1.0, float((0.99 * force[falling] / (force - forced)[falling]).min(initial=1.0)))
+        force = force + shorten * (forced - force)
+        force = np.clip(force, 1e-2 * barrier / here.room, 1e2 * barrier / here.room) if share < 1e-3 else force
+        damping = damping / 4 if share == 1.0 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
+    return nodes
+
+
+def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float = 0.05) -> Points:
+    """`nodes` with those in or behind a wall drawn towards their centreline until they have some room."""
+    best = np.full(len(nodes), -np.inf)
+    centre, wide = nodes.copy(), np.ones(len(nodes))
+    for tube in lumen.tubes:
+        place, _, radius, _ = tube.nearest(nodes, radius_mm)
+        gap = radius - np.linalg.norm(nodes - place, axis=1)
+        better = gap > best
+        best = np.where(better, gap, best)
+        centre = np.where(better[:, None], place, centre)
+        wide = np.where(better, radius, wide)
+    off = nodes - centre
+    share = (off * off).sum(1) / wide**2
+    shrink = np.where(share > 1 - least, np.sqrt((1 - least) / np.maximum(share, 1e-12)), 1.0)
+    return centre + shrink[:, None] * off
+
+
+def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) -> None:
+    for rod, advance in rods:
+        if advance <= 0:
+            raise RequestError(f"{rod.name}: an advance of {advance:g} mm leaves it outside; give more than 0")
+        if advance > lumen.length_mm + 1e-6:
+            raise RequestError(
+                f"{rod.name}: an advance of {advance:.1f} mm is beyond the end of the way, {lumen.length_mm:.1f} mm; give less"
+            )
+        way = np.arange(0.0, advance + 1.0, 1.0)
+        free = lumen.radius_at(way)
+        if (free <= rod.radius_mm).any():
+            raise RequestError(
+                f"{rod.name}: {2 * rod.radius_mm:.2f} mm wide, but the vessel is only {2 * free.min():.2f} mm wide "
+                f"{way[free.argmin()]:.0f} mm from the puncture; choose a thinner one"
+            )
+
+
+def rest(
+    lumen: Lumen,
+    rod: Rod,
+    advance_mm: float,
+    over: tuple[Rod, float] | None = None,
+    facing: ArrayLike = (0.0, -1.0, 0.0),
+    start: Shape | None = None,
+    spacing_mm: float = SPACING_MM,
+) -> Shape:
+    """The shape of least bending energy of a device within a lumen.
+
+    Args:
+        lumen: what it lies in.
+        rod: the device; it is held at the puncture in the direction of the vessel.
+        advance_mm: its length beyond the puncture.
+        over: the wire within it and that wire's own length beyond the puncture. Where both are, their stiffnesses add
+            up; where the wire leads, the shape goes on to the wire's tip.
+        facing: (3,) the direction to which a shaped tip bends.
+        start: a shape near the one that is sought (of a neighbouring advance): the search begins there.
+        spacing_mm: of the nodes.
+
+    Raises RequestError for an advance beyond the lumen's end, for a device wider than the vessel (with both sizes), and
+    where the lumen bends it more sharply than it allows (with both radii).
+    """
+    rods = [(rod, advance_mm)] + ([over] if over else [])
+    _refuse_what_is_too_wide(lumen, rods)
+    chain = _chain(rods, _axis(lumen, rods, facing), spacing_mm)
+    way = chain.way_mm
+    base = lumen.at([-chain.length_mm[0], 0.0])
+    problem = _Problem(lumen, chain, base)
+    middle = lumen.at(way[1:])
+    straight = problem.bending(problem.edges(middle)[1]) / len(middle)
+    scale = max(straight, 1e-6 * float(chain.stiffness.max()) / way[-1])
+    nodes = middle if start is None else _begun(lumen, start, way[1:])
+    nodes = _inside(lumen, nodes, chain.radius_mm)
+    nodes = _newton(problem, nodes, scale if start is None else _WARM * scale, _SHARE_LEFT * scale, 0.0)
+    guard = 10.0
+    while problem.too_sharp(problem.edges(nodes)[1]).max() > 1e-3 * (1 - problem.least_cosine.max()) and guard < 1e5:
+        nodes = _newton(problem, nodes, _SHARE_LEFT * scale, _SHARE_LEFT * scale, guard)
+        guard *= 10.0
+    return _shape(problem, nodes, rods)
+
+
+def _begun(lumen: Lumen, start: Shape, way: Floats) -> Points:
+    """Places along a shape of another advance; beyond its tip along the lumen, drawing near to its middle."""
+    nodes = start.at(way)
+    beyond = way > start.way_mm[-1]
+    if beyond.any():
+        place = float(lumen.arc_mm[np.linalg.norm(lumen.points_mm - start.tip_mm, axis=1).argmin()])
+        ahead = way[beyond] - start.way_mm[-1]
+        shift = start.tip_mm - lumen.at(place)[0]
+        nodes[beyond] = lumen.at(place + ahead) + np.exp(-ahead / 10.0)[:, None] * shift
+    return nodes
+
+
+def _axis(lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike) -> Floats:
+    """The unit axis about which shaped tips bend, so that they face where they are told to."""
+    shaped = [(rod, advance) for rod, advance in rods if rod.tip_curve] or list(rods)
+    rod, advance = shaped[0]
+    tail = advance - sum(length for length, _ in rod.tip_curve)
+    ahead = np.diff(lumen.at([tail - 1.0, tail + 1.0]), axis=0)[0]
+    axis = np.cross(ahead, np.asarray(facing, float))
+    if np.linalg.norm(axis) < 1e-6:
+        axis = np.cross(ahead, np.eye(3)[int(np.argmin(np.abs(ahead)))])
+    return axis / np.linalg.norm(axis)
+
+
+def _shape(problem: _Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> Shape:
+    points = np.concatenate([problem.base[1:], nodes])
+    tangent = problem.edges(nodes)[1]
+    curvature, _ = turns(np.concatenate([problem.base, nodes]))
+    slack = problem.chain.sharpest
+    if (curvature > 1.01 * slack).any():
+        worst = int((curvature / slack).argmax())
+        rod = next(r for r, advance in rods if np.isclose(1 / r.least_bend_radius_mm, slack[worst]))
+        raise RequestError(
+            f"{rod.name}: the vessel bends it to a radius of {1 / curvature[worst]:.1f} mm "
+            f"{problem.chain.way_mm[worst]:.0f} mm from the puncture, but it allows {rod.least_bend_radius_mm:.1f} mm; "
+            "choose a softer one"
+        )
+    gap = problem.lumen.clearance_mm(nodes, 0.0) - problem.chain.radius_mm
+    sharpest = 1 / curvature.max() if curvature.max() > 1e-9 else np.inf
+    return Shape(points, problem.bending(tangent), float(gap.min()), float(sharpest))
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A device on its way: its shapes at some stations, and at any moment between two of them.
+
+    Attributes:
+        lumen: what it lies in.
+        rods: at each station the devices, one in the other, with their lengths beyond the puncture.
+        shapes: at each station.
+    """
+
+    lumen: Lumen
+    rods: tuple[tuple[tuple[Rod, float], ...], ...]
+    shapes: tuple[Shape, ...]
+
+    @cached_property
+    def advances_mm(self) -> Floats:
+        """(K,) the outer device's length beyond the puncture at each station."""
+        return np.array([rods[0][1] for rods in self.rods])
+
+    @property
+    def clearance_mm(self) -> float:
+        """The smallest distance to a wall over all stations."""
+        return min(shape.clearance_mm for shape in self.shapes)
+
+    @property
+    def sharpest_mm(self) -> float:
+        """The radius of the sharpest bend over all stations."""
+        return min(shape.sharpest_mm for shape in self.shapes)
+
+    def at(self, station: float) -> Shape:
+        """The shape at a station or between two of them: `station` 0 to K - 1, a real number.
+
+        Between two stations the shapes are mixed place by place along the device, and drawn inside where that left the
+        lumen; at the stations they are the shapes themselves, so the tip's way is continuous.
+        """
+        last = len(self.shapes) - 1
+        station = min(max(float(station), 0.0), float(last))
+        before = min(int(station), last - 1) if last else 0
+        share = station - before
+        if share in (0.0, 1.0) or not last:
+            return self.shapes[before + int(share)]
+        one, two = self.shapes[before], self.shapes[before + 1]
+        rods = [
+            (rod, (1 - share) * a + share * b)
+            for (rod, a), (_, b) in zip(self.rods[before], self.rods[before + 1], strict=True)
+        ]
+        chain = _chain(rods, np.array([0.0, 0.0, 1.0]), SPACING_MM)
+        nodes = _mixed(one, two, share, chain.way_mm)
+        nodes[1:] = _inside(self.lumen, nodes[1:], chain.radius_mm, least=1e-4)
+        curvature, _ = turns(nodes)
+        gap = self.lumen.clearance_mm(nodes[1:]) - chain.radius_mm
+        energy = (1 - share) * one.energy_n_mm + share * two.energy_n_mm
+        return Shape(nodes, energy, float(gap.min()), 1 / max(float(curvature.max()), 1e-12))
+
+    def at_advance(self, advance_mm: float) -> Shape:
+        """The shape at a length of the outer device; the stations' lengths must grow or fall throughout."""
+        stations = np.arange(len(self.shapes), dtype=float)
+        advances = self.advances_mm
+        if advances[-1] < advances[0]:
+            advances, stations = advances[::-1], stations[::-1]
+        return self.at(float(np.interp(advance_mm, advances, stations)))
+
+
+def _mixed(one: Shape, two: Shape, share: float, way: Floats) -> Points:
+    """Places between those of two shapes, length by length from the puncture; the shorter goes on beside the longer."""
+    if one.way_mm[-1] > two.way_mm[-1]:
+        return _mixed(two, one, 1 - share, way)
+    end = one.way_mm[-1]
+    first, second = one.at(way), two.at(way)
+    beyond = way > end
+    first[beyond] = second[beyond] + (one.tip_mm - two.at(end)[0])
+    return (1 - share) * first + share * second
+
+
+def course(
+    lumen: Lumen,
+    rod: Rod,
+    advances_mm: ArrayLike,
+    over: Rod | None = None,
+    over_mm: ArrayLike = 0.0,
+    facing: ArrayLike = (0.0, -1.0, 0.0),
+) -> Course:
+    """A device at each of a row of advances (K,), every search beginning from the shape before.
+
+    Args:
+        lumen, rod, facing: as in `rest`.
+        advances_mm: (K,) its length beyond the puncture at each station.
+        over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
+
+    Raises RequestError as `rest` does.
+    """
+    advances = np.atleast_1d(np.asarray(advances_mm, float))
+    wires = np.broadcast_to(np.asarray(over_mm, float), len(advances))
+    shapes: list[Shape] = []
+    rods = []
+    for advance, wire in zip(advances.tolist(), wires.tolist(), strict=True):
+        within = (over, wire) if over is not None and wire > 0 else None
+        shapes.append(rest(lumen, rod, advance, within, facing, shapes[-1] if shapes else None))
+        rods.append(((rod, advance), (over, wire)) if over is not None else ((rod, advance),))
+    return Course(lumen, tuple(rods), tuple(shapes))
