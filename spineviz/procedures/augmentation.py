@@ -374,10 +374,12 @@ class AugmentationPlan(ABC):
             "room_ml": self.cement.room_ml,
             "stop_reason": self.cement.stop_reason,
             "pulse_ml": self.cement.syringe_ml / self.cement.pulses,
-            **_height_words("healthy", healthy),
-            **_height_words("standing", standing),
-            **_height_words("lying", lying),
-            **_height_words("final", final),
+            **height_words("healthy", healthy),
+            **height_words("standing", standing),
+            **height_words("lying", lying),
+            **height_words("final", final),
+            **gain_words("posture", standing, lying),
+            **gain_words("total", standing, final),
             "ap_target": self._ap_target(),
             "counting": _counting(self.patient.levels),
             **self._own_words(),
@@ -487,13 +489,24 @@ def _has_cement(state: State) -> bool:
     return state.cement_ml is not None and state.cement_ml >= LEAST_SHOWN_ML
 
 
-def _height_words(when: str, heights: Heights) -> dict[str, float | str]:
+def height_words(when: str, heights: Heights) -> dict[str, float | str]:
+    """The heights and the angle of a moment: WHEN_anterior_mm, WHEN_middle_mm, WHEN_posterior_mm, WHEN_wedge_deg."""
     return {
         f"{when}_anterior_mm": heights.anterior_mm,
         f"{when}_middle_mm": heights.middle_mm,
         f"{when}_posterior_mm": heights.posterior_mm,
         f"{when}_wedge_deg": heights.wedge_deg,
     }
+
+
+def gain_words(of: str, before: Heights, after: Heights) -> dict[str, float | str]:
+    """What `of` ("posture") gives back: OF_gain_deg of the angle, OF_gain_mm in front, OF_gain_middle_mm midway."""
+    gains = {
+        "deg": before.wedge_deg - after.wedge_deg,
+        "mm": after.anterior_mm - before.anterior_mm,
+        "middle_mm": after.middle_mm - before.middle_mm,
+    }
+    return {f"{of}_gain_{unit}": round(gain, 6) + 0.0 for unit, gain in gains.items()}  # never -0.0
 
 
 def _packed_needle(needle: PlannedNeedle) -> dict[str, Any]:

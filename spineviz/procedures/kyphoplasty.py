@@ -56,6 +56,8 @@ from spineviz.procedures.augmentation import (
     Leg,
     Packed,
     case_patient,
+    gain_words,
+    height_words,
     planned,
     present,
     taken,
@@ -412,7 +414,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
     def _own_words(self) -> dict[str, float | str]:
         f, here, inflation = self.patient.fracture, self.patient, self.inflation
-        standing, lying = f.heights(here.amount(1.0, 0.0)), f.heights(here.amount(1.0, 1.0))
+        lying = f.heights(here.amount(1.0, 1.0))
         peak, final = f.heights(here.amount(1.0, 1.0, inflation.lift_peak)), f.heights(self.final_amount)
         sides = list(self.stations.values())
         return {
@@ -439,18 +441,11 @@ class KyphoplastyPlan(AugmentationPlan):
             "rim_mm": self.rim.width_mm,
             "cavity_ml": self.cavity_ml,
             "beyond_ml": self.beyond_ml,
-            "peak_anterior_mm": peak.anterior_mm,
-            "peak_middle_mm": peak.middle_mm,
-            "peak_posterior_mm": peak.posterior_mm,
-            "peak_wedge_deg": peak.wedge_deg,
-            "posture_gain_deg": standing.wedge_deg - lying.wedge_deg,
-            "balloon_gain_deg": lying.wedge_deg - final.wedge_deg,
-            "total_gain_deg": standing.wedge_deg - final.wedge_deg,
-            "sink_deg": final.wedge_deg - peak.wedge_deg,
-            "posture_gain_mm": lying.anterior_mm - standing.anterior_mm,
-            "balloon_gain_mm": final.anterior_mm - lying.anterior_mm,
-            "total_gain_mm": final.anterior_mm - standing.anterior_mm,
-            "sink_mm": peak.anterior_mm - final.anterior_mm,
+            **height_words("peak", peak),
+            **gain_words("balloon", lying, final),
+            "sink_deg": round(final.wedge_deg - peak.wedge_deg, 6) + 0.0,
+            "sink_mm": round(peak.anterior_mm - final.anterior_mm, 6) + 0.0,
+            "sink_middle_mm": round(peak.middle_mm - final.middle_mm, 6) + 0.0,
         }  # fmt: skip
 
     @property

@@ -92,14 +92,22 @@ def test_what_stands_still_waits_only_while_the_other_goes_on(plan):
     assert not any(plan.waits(name, "cement", 0.3) for name in PROCEDURES)
 
 
-@pytest.mark.parametrize("step", ["channel", "inflation", "cavity"])
-def test_vertebroplasty_does_not_change_while_its_column_says_that_it_waits(plan, step):
+@pytest.mark.parametrize(
+    ("who", "step", "start", "end"),
+    [
+        ("vertebroplasty", "channel", "insert", None),
+        ("vertebroplasty", "inflation", "inflate", None),
+        ("vertebroplasty", "cavity", "deflate", None),
+        ("kyphoplasty", "withdrawal", "stylet", "draw"),
+    ],
+)
+def test_what_its_column_says_to_wait_does_not_change(plan, who, step, start, end):
     here = CLOCK.step(step)
-    start = {"channel": "insert", "inflation": "inflate", "cavity": "deflate"}[step]
-    shares = np.linspace(here.beats[start][0] / here.seconds, 1.0, 9)
-    states = [plan.state_at(step, float(share)) for share in shares]
-    assert len({repr(state.vertebroplasty) for state in states}) == 1
-    assert len({repr(state.kyphoplasty) for state in states}) > 2
+    last = here.beats[end][0] / here.seconds if end else 1.0
+    states = [plan.state_at(step, float(s)) for s in np.linspace(here.beats[start][0] / here.seconds, last, 9)]
+    other = next(name for name in PROCEDURES if name != who)
+    assert len({repr(getattr(state, who)) for state in states}) == 1
+    assert len({repr(getattr(state, other)) for state in states}) > 2
 
 
 # what is the same in both
