@@ -389,7 +389,8 @@ def _marrow(
     if structure.bone_share is not None:
         known = np.asarray(structure.bone_share(points)).reshape(len(world_mm), 8)
         # where there is no bone at all, as in a balloon, nothing is said of the bone beside it
-        known = np.where(known > 0.0, known, known.max(axis=1, keepdims=True))
+        beside = known.max(axis=1, keepdims=True)
+        known = np.where(known > 0.0, known, np.where(beside > 0.0, beside, known.max(initial=0.0)))
         inner = bone_absorption_per_mm(np.maximum(known @ _CUBES_FROM_OCTANTS.T, 0.0), absorption)
     if structure.healthy is None:
         return inner, (middles_mm[:, None, :] + cell_mm).reshape(-1, 3).astype(np.float32)

@@ -14,16 +14,18 @@ from spineviz.anatomy.materials import attenuation
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, box, capsule, cylinder, ellipsoid, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
-from spineviz.geometry.operators import moved
+from spineviz.geometry.operators import difference, moved
 from spineviz.views.fluoroscopy import (
     PROJECTIONS,
     Fluoroscope,
     absorption_at,
     absorption_per_mm,
     beam,
+    bone_absorption_per_mm,
     projection,
     voxels,
 )
+from spineviz.views.rasters import Shelf
 
 COEFFICIENT = {"air": 0.0, "water": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
 UNIT = COEFFICIENT.__getitem__
@@ -250,6 +252,203 @@ def test_soft_tissue_is_counted_through_its_whole_thickness():
     seen = scope(projection("ap", field_of_view_mm=100))
     image = seen.attenuation(together(trunk, lung))
     assert image[64, 64] == pytest.approx(120.0, rel=0.02)
+
+
+# --- shares of bone, balloons, voids ---
+
+
+@pytest.mark.parametrize("percent", [5, 8, 12, 20])
+@pytest.mark.parametrize("kev", [40.0, 60.0, 80.0])
+def test_bone_and_marrow_mix_by_volume_as_the_table_says(percent, kev):
+    marrow, cortex = (attenuation(name, kev).value for name in ("marrow", "cortical"))
+    mixed = marrow + percent / 100 * (cortex - marrow)
+    assert mixed == pytest.approx(attenuation(f"trabecular-{percent}", kev).value, rel=0.006)
+    here = attenuation(f"trabecular-{percent}", beam("beam_kev")).value / 10
+    assert bone_absorption_per_mm(np.array([percent / 100]))[0] == pytest.approx(here, rel=1e-12)
+
+
+def cancellous(share, radius=14.0, name="bone", key=None, **more):
+    """A ball of cancellous bone within a thin shell, whose share of bone is `share` of the place."""
+    bone = Structure(
+        name, "bone", "cortical", sphere([0, 0, 0], radius), None, key or f"{name}-{next(KEYS)}", RANKS["bone"],
+        Frame(), sphere([0, 0, 0], radius - 0.6), "trabecular", share, **more,
+    )  # fmt: skip
+    return bone
+
+
+@given(share=st.floats(0.02, 0.6), slope=st.floats(-0.01, 0.01))
+@settings(max_examples=10, deadline=None)
+def test_a_core_weighs_what_its_share_of_bone_weighs(share, slope):
+    ball = cancellous(lambda p: np.clip(share + slope * p[:, 2], 0.0, 1.0), radius=12.0)
+    body = voxels(ball, 0.7, absorption_per_mm)
+    inner, outer = 4 / 3 * np.pi * 11.4**3, 4 / 3 * np.pi * 12**3
+    points = np.random.default_rng(0).uniform(-11.4, 11.4, (60000, 3))
+    points = points[(points**2).sum(1) < 11.4**2]
+    mean = bone_absorption_per_mm(np.clip(share + slope * points[:, 2], 0.0, 1.0)).mean()
+    assert body.weight_mm2.sum() == pytest.approx(
+        absorption_per_mm("cortical") * (outer - inner) + mean * inner, rel=0.006
+    )
+
+
+def test_the_usual_share_of_bone_is_the_material_itself():
+    seen = Fluoroscope((90, 80), projection("ap", field_of_view_mm=60), words=False)
+    plain, told = (cancellous(share, key=f"usual-{share}") for share in (None, lambda p: np.full(len(p), 0.08)))
+    same = seen.attenuation(together(plain)), seen.attenuation(together(told))
+    assert np.abs(same[0] - same[1]).max() < 1e-5
+
+
+def test_bone_that_moved_as_a_whole_keeps_its_mottle():
+    shift = np.array([0.0, 0.0, 6.0])
+    here = cancellous(None)
+    there = replace(here, key=f"moved-{next(KEYS)}", field=moved(here.field, translation(shift)),
+                    core=moved(here.core, translation(shift)), healthy=lambda p: p - shift)  # fmt: skip
+    seen, away = (scope_of(at) for at in ((0, 0, 0), shift))
+    assert np.abs(seen.attenuation(together(here)) - away.attenuation(together(there))).max() < 0.02
+    still = replace(there, key=f"still-{next(KEYS)}", healthy=None)
+    assert np.abs(seen.attenuation(together(here)) - away.attenuation(together(still))).max() > 0.05
+
+
+def scope_of(centre):
+    return Fluoroscope((90, 80), projection("ap", centre, 60), words=False)
+
+
+def balloon(radius, centre=(0.0, 0.0, 0.0), name="balloon"):
+    return Structure(
+        name, "balloon", "contrast", sphere(centre, radius), None, f"{name}-{next(KEYS)}", RANKS["balloon"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ap", "lateral"])
+def test_a_balloon_in_bone_darkens_by_its_chord_of_contrast(name):
+    seen = Fluoroscope((120, 110), projection(name, field_of_view_mm=60), words=False)
+    bone = replace(cancellous(None), core=None, core_material=None, material="trabecular")
+    added = seen.attenuation(together(bone, balloon(8.0))) - seen.attenuation(together(bone))
+    chord, passing = chords(seen, [0, 0, 0], 8.0)
+    expected = (absorption_per_mm("contrast") - absorption_per_mm("trabecular")) * chord
+    assert absorption_per_mm("contrast") == pytest.approx(0.135)  # iohexol, 150 mg iodine a mL, 60 keV
+    assert np.abs(added - expected)[np.abs(passing - 8.0) > 1.0].max() < 0.01 * expected.max()
+
+
+def test_what_is_added_is_the_sum_of_what_each_thing_adds():
+    seen = Fluoroscope((120, 110), projection("ap", field_of_view_mm=70), words=False)
+    bone = cancellous(lambda p: np.full(len(p), 0.1), radius=20.0)
+    right, left = balloon(6.0, (8, 0, 0), "right"), balloon(5.0, (-8, 0, 0), "left")
+    alone = seen.attenuation(together(bone))
+    both = seen.attenuation(together(bone, right, left))
+    each = [seen.attenuation(together(bone, one)) - alone for one in (right, left)]
+    assert np.abs(both - alone - sum(each)).max() < 1e-5
+
+
+def packed_round(radius, width=3.0, share=0.3, within=0.08):
+    """Bone packed round a hollow of `radius`, as the rim says it: nothing in the hollow, dense beside it."""
+    shell = Field(
+        lambda p: np.abs(np.linalg.norm(p, axis=1) - radius - width / 2) - width / 2,
+        sphere((0, 0, 0), radius + width).bounds_mm,
+        False,
+    )
+
+    def bone_share(p):
+        way = np.linalg.norm(p, axis=1) - radius
+        return np.where(way < 0, 0.0, within + (share - within) * np.clip(1 - way / width, 0, 1))
+
+    return Structure(
+        "rim", "rim", "trabecular", shell, None, f"rim-{next(KEYS)}", RANKS["rim"], Frame(), None, None, bone_share
+    )
+
+
+def test_packed_bone_adds_its_bone_and_unpacked_bone_adds_nothing():
+    seen = Fluoroscope((120, 110), projection("lateral", field_of_view_mm=60), words=False)
+    bone = replace(
+        cancellous(lambda p: np.full(len(p), 0.08), radius=20.0), core=None, core_material=None, material="trabecular"
+    )
+    alone = seen.attenuation(together(bone))
+    none = packed_round(8.0, share=0.08)
+    assert np.abs(seen.attenuation(together(bone, none)) - alone).max() < 1e-4
+    added = seen.attenuation(together(bone, packed_round(8.0))) - alone
+    # the shell's bone: the mean share of a linear fall from the wall outwards, over its volume
+    ways = np.linspace(0, 3, 4001)
+    shares = 0.08 + 0.22 * (1 - ways / 3)
+    extra = bone_absorption_per_mm(shares) - bone_absorption_per_mm(np.array([0.08]))
+    weight = np.trapezoid(extra * 4 * np.pi * (8 + ways) ** 2, ways)
+    assert added.sum() * seen.mm_per_px**2 == pytest.approx(weight, rel=0.04)
+
+
+def test_the_rim_of_a_cavity_is_seen_against_the_bone_round_it():
+    seen = Fluoroscope((300, 260), projection("lateral", field_of_view_mm=80), words=False)
+    shell = cancellous(lambda p: np.full(len(p), 0.08), radius=20.0)
+    flesh = part("flesh", box([0, 0, 0], [200, 200, 200], 20.0), "muscle", RANKS["skin"])
+    void = Structure("cavity", "cavity", "cavity", sphere((0, 0, 0), 8.0), None, f"void-{next(KEYS)}", RANKS["cavity"])
+    scene = together(flesh, shell, packed_round(8.0, 2.5, 0.35), void)
+    light = np.exp(-seen.attenuation(scene))
+    _, passing = chords(seen, [0, 0, 0], 8.0)
+    ring, inside, round_it = ((passing > a) & (passing < b) for a, b in ((8.0, 8.8), (0.0, 5.0), (11.0, 14.0)))
+    contrast = 1 - np.median(light[ring]) / np.median(light[round_it])
+    assert contrast > 0.05  # a radiologist sees 2 to 3 % on a disc of this size
+    assert np.median(light[inside]) > np.median(light[ring]) * 1.05
+    shown = seen.brightness(scene, live=False)
+    assert np.median(shown[round_it]) - np.median(shown[ring]) > 0.04
+
+
+def test_markers_are_black_in_a_folded_balloon():
+    seen = Fluoroscope((160, 140), projection("lateral", field_of_view_mm=50), words=False)
+    bone, flesh = cancellous(None, radius=18.0), part("flesh", box([0, 0, 0], [200, 200, 200], 20.0), "muscle", 0)
+    ring = difference(cylinder([0, -6.5, 0], [0, -5.5, 0], 0.9), cylinder([0, -7, 0], [0, -5, 0], 0.5))
+    marker = Structure("marker", "marker", "platinum", ring, None, f"marker-{next(KEYS)}", RANKS["marker"])
+    folded = Structure("b", "balloon", "water", cylinder([0, -7.5, 0], [0, 7.5, 0], 1.1), None, f"f-{next(KEYS)}", 54)
+    shown = seen.brightness(together(flesh, bone, marker, folded), live=False)
+    (column, row), (far, _) = (seen.project([[0, y, 0]])[0][0].astype(int) for y in (-6, 0))
+    assert shown[row, column] < 0.15
+    assert shown[row, far] > 0.4
+
+
+def test_a_rib_that_moves_keeps_its_cubes_and_its_picture(monkeypatch):
+    import spineviz.views.fluoroscopy as module
+
+    made = []
+    asked = module.voxels
+    monkeypatch.setattr(module, "voxels", lambda s, *more: (made.append(s.name), asked(s, *more))[1])
+    rod = capsule([-120, 0, -20], [120, 10, 30], 4.0)
+    pictures = {}
+    used = scope(projection("ap", field_of_view_mm=80))
+    for way in (0.0, 3.0, 6.0, 9.0, 14.0, 0.0):
+        pose = translation([way, 0, 0.5 * way])
+        rib = Structure("rib", "bone", "one", moved(rod, pose), None, "a-long-rib", RANKS["bone"], pose)
+        pictures[way] = used.attenuation(together(rib))
+        module._shared_voxels.clear()  # a fresh monitor finds nothing made
+        fresh = scope(projection("ap", field_of_view_mm=80)).attenuation(together(rib))
+        assert np.array_equal(pictures[way], fresh)
+    made.clear()
+    module._shared_voxels.clear()
+    used = scope(projection("ap", field_of_view_mm=80))
+    for way in (0.0, 3.0, 6.0):
+        pose = translation([way, 0, 0.5 * way])
+        rib = Structure("rib", "bone", "one", moved(rod, pose), None, "a-long-rib", RANKS["bone"], pose)
+        assert np.array_equal(used.attenuation(together(rib)), pictures[way])
+    assert made == ["rib"]
+
+
+def test_of_what_moves_two_versions_are_kept_and_no_more():
+    made = []
+
+    def make(name):
+        return lambda: (made.append(name), np.zeros(10, np.int8))[1]
+
+    shelf = Shelf(lambda value: value.nbytes, most_bytes=25, versions=2, rest=1)
+    for version in ("a", "b", "a", "c", "a", "b"):
+        shelf.get("bone", version, make(version))
+    assert made == ["a", "b", "c", "b"]  # "b" was used longest ago when "c" came
+    assert (len(shelf), shelf.held_bytes) == (2, 20)
+    for name in ("rib", "disc"):
+        shelf.get(name, "", make(name))
+    assert shelf.held_bytes == 40  # what is in use is never let go
+    shelf.turn()
+    shelf.get("disc", "", make("disc"))
+    shelf.turn()
+    assert (len(shelf), shelf.held_bytes) == (2, 20)
+    assert shelf.get("disc", "", make("again")) is not None
+    assert "again" not in made
+    shelf.clear()
+    assert (len(shelf), shelf.held_bytes) == (0, 0)
 
 
 # --- the picture ---
