@@ -50,16 +50,18 @@ class Comparison(AugmentationScene):
         below: Callable[[str], FluoroShot | SectionShot],
         header: str,
         gauges: tuple[str, ...] = (),
-        waits: str = "",
+        waits: tuple[str, str, str | None] | None = None,
         **parts: Any,
     ) -> Shot:
         """Both procedures side by side: `stage` and `below` by procedure, `header` over the lower view.
 
-        With `waits`, the beat with which vertebroplasty begins to wait, its column says so. `parts` go to the Shot.
+        `waits` is the procedure that has nothing to do, the beat with which its wait begins and the one with which it
+        ends (None: not in this step): its column says so, and dims. `parts` go to the Shot.
         """
-        waiting = bool(waits) and now.after(waits)
+        who, start, end = waits or ("", "", None)
+        waiting = bool(waits) and now.after(start) and not (end and now.after(end))
         if waiting:
-            parts.setdefault("focus", KYPHOPLASTY)
+            parts.setdefault("focus", next(name for name in PROCEDURES if name != who))
         columns = tuple(
             ColumnShot(
                 name,
@@ -69,8 +71,8 @@ class Comparison(AugmentationScene):
                 below(name),
                 gauges,
                 plan=name,
-                note=self.words(now.step.name, "waits") if waits and name == VERTEBROPLASTY else "",
-                note_shown=now.shown(waits) if waiting else 0.0,
+                note=self.words(now.step.name, "waits") if name == who else "",
+                note_shown=now.shown(start, until=end) if waiting else 0.0,
             )
             for name in PROCEDURES
         )
@@ -102,11 +104,13 @@ class Comparison(AugmentationScene):
     def shot_fracture(self, now: Moment) -> Shot:
         """The same vertebra breaks twice; height and angle are read out."""
         shown = now.shown("measure")
+        # films at the doctor's, taken before and again after: nobody has live X-ray when a bone gives way
+        taken = ("fracture", 1.0) if now.over("collapse") else ("fracture", 0.0)
         return self.columns(
             now,
             lambda name: StageShot(self.upright_left, self.look(glassiness={self.level: 1.0})),
-            lambda name: FluoroShot(self.lateral, live=False),
-            self.words(now.step.name, "lateral"),
+            lambda name: FluoroShot(self.lateral, live=False, moment=taken),
+            self.words(now.step.name, "after" if now.over("collapse") else "before"),
             (self.height_gauge, "wedge"),
             marks=tuple(mark for name in PROCEDURES for mark in self.measured(now, name, "stage", shown)),
         )
@@ -133,7 +137,7 @@ class Comparison(AugmentationScene):
             lambda name: StageShot(self.upright_left, self.look(glassiness={self.level: 1.0})),
             lambda name: FluoroShot(self.lateral),
             self.words(now.step.name, "lateral"),
-            (self.height_gauge, "wedge", "gain"),
+            (self.height_gauge, "wedge", self.gain_gauge),
             marks=tuple(mark for name in PROCEDURES for mark in self.measured(now, name, "lateral", shown)),
         )
 
@@ -194,10 +198,11 @@ class Comparison(AugmentationScene):
                 marker = at.get(f"marker-{end}-{side}")
                 if marker is not None:
                     x, y, z = (float(v) for v in np.asarray(marker.field.bounds_mm).mean(0))
-                    words = self.words("channel", "markers") if (side, end) == (self.sides[-1], "front") else ""
-                    marks.append(
-                        Mark("ring", "kyphoplasty:lateral", ((x, y, z),), words, "safe", 3.2, shown, side="left")
-                    )
+                    marks.append(Mark("ring", "kyphoplasty:lateral", ((x, y, z),), "", "safe", 3.2, shown))
+                    if (side, end) == (self.sides[-1], "front"):
+                        under = (x, y, z - 11.0 * self.size)
+                        words = self.words("channel", "markers")
+                        marks.append(Mark("text", "kyphoplasty:lateral", (under,), words, shown=shown, side="right"))
         labels = [self.tool_label(now, VERTEBROPLASTY, 1.0)]
         if now.after("drill"):
             labels.append(self.tool_label(now, KYPHOPLASTY, 1.0))
@@ -206,7 +211,7 @@ class Comparison(AugmentationScene):
             lambda name: StageShot(self.upright_body, self.glass()),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
-            waits="insert",
+            waits=(VERTEBROPLASTY, "insert", None),
             marks=tuple(marks),
             labels=tuple(labels),
         )
@@ -227,8 +232,8 @@ class Comparison(AugmentationScene):
             lambda name: StageShot(camera, self.glass(highlight=self.balloons), self.upright_left),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
-            ("balloon", self.height_gauge, "gain"),
-            waits="inflate",
+            ("balloon", self.height_gauge, self.gain_gauge),
+            waits=(VERTEBROPLASTY, "inflate", None),
             labels=labels,
             marks=(
                 *(mark for name in PROCEDURES for mark in self.measured(now, name, "lateral", lift)),
@@ -253,8 +258,8 @@ class Comparison(AugmentationScene):
             lambda name: StageShot(self.upright_left, self.glass()),
             lambda name: SectionShot(f"needle-{side}", 30.0 * self.size) if cut else self.from_the_left,
             self.words(now.step.name, "section" if cut else "lateral"),
-            ("cavity", self.height_gauge, "gain"),
-            waits="deflate",
+            ("cavity", self.height_gauge, self.gain_gauge),
+            waits=(VERTEBROPLASTY, "deflate", None),
             labels=labels,
         )
 
@@ -295,6 +300,7 @@ class Comparison(AugmentationScene):
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
             ("cement", "back_wall", "wedge"),
+            waits=(KYPHOPLASTY, "stylet", "draw"),
             labels=self.cements(now, 1.0) if not now.after("harden") else (),
         )
 
@@ -327,7 +333,7 @@ class Comparison(AugmentationScene):
             ),
             lambda name: FluoroShot(self.lateral, live=False),
             self.words(now.step.name, "lateral"),
-            ("cement", self.height_gauge, "gain"),
+            ("cement", self.height_gauge, self.gain_gauge),
             labels=tuple(labels),
             marks=tuple(mark for name in PROCEDURES for mark in self.measured(now, name, "lateral", shown)),
         )
@@ -369,6 +375,11 @@ class Comparison(AugmentationScene):
     ) -> Label:
         """A label on one procedure's stage, with the film's word for it."""
         return Label(self.words("access", word), role, anchor, side, importance, shown, rest, f"{name}:stage")
+
+    @property
+    def gain_gauge(self) -> str:
+        """The gauge of what this fracture gets back."""
+        return {"angle": "gain", "front": "front_gain", "middle": "middle_gain"}[self.vocabulary["regained_as"]]
 
     @property
     def balloons(self) -> frozenset[str]:

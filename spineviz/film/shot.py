@@ -253,8 +253,8 @@ class Shot:
         labels: of the stage.
         marks: over any view.
         gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge",
-            "anterior_height", "middle_height", "balloon", "pressure", "cavity", "gain"; of another plan than the
-            film's own "PLAN:NAME".
+            "anterior_height", "middle_height", "balloon", "pressure", "cavity", "gain", "front_gain",
+            "middle_gain"; of another plan than the film's own "PLAN:NAME".
         caption: at most two lines of at most 42 signs, the line break as "\\n" or left to the film.
         caption_shown: 0 to 1.
     """

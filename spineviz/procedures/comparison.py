@@ -33,6 +33,9 @@ PROCEDURES = ("vertebroplasty", "kyphoplasty")
 PREFIXES: Mapping[str, str] = MappingProxyType({"vertebroplasty": "vp_", "kyphoplasty": "kp_"})
 """What stands before the words of each procedure."""
 
+REGAINED_AS: Mapping[str, str] = MappingProxyType({"wedge": "angle", "crush": "front", "biconcave": "middle"})
+"""Shape of the fracture -> what shows its recovery: the angle, the front height or the middle height."""
+
 Track = tuple[tuple[float, float], ...]
 """(second of the step, second of the procedure's film), both rising or resting."""
 
@@ -230,30 +233,16 @@ class ComparisonPlan:
         # the level, the fracture, standing and lying: what the two have in common stands without a prefix as well; of
         # what differs the first one's, which phrases of the augmentations' common narration ask for
         shared = {**second, **first}
-        return {**shared, **self._prefixed(lambda plan: own[plan.PROCEDURE]), **self._differences(first, second)}
+        return {
+            **shared,
+            **self._prefixed(lambda plan: own[plan.PROCEDURE]),
+            "regained_as": REGAINED_AS[self.case.fracture.shape],
+        }
 
     def words(self) -> dict[str, float | str]:
         """What captions and cards may name: both plans' words with "vp_" and "kp_" before them, what both share
-        without, and more_cement_ml, more_anterior_mm, more_gain_deg: by how much kyphoplasty's is more."""
+        without, and regained_as: "angle", "front" or "middle", by which the fracture's recovery is told."""
         return dict(self._words)
-
-    def _differences(
-        self, first: Mapping[str, float | str], second: Mapping[str, float | str]
-    ) -> dict[str, float | str]:
-        """What follows from both: which height the fracture takes, what posture gives, by how much they differ."""
-
-        def less(key: str) -> float:
-            return float(second[key]) - float(first[key])
-
-        return {
-            "height_name_of": "middle" if self.case.fracture.shape == "biconcave" else "anterior",
-            "more_cement_ml": less("cement_ml"),
-            "more_anterior_mm": less("final_anterior_mm"),
-            "more_middle_mm": less("final_middle_mm"),
-            "more_gain_deg": -less("final_wedge_deg"),
-            "posture_gain_deg": float(first["standing_wedge_deg"]) - float(first["lying_wedge_deg"]),
-            "vp_total_gain_deg": float(first["standing_wedge_deg"]) - float(first["final_wedge_deg"]),
-        }
 
     def _prefixed(self, read: Callable[[AugmentationPlan], Mapping[str, Any]]) -> dict[str, Any]:
         return {

@@ -197,16 +197,31 @@ def cavity(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
 
 def gain(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """By how much the wedge is smaller than standing, degrees: what posture gave and what the balloons gave apart."""
-    if state.wedge_deg is None or getattr(state, "collapse", 1.0) < 1.0:
+    return _regained(state, words, state.wedge_deg, "wedge_deg", "°", -1.0)
+
+
+def front_gain(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """By how much the front is higher than standing, mm, posture's part and the balloons' apart."""
+    return _regained(state, words, state.anterior_height_mm, "anterior_mm", "mm", 1.0)
+
+
+def middle_gain(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """By how much the middle is higher than standing, mm, posture's part and the balloons' apart."""
+    return _regained(state, words, state.middle_height_mm, "middle_mm", "mm", 1.0)
+
+
+def _regained(
+    state: Any, words: Mapping[str, Any], now: float | None, name: str, unit: str, sign: float
+) -> Reading | None:
+    if now is None or getattr(state, "collapse", 1.0) < 1.0:
         return None
-    standing, lying = float(words["standing_wedge_deg"]), float(words["lying_wedge_deg"])
+    healthy, standing, lying = (float(words[f"{when}_{name}"]) for when in ("healthy", "standing", "lying"))
     raised = getattr(state, "lift", 0.0) > 0.0
-    posture = standing - (lying if raised else state.wedge_deg)
-    parts = [("posture", posture, "disc")]
+    parts = [("posture", sign * ((lying if raised else now) - standing), "disc")]
     if raised:
-        parts.append(("balloon", lying - state.wedge_deg, "balloon"))
-    whole = standing - float(words.get("healthy_wedge_deg", 0.0))
-    return Reading("regained", standing - state.wedge_deg, "°", 1, full=max(whole, 1.0), parts=tuple(parts))
+        parts.append(("balloon", sign * (now - lying), "balloon"))
+    full = max(sign * (healthy - standing), 1.0)
+    return Reading("regained", sign * (now - standing), unit, 1, full=full, parts=tuple(parts))
 
 
 @cache
@@ -230,6 +245,8 @@ GAUGES: Mapping[str, Reader] = MappingProxyType(
         "pressure": pressure,
         "cavity": cavity,
         "gain": gain,
+        "front_gain": front_gain,
+        "middle_gain": middle_gain,
     }
 )
 """Names that a shot may list."""

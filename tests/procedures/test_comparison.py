@@ -153,9 +153,12 @@ def test_vertebroplasty_keeps_what_posture_gave_and_kyphoplasty_never_has_less(p
 
 def test_posture_s_gain_is_the_same_and_the_balloons_add_to_it(plan):
     words = plan.words()
-    assert words["kp_posture_gain_deg"] == words["posture_gain_deg"]
-    assert words["vp_total_gain_deg"] == pytest.approx(words["posture_gain_deg"])
-    assert words["more_gain_deg"] == pytest.approx(words["kp_balloon_gain_deg"])
+    for unit in ("deg", "mm", "middle_mm"):
+        assert words[f"vp_posture_gain_{unit}"] == words[f"kp_posture_gain_{unit}"] == words[f"posture_gain_{unit}"]
+        assert words[f"vp_total_gain_{unit}"] == words[f"posture_gain_{unit}"]
+        assert words[f"kp_total_gain_{unit}"] == pytest.approx(
+            words[f"posture_gain_{unit}"] + words[f"kp_balloon_gain_{unit}"], abs=2e-6
+        )
     assert words["kp_balloon_gain_deg"] > 0.5
     assert 5.0 <= words["kp_total_gain_deg"] <= 8.0
 
@@ -232,7 +235,7 @@ def test_no_caption_names_without_prefix_what_differs(plan):
     own = [p.words() for p in plan.plans.values()]
     differ = {key for key in own[0].keys() & own[1].keys() if own[0][key] != own[1][key]}
     differ |= own[0].keys() ^ own[1].keys()
-    differ -= {"balloons", "posture_gain_deg"}  # only one has the first, and both gain the second
+    differ -= {"balloons"}  # only one has them
     texts = []
     for step in narration(CLOCK).values():
         texts += [step.title, *(caption.text for caption in step.captions), *step.words.values()]

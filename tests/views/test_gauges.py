@@ -90,7 +90,8 @@ def test_before_there_is_anything_to_measure():
 
 KYPHOPLASTY = WORDS | {
     "balloons": "2", "balloon_ml": 2.0, "rated_ml": 4.0, "rated_psi": 400.0, "inflated_ml": 4.0,
-    "healthy_wedge_deg": 3.4, "lying_wedge_deg": 12.5,
+    "healthy_wedge_deg": 3.4, "lying_wedge_deg": 12.5, "healthy_anterior_mm": 24.5, "lying_anterior_mm": 18.9,
+    "healthy_middle_mm": 22.0, "standing_middle_mm": 17.9, "lying_middle_mm": 19.3,
 }  # fmt: skip
 
 
@@ -139,6 +140,19 @@ def test_what_posture_gave_stays_apart_from_what_the_balloons_give(lying, lifted
     assert balloon == pytest.approx(lifted)
     assert posture + balloon == pytest.approx(raised.value)
     assert raised.full == pytest.approx(standing - KYPHOPLASTY["healthy_wedge_deg"])
+
+
+@pytest.mark.parametrize(
+    ("gauge", "key", "name"),
+    [("front_gain", "anterior_height_mm", "anterior_mm"), ("middle_gain", "middle_height_mm", "middle_mm")],
+)
+def test_heights_regained_have_the_same_two_parts(gauge, key, name):
+    standing, lying = KYPHOPLASTY[f"standing_{name}"], KYPHOPLASTY[f"lying_{name}"]
+    reading = GAUGES[gauge](state(**{key: lying + 1.5}, lift=0.2, collapse=1.0), None, KYPHOPLASTY)
+    assert reading.unit == "mm"
+    assert [round(value, 9) for _, value, _ in reading.parts] == [round(lying - standing, 9), 1.5]
+    assert reading.full == pytest.approx(KYPHOPLASTY[f"healthy_{name}"] - standing)
+    assert GAUGES[gauge](state(collapse=1.0), None, KYPHOPLASTY) is None
 
 
 def test_there_is_no_gain_before_the_fracture():
