@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ _REACH_MM = 15.0
 """How far from its axis a membrane is followed."""
 _TABLE_MM = 1.5
 """Spacing of the membranes from which volumes and contacts are tabled."""
-_LEVELS = 14
+_LEVELS = 12
 _SAMPLES = 40
 """Moments noted in a step of the inflation."""
 _CONTACT_MM = 1.0
@@ -72,17 +72,17 @@ class Bed:
     front_mm: Vector
     folded_radius_mm: float
 
-    @property
+    @cached_property
     def length_mm(self) -> float:
         """The working length."""
         return float(np.linalg.norm(self.front_mm - self.rear_mm))
 
-    @property
+    @cached_property
     def centre_mm(self) -> Vector:
         """(3,) the middle."""
         return (np.asarray(self.rear_mm) + np.asarray(self.front_mm)) / 2
 
-    @property
+    @cached_property
     def forward(self) -> Vector:
         """(3,) unit direction from rear to front."""
         return (np.asarray(self.front_mm) - np.asarray(self.rear_mm)) / self.length_mm
@@ -227,13 +227,14 @@ class Chamber:
         blend = _figure("rounding_mm")
         working = self.bed.length_mm
         slope_table = _profile(working)[1]
+        outward, forward, centre = _outward(self.bed, rays), self.bed.forward, self.bed.centre_mm
 
         def values(radius: NDArray[np.float64]) -> tuple[Points, NDArray[np.float64]]:
             from scipy.ndimage import map_coordinates
 
             along = rays.along * half_length_mm(working, radius)
             across = rays.across * radius
-            points = self.bed.centre_mm + along[:, None] * self.bed.forward + across[:, None] * rays.outward(self.bed)
+            points = centre + along[:, None] * forward + across[:, None] * outward
             slope = map_coordinates(
                 slope_table, np.stack([np.abs(along), across]) / _PROFILE_MM, order=1, mode="nearest"
             )
@@ -269,13 +270,15 @@ class Rays:
     turn: NDArray[np.float64]
     triangles: NDArray[np.int64]
 
-    def outward(self, bed: Bed) -> Points:
-        """(N, 3) unit directions away from the axis."""
-        forward = bed.forward
-        side = np.cross(forward, [0.0, 0.0, 1.0])
-        side /= np.linalg.norm(side)
-        up = np.cross(side, forward)
-        return np.cos(self.turn)[:, None] * side + np.sin(self.turn)[:, None] * up
+
+@lru_cache(maxsize=16)
+def _outward(bed: Bed, grid: Rays) -> Points:
+    """(N, 3) unit directions of the rays of `grid` away from the axis of `bed`."""
+    forward = bed.forward
+    side = np.cross(forward, [0.0, 0.0, 1.0])
+    side /= np.linalg.norm(side)
+    up = np.cross(side, forward)
+    return np.cos(grid.turn)[:, None] * side + np.sin(grid.turn)[:, None] * up
 
 
 @cache
