@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -197,6 +198,119 @@ def test_fat_fills_the_canal_round_the_sac_and_nothing_else():
     inside = (bone.canal(plane_frame("axial", centre).points(flat)) < -0.3).reshape(160, 160)
     assert inside.sum() > 2000
     assert (np.abs(picture - panel).max(axis=2)[inside] > 0.05).mean() > 0.99
+
+
+# --- bone that moved, was packed, or is gone ---
+
+
+def drawn_struts(bone, at, size=160, half=12.0):
+    """How light the picture of `bone` is in a plane through `at`, 0 marrow to 1 strut."""
+    picture = draw_section(together(bone), plane_frame("sagittal", at), half, (size, size), marks=BARE) / 255
+    marrow, strut = (np.array(theme("dark").colour(n)) for n in ("marrow", "trabecula"))
+    return np.clip((picture - marrow) @ (strut - marrow) / ((strut - marrow) @ (strut - marrow)), 0, 1)
+
+
+def bone_of(name="b", radius=30.0, **more):
+    return replace(
+        part(name, sphere([0, 0, 0], radius), core=sphere([0, 0, 0], radius - 1.0), material="cortical"), **more
+    )
+
+
+def test_struts_are_carried_along():
+    shift = np.array([0.0, 0.0, 5.0])
+    still = drawn_struts(bone_of(core_material="trabecular"), (0, 0, 0))
+    there = drawn_struts(
+        bone_of(
+            core_material="trabecular", healthy=lambda p: p - shift, field=sphere(shift, 30.0), core=sphere(shift, 29.0)
+        ),
+        shift,
+    )
+    assert np.abs(still - there).max() < 0.03
+    asked = material_texture(
+        together(bone_of(core_material="trabecular", healthy=lambda p: p * [1, 1, 0.5])),
+        np.array([[3.0, 4.0, 8.0]]),
+        0.2,
+    )
+    plain = material_texture(together(bone_of(core_material="trabecular")), np.array([[3.0, 4.0, 4.0]]), 0.2)
+    assert np.allclose(asked, plain, atol=1e-6)
+
+
+def test_struts_crowd_where_bone_was_crushed():
+    def crossings(light):
+        return int(((light[1:] > 0.5) & (light[:-1] <= 0.5)).sum())  # down the picture, along z
+
+    usual = drawn_struts(bone_of(core_material="trabecular"), (0, 0, 0))
+    crushed = drawn_struts(bone_of(core_material="trabecular", healthy=lambda p: p * [1, 1, 2.0]), (0, 0, 0))
+    assert crossings(crushed) > 1.5 * crossings(usual)
+    with_share = drawn_struts(
+        bone_of(
+            core_material="trabecular", healthy=lambda p: p * [1, 1, 2.0], bone_share=lambda p: np.full(len(p), 0.16)
+        ),
+        (0, 0, 0),
+    )
+    assert with_share.mean() > 1.3 * usual.mean()  # bone is crushed, not lost
+
+
+def test_more_bone_is_drawn_as_more_strut_and_the_usual_share_as_usual():
+    plain = drawn_struts(bone_of(core_material="trabecular"), (0, 0, 0))
+    means = []
+    for share in (0.05, 0.08, 0.12, 0.2, 0.3):
+        told = bone_of(core_material="trabecular", bone_share=lambda p, v=share: np.full(len(p), v))
+        light = drawn_struts(told, (0, 0, 0))
+        means.append(light.mean())
+        if share == 0.08:
+            assert np.abs(light - plain).max() < 0.01
+    assert means == sorted(means)
+    assert means[-1] > 2 * means[1]
+    assert means[-1] < 0.97  # marrow is still seen
+
+
+def test_the_rim_goes_on_with_the_struts_of_the_bone():
+    share = {"bone_share": lambda p: np.full(len(p), 0.2)}
+    bone = bone_of(core_material="trabecular", **share)
+    rim = replace(part("r", sphere([0, 0, 0], 8.0), "rim", material="trabecular"), rank=RANKS["rim"], **share)
+    points = np.random.default_rng(5).uniform(-5, 5, (4000, 3))
+    with_rim, alone = (material_texture(together(*parts), points, 0.2) for parts in ((bone, rim), (bone,)))
+    assert np.abs(with_rim - alone).max() < 0.02
+
+
+def test_voids_are_dark_with_a_bright_edge_and_balloons_have_a_membrane():
+    look = theme("dark")
+    for role, middle_of in (("cavity", "cavity"), ("channel", "cavity"), ("balloon", "balloon")):
+        hole = replace(part("h", sphere([0, 0, 0], 8.0), role, material="blood"), rank=RANKS[role])
+        picture = draw_section(together(bone_of(), hole), plane_frame("axial"), 14, (280, 280), marks=BARE) / 255
+        middle, wall = picture[140, 140], picture[140, 140 + round(7.8 / 0.1)]
+        assert np.argmax(middle) == np.argmax(look.colour(middle_of)) == 0
+        assert middle.sum() <= sum(look.colour(middle_of)) + 0.02
+        assert wall.sum() > middle.sum() + 0.3  # the edge
+        assert picture[140, 140 + round(8.0 / 0.1)].sum() < 0.9  # the dark line outside it
+
+
+def test_cement_fills_a_cavity_and_markers_lie_on_top():
+    void = replace(part("v", sphere([0, 0, 0], 8.0), "cavity"), rank=RANKS["cavity"])
+    cement = replace(part("c", sphere([0, 3, 0], 6.0), "cement"), rank=RANKS["cement"])
+    marker = replace(part("m", sphere([0, 3, 0], 1.0), "marker"), rank=RANKS["marker"])
+    rgba = material_texture(
+        together(bone_of(), void, cement, marker), np.array([[0.0, 3, 0], [3, 3, 0], [0, -6, 0]]), 0.2
+    )
+    assert rgba[0, :3].min() > 0.5
+    assert np.argmax(rgba[1, :3]) == 1
+    assert rgba[2, 0] > 2 * rgba[2, 1:3].max()
+
+
+def test_what_is_far_from_a_raster_is_not_asked_and_makes_no_difference():
+    rod = capsule([-8, 0, 0], [8, 5, 0], 3.0)
+    asked = []
+    counted = Field(lambda p: (asked.append(len(p)), rod.distance(p))[1], np.array([[-60.0] * 3, [60.0] * 3]))
+    thing = Structure("x", "disc", "disc", counted, None, "sparse", RANKS["disc"], Frame(), counted)
+    sampled = module._sample(thing, Frame(), (300, 260), 0.25)
+    u, v = module._pixel_axes((300, 260), 0.25)
+    full = rod.distance(module._plane_points(Frame(), u, v)).reshape(260, 300)
+    near = np.abs(full) < 1.0
+    window = sampled.distance_mm[near[sampled.top :, sampled.left :][: sampled.distance_mm.shape[0]]]
+    assert np.abs(window - full[near]).max() < 0.02
+    assert sampled.distance_mm.min() == pytest.approx(full.min(), abs=0.1)  # a ridge, rounded by the raster
+    assert sum(asked) < 0.5 * 2 * (75 / 0.45) * (65 / 0.45)
 
 
 # --- what is kept ---

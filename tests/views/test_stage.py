@@ -198,6 +198,85 @@ def test_opacity_runs_from_nothing_to_solid(stage):
     assert (stage.draw(together(core), CAMERA) == gone).all()
 
 
+def test_a_balloon_is_as_solid_as_its_theme_says_on_the_whole_clear_in_its_middle_and_solid_at_its_rim(stage):
+    role, opacity = "balloon", theme().opacity_of("balloon")
+    shade = {}
+    for name, inside in (("dark", "cleft"), ("bright", "wire")):
+        # two things behind it that differ in nothing but their brightness
+        wall = ball("wall", (0, 60, 0), 55.0, inside)
+        shade[name] = stage.draw(together(wall, ball("b", radius_mm=20.0, role=role)), CAMERA).astype(float)
+        shade[name, "bare"] = stage.draw(together(wall), CAMERA).astype(float)
+    bare = (shade["bright", "bare"] - shade["dark", "bare"]).sum(2)
+    through = (shade["bright"] - shade["dark"]).sum(2) / np.where(np.abs(bare) > 30, bare, np.inf)
+    radius = np.sqrt(silhouette_px(CAMERA, 20.0, SIZE) / np.pi)
+    row, column = np.indices(through.shape)
+    way = np.hypot(row + 0.5 - SIZE[1] / 2, column + 0.5 - SIZE[0] / 2) / radius
+    assert through[way < 0.15].mean() == pytest.approx(1 - (opacity - 8 / 15) / (1 - 8 / 15), abs=0.05)
+    assert through[(way > 0.94) & (way < 0.97)].mean() < 0.25
+    assert through[way < 0.98].mean() == pytest.approx(1 - opacity, abs=0.04)
+    rings = [through[(way >= a) & (way < a + 0.1)].mean() for a in np.arange(0.0, 0.9, 0.1)]
+    assert rings == sorted(rings, reverse=True)
+
+
+def test_markers_and_rod_are_seen_through_the_balloon_in_glass_bone(stage):
+    look = StageLook(glass=frozenset({"L1"}))
+    bone, skin = ball("L1", radius_mm=30.0), ball("balloon", radius_mm=12.0, role="balloon")
+    marker = ball("marker", (4, 0, 3), 2.5, "marker")
+    with_it, without = (stage.draw(together(bone, skin, *more), CAMERA, look).astype(int) for more in ((marker,), ()))
+    (column, row), *_ = stage.project([(4, -2, 3)])[0]
+    there = np.s_[round(row) - 1 : round(row) + 2, round(column) - 1 : round(column) + 2]
+    assert with_it[there].sum(axis=2).mean() > 1.15 * without[there].sum(axis=2).mean()
+    edge = np.abs(with_it - without).max(axis=2)
+    assert (edge > 12).sum() > 20
+
+
+def test_of_a_void_the_far_wall_is_seen_dark_and_what_lies_in_it_in_front(stage):
+    look = StageLook(glass=frozenset({"L1"}))
+    bone, void = ball("L1", radius_mm=30.0), ball("cavity", radius_mm=12.0, role="cavity")
+    empty = stage.draw(together(bone), CAMERA, look).astype(int)
+    hollow = stage.draw(together(bone, void), CAMERA, look).astype(int)
+    assert stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4] == pytest.approx(300.0 + 12.0, abs=0.2)
+    middle = hollow[SIZE[1] // 2, SIZE[0] // 2]
+    assert middle[0] > middle[1] + 10  # blood, not cleft's grey, cement's green or tumour's purple
+    assert middle[0] > middle[2] + 10
+    assert middle.max() < 150
+    assert np.abs(hollow - empty).max(axis=2)[SIZE[1] // 2, SIZE[0] // 2] > 10
+    filled = stage.draw(together(bone, void, ball("c", (0, 3, 0), 6.0, "cement")), CAMERA, look).astype(int)
+    assert stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4] == pytest.approx(300.0 - 3.0, abs=0.2)
+    red, green, _ = filled[SIZE[1] // 2, SIZE[0] // 2]
+    assert green > red + 15
+
+
+def test_a_cut_leaves_a_void_open(stage):
+    bone, void = ball("L1", radius_mm=30.0), ball("cavity", radius_mm=10.0, role="cavity")
+    look = StageLook(cut=plane())
+    stage.draw(together(bone, void), CAMERA, look)
+    middle, beside = (stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4 + i] for i in (0, 17))
+    assert middle == pytest.approx(300.0 + 10.0, abs=0.3)  # its far wall
+    assert beside == pytest.approx(300.0, abs=0.3)  # the bone's face
+    stage.draw(together(bone, void, ball("c", (0, 0, 0), 8.0, "cement")), CAMERA, look)
+    assert stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4] == pytest.approx(300.0, abs=0.3)  # cement's own face
+
+
+def test_a_cut_balloon_has_a_face(stage):
+    balloon = ball("b", radius_mm=20.0, role="balloon")
+    picture = stage.draw(together(balloon), CAMERA, StageLook(cut=plane())).astype(int)
+    assert stage.depth_mm[SIZE[1] // 4, SIZE[0] // 4] == pytest.approx(300.0, abs=0.3)
+    red, green, blue = picture[SIZE[1] // 2, SIZE[0] // 2]
+    assert red > green > blue
+
+
+def test_packed_bone_is_a_faint_shell_in_glass_bone_and_hidden_in_solid(stage):
+    bone, rim = ball("L1", radius_mm=30.0), ball("rim", radius_mm=15.0, role="rim")
+    for look, least, most in ((StageLook(glass=frozenset({"L1"})), 8, 110), (StageLook(), 0, 0)):
+        gap = np.abs(
+            stage.draw(together(bone, rim), CAMERA, look).astype(int) - stage.draw(together(bone), CAMERA, look)
+        )
+        assert least <= gap.max() <= most
+        if most:
+            assert gap[SIZE[1] // 2, SIZE[0] // 2].max() < 0.5 * gap.max()
+
+
 def test_fade_and_turning_to_glass_begin_and_end_at_the_pictures_without_them(stage):
     scene = together(ball(), ball("other", (25, 0, 10), 9.0, "disc"))
     without = stage.draw(together(ball()), CAMERA)

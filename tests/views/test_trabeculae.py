@@ -77,6 +77,22 @@ def test_the_network_is_denser_under_the_shell():
     assert 0.15 < means[-1] < 0.45
 
 
+def test_packing_thickens_the_struts_where_they_stand():
+    points = np.random.default_rng(6).uniform(-30, 30, (20000, 3))
+    usual = trabecular_share(points)
+    assert np.array_equal(trabecular_share(points, packing=np.ones(len(points))), usual)
+    means = [usual.mean()]
+    last = usual
+    for packing in (1.5, 2.5, 4.0):
+        now = trabecular_share(points, packing=np.full(len(points), packing))
+        assert (now >= last - 1e-6).all()  # no strut goes, none comes
+        means.append(now.mean())
+        last = now
+    assert means[1] == pytest.approx(1.35 * means[0], rel=0.12)
+    assert 0.6 < means[-1] < 0.95
+    assert trabecular_share(points, packing=np.zeros(len(points))).mean() < 0.15 * means[0]
+
+
 def test_clouds_stay_between_their_ends():
     share = mottled_share(np.random.default_rng(5).uniform(-90, 90, (5000, 3)))
     assert ((share >= 0) & (share <= 1)).all()
