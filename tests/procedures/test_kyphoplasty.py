@@ -52,6 +52,7 @@ def check_lines(plan: KyphoplastyPlan) -> None:
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
     radius = cannula_size(plan.case.cannula.gauge).radius_mm
     approach = plan.case.needle.approach
+    assert plan.margins.get("instruments_apart_mm", 1.0) >= 1.0
     assert set(plan.needles) == ({"right", "left"} if approach == "bipedicular" else {approach})
     for side, line in plan.needles.items():
         at = plan.stations[side]

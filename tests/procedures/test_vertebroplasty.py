@@ -42,6 +42,17 @@ def surface_of(needle, radius_mm: float, end_mm: float) -> np.ndarray:
     return (needle.path.tip_mm - way[..., None] * forward + radius_mm * ring).reshape(-1, 3)
 
 
+def check_apart(needles, radius_mm: float) -> None:
+    """Two instruments have a millimetre between them, from bone to tip."""
+    axes = [
+        needle.path.tip_mm - np.arange(0.0, needle.reach_mm - needle.contact_way_mm, 0.5)[:, None] * needle.path.forward
+        for needle in needles.values()
+    ]
+    for one, other in pairwise(axes):
+        gap = np.linalg.norm(one[:, None, :] - other[None, :, :], axis=2).min() - 2 * radius_mm
+        assert gap >= 1.0 - 0.05
+
+
 def check_needles(case: Case, needles) -> None:
     """Each needle keeps its bone on every side, measured on its surface against the broken, lying vertebra."""
     here = case_patient(case)
@@ -49,6 +60,7 @@ def check_needles(case: Case, needles) -> None:
     bone = here.treated_bone(here.amount(1.0, 1.0)).field
     radius = needle_size(case.needle.gauge).radius_mm
     assert set(needles) == ({"right", "left"} if case.needle.approach == "bipedicular" else {case.needle.approach})
+    check_apart(needles, radius)
     for side, needle in needles.items():
         path = needle.path
         contact = float((path.tip_mm - path.contact_mm) @ path.forward)
