@@ -608,7 +608,7 @@ def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) ->
             raise RequestError(f"{rod.name}: an advance of {advance:g} mm leaves it outside; give more than 0")
         if advance > lumen.length_mm + 1e-6:
             raise RequestError(
-                f"{rod.name}: an advance of {advance:.1f} mm is beyond the end of the way, {lumen.length_mm:.1f} mm; give less"
+                f"{rod.name}: an advance of {advance:.1f} mm is too much, the way is {lumen.length_mm:.1f} mm long"
             )
         way = np.arange(0.0, advance + 1.0, 1.0)
         free = lumen.radius_at(way)
