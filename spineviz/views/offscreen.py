@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from spineviz.views.camera import Camera
 
 _KEPT_BYTES = 24_000_000
 """Vertex buffers held at most; the one unused for longest goes first."""
+
+_RESTS_AFTER = 30
+"""A window that others have drawn so many pictures since gives back what only a moving film needs."""
 
 _PAD_PX = 10
 """Outlines reach so far beyond what they belong to."""
@@ -148,6 +152,8 @@ class Store:
         self._programs: dict[tuple[str, ...], Any] = {}
         self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
         self._held = 0
+        self._round = 0
+        self._windows: WeakSet[Offscreen] = WeakSet()
         gl = self.gl
         self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
         unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
@@ -186,6 +192,16 @@ class Store:
             content = [(kept.parts[0], *(("3f 12x", "place") if flat else ("3f 3f", "place", "normal")))]
             kept.draws[kinds] = self.gl.vertex_array(self.program(kinds), content, kept.parts[1])
         return kept.draws[kinds]
+
+    def begin(self, window: Offscreen) -> None:
+        """`window` draws; the others that have not for long go to rest."""
+        self._round += 1
+        window.drawn_at = self._round
+        self._windows.add(window)
+        for other in list(self._windows):
+            if self._round - other.drawn_at > _RESTS_AFTER:
+                other.rest()
+                self._windows.discard(other)
 
     def trim(self) -> None:
         """Let go of what was unused for longest, down to the limit. Not while a picture is being made."""
@@ -242,6 +258,7 @@ class Offscreen:
         self._solid, self._depth = gl.texture(large, 4), gl.depth_texture(large)
         self._depth.compare_func = ""
         self._scene = gl.framebuffer([self._solid], self._depth)
+        self.drawn_at = 0
         self._glass: Any = None
         self._panes: Any = None
         self._still: Any = None
@@ -273,6 +290,7 @@ class Offscreen:
         where there is nothing); both top row first. `glass` is laid over the rest in the order given.
         `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
         gl = self._gl
+        self.store.begin(self)
         self._work_within(within_px or (0, 0, *self.size_px))
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
@@ -457,15 +475,23 @@ class Offscreen:
         self._target.use()
         quad.render(gl.TRIANGLES)
 
-    def close(self) -> None:
-        """Give the memory back."""
-        parts = [self._scene, self._panes, self._small_target, self._open_target, self._rough_target, self._target]
-        parts += [self._solid, self._depth, self._glass, self._small, self._open, self._rough, self._shown]
+    def rest(self) -> None:
+        """Give back the picture of what stands still and that of the glass; they are made again when it draws."""
+        parts = [self._panes, self._glass]
         if self._still is not None:
             parts += [self._still, *self._still.color_attachments, self._still.depth_attachment]
-        for part in (*parts, self._ground):
+        for part in parts:
             if part is not None:
                 part.release()
+        self._panes = self._glass = self._still = self._seen_from = None
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.rest()
+        parts = [self._scene, self._small_target, self._open_target, self._rough_target, self._target]
+        parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
+        for part in parts:
+            part.release()
 
 
 def _put(program: Any, name: str, value: object) -> None:

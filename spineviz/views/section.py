@@ -20,7 +20,7 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, Points, as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, edge_letters
-from spineviz.views.rasters import spline_weights
+from spineviz.views.rasters import Shelf, spline_weights
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as theme_named
 from spineviz.views.trabeculae import mottled_share, trabecular_share
@@ -45,8 +45,9 @@ _CELL = 6
 """Pixels a side of the cells of a raster in which a structure is looked for first."""
 _STEEPEST, _FAR_MM = 2.0, 2.0
 """How much too large a distance may read, and from how far outside nothing of a structure is drawn."""
-_KEPT_LAYERS = 48
-_KEPT_GROUNDS = 6
+_MOST_LAYERS_BYTES = 6_000_000
+"""Layers held beyond those of what moves just now."""
+_KEPT_GROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -411,15 +412,14 @@ class Sampled:
     distance_mm: NDArray[np.float32]
     core_mm: NDArray[np.float32] | None
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.distance_mm.nbytes + (0 if self.core_mm is None else self.core_mm.nbytes)
 
-_sampled: OrderedDict[tuple, Sampled | None] = OrderedDict()
+
+_sampled: Shelf[Sampled | None] = Shelf(lambda layer: 0 if layer is None else layer.nbytes, _MOST_LAYERS_BYTES, rest=8)
 _grounds: OrderedDict[tuple, NDArray[np.float32]] = OrderedDict()
-
-
-def _keep(store: OrderedDict, key: tuple, value: object, most: int) -> None:
-    store[key] = value
-    while len(store) > most:
-        store.popitem(last=False)
 
 
 def _plane_points(world_from_plane: Frame, u_mm: NDArray, v_mm: NDArray) -> Points:
@@ -507,10 +507,9 @@ def _evened(distance_mm: NDArray[np.float32], px_mm: float) -> NDArray[np.float3
 
 
 def _layer(structure: Structure, plane: Frame, key: tuple, size_px: tuple[int, int], px_mm: float) -> Sampled | None:
-    if key not in _sampled:
-        _keep(_sampled, key, _sample(structure, plane, size_px, px_mm), _KEPT_LAYERS)
-    _sampled.move_to_end(key)
-    return _sampled[key]
+    """The distances of `structure` in the plane that `key` names, kept while it stays where it is."""
+    version = _pose_key(structure)
+    return _sampled.get((key, structure.name), version, lambda: _sample(structure, plane, size_px, px_mm))
 
 
 def sampled_layers(
@@ -519,9 +518,10 @@ def sampled_layers(
     """The structures that a plane meets, from the lowest rank up, with their distances on the picture's pixels; the
     epidural fat is among them. Arguments as in `draw_section`."""
     px_mm = 2.0 * half_width_mm / min(size_px)
+    key = _plane_key(world_from_plane, size_px, px_mm)
+    _sampled.turn()
     out = []
     for structure in _with_epidural(structures):
-        key = (_plane_key(world_from_plane, size_px, px_mm), _pose_key(structure))
         layer = _layer(structure, world_from_plane, key, size_px, px_mm)
         if layer is not None:
             out.append((structure, layer))
@@ -561,6 +561,7 @@ def draw_section(
     plane_key = _plane_key(world_from_plane, size_px, px_mm)
     back = look.colour("panel") if ground is None else ground
     base = (plane_key, look.name, back)
+    _sampled.turn()
     present = _with_epidural(structures)
     keys = [_pose_key(s) for s in present]
     # the longest run of layers, from the lowest up, that was composed before
@@ -575,11 +576,13 @@ def draw_section(
     filled = any(s.role == "cement" for s in present)
     for i in range(done, len(present)):
         structure = present[i]
-        found = _layer(structure, world_from_plane, (plane_key, keys[i]), size_px, px_mm)
+        found = _layer(structure, world_from_plane, plane_key, size_px, px_mm)
         if found is not None:
             _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, filled)
         if i + 1 in standing:
-            _keep(_grounds, (base, *keys[: i + 1]), out.copy(), _KEPT_GROUNDS)
+            _grounds[base, *keys[: i + 1]] = out.copy()
+            while len(_grounds) > _KEPT_GROUNDS:
+                _grounds.popitem(last=False)
     picture = out[:, :3].reshape(size_px[1], size_px[0], 3).copy()
     _write(picture, world_from_plane, 1.0 / px_mm, look, marks)
     return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)

@@ -62,7 +62,7 @@ VOIDS = frozenset({"cavity"})
 ALWAYS_GLASS = frozenset({"rim"})
 """Roles that are shown as glass whatever a shot says: they are no thing of their own, but denser bone in bone."""
 
-_KEPT_PICTURES = 4
+_KEPT_PICTURES = 2
 _SPACING_PX = 6.0
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
@@ -119,7 +119,6 @@ class Stage:
         self.theme = read_theme(theme) if isinstance(theme, str) else theme
         self.supersample = supersample
         self._offscreen: Offscreen | None = None
-        self._background = ground(self.size_px, self.theme)
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
         self._camera: Camera | None = None
         self.depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
@@ -196,7 +195,7 @@ class Stage:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         shown = {n: s for n, s in structures.items() if n not in hidden and look.opacity.get(n, 1.0) > 0.0}
         if self._offscreen is None:
-            self._offscreen = Offscreen(self.size_px, self.supersample, self._background)
+            self._offscreen = Offscreen(self.size_px, self.supersample, ground(self.size_px, self.theme))
         store = self._offscreen.store
         solid: list[tuple[float, list[Surface]]] = []
         panes: list[tuple[int, float, Surface]] = []

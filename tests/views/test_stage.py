@@ -18,7 +18,7 @@ from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 from spineviz.views.camera import Camera, camera_from
-from spineviz.views.offscreen import _context, spiral, vertex_normals
+from spineviz.views.offscreen import _RESTS_AFTER, _context, spiral, vertex_normals
 from spineviz.views.stage import Stage, StageLook, ground, outside
 from spineviz.views.theme import theme
 
@@ -350,6 +350,25 @@ def test_what_stands_still_is_kept_and_the_pictures_are_those_of_a_fresh_stage(s
         fresh = Stage(SIZE)
         assert (fresh.draw(step, CAMERA, look) == picture).all()
         fresh.close()
+
+
+def test_a_window_that_others_outdraw_gives_back_memory_and_draws_as_before(stage):
+    look = StageLook(glass=frozenset({"pane"}))
+    steps = [
+        together(ball(role="disc"), ball("pane", (x, -30, 5), 9.0), ball("m", (x, -34, 9), 4.0)) for x in (0, 6, 12)
+    ]
+    rests, busy = Stage(SIZE), Stage((64, 48))
+    pictures = [rests.draw(step, CAMERA, look) for step in steps]
+    assert rests._offscreen._glass is not None
+    assert rests._offscreen._still is not None
+    for x in range(_RESTS_AFTER + 2):
+        busy.draw(together(ball("b", (x, 0, 0), 9.0)), CAMERA)
+    assert rests._offscreen._glass is rests._offscreen._still is None
+    rests._pictures.clear()
+    for step, picture in zip(steps, pictures, strict=True):
+        assert (rests.draw(step, CAMERA, look) == picture).all()
+    rests.close()
+    busy.close()
 
 
 def test_of_two_surfaces_that_coincide_the_same_is_seen_in_any_order(stage):
