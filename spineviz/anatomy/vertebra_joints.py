@@ -6,6 +6,7 @@ through the published disc and segment angle, standing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -53,28 +54,22 @@ def measures(level: str) -> Measures:
     )
 
 
+def _rims(row: Mapping[str, float]) -> tuple[Plate, Plate]:
+    """The upper and lower rim that a row of measurements asks for."""
+    upper, lower = (row["EPWu_mm"], row["EPDu_mm"]), (row["EPWl_mm"], row["EPDl_mm"])
+    return rim_planes(upper, lower, row["VBHa_use_mm"], row["VBHp_use_mm"])
+
+
 @cache
 def plates(level: str) -> tuple[Plate, Plate]:
     """The upper and lower rim of `level` as published, in its own frame."""
-    row = row_values(level)
-    return rim_planes(
-        (row["EPWu_mm"], row["EPDu_mm"]),
-        (row["EPWl_mm"], row["EPDl_mm"]),
-        row["VBHa_use_mm"],
-        row["VBHp_use_mm"],
-    )
+    return _rims(row_values(level))
 
 
 @cache
 def built_plates(level: str) -> tuple[Plate, Plate]:
     """The same with the calibration: the rims that are built so that the measured ones are as published."""
-    row = built_to(level)
-    return rim_planes(
-        (row["EPWu_mm"], row["EPDu_mm"]),
-        (row["EPWl_mm"], row["EPDl_mm"]),
-        row["VBHa_use_mm"],
-        row["VBHp_use_mm"],
-    )
+    return _rims(built_to(level))
 
 
 @cache
