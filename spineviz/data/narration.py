@@ -14,7 +14,7 @@
 
 and at its top, where films have phrases in common,
 
-    shares = "augmentation"           # the phrases of assets/narration/LANGUAGE/augmentation.toml come first
+    shares = "augmentation"           # the phrases of assets/narration/LANGUAGE/augmentation.toml, to which it may add
 
 Placeholders are filled from the plan, so another case changes the words too.
 """
@@ -128,7 +128,14 @@ def read_narration(film: Film, path: Path) -> dict[str, StepWords]:
 def _phrases(film_name: str, language: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     table = tomllib.loads(asset("narration", language, f"{film_name}.toml").read_text("utf-8"))
     shared = _phrases(table["shares"], language) if "shares" in table else {}
-    return {**shared, **table.get("phrases", {})}
+    own = table.get("phrases", {})
+    return {
+        key: {
+            value: {**shared.get(key, {}).get(value, {}), **own.get(key, {}).get(value, {})}
+            for value in dict.fromkeys((*shared.get(key, {}), *own.get(key, {})))
+        }
+        for key in dict.fromkeys((*shared, *own))
+    }
 
 
 def with_phrases(words: Mapping[str, Any], film_name: str, language: str = "en") -> dict[str, Any]:

@@ -78,3 +78,16 @@ def test_captions_that_cannot_be_read_are_named():
     assert "43 signs; at most 42" in caption_faults(Caption("", 0, 9), "x" * 43, "one")[0]
     assert "3 lines; at most 2" in caption_faults(Caption("", 0, 9), "a\nb\nc", "one")[0]
     assert "35 signs in 2.0 s; at most 17 a second" in caption_faults(caption, "y" * 35, "one")[0]
+
+def test_a_film_adds_to_the_phrases_that_it_shares(monkeypatch, tmp_path):
+    from spineviz.data import narration as module
+
+    folder = tmp_path / "narration" / "en"
+    folder.mkdir(parents=True)
+    (folder / "common.toml").write_text('[phrases.shape.wedge]\nname = "wedge"\nsinks = "front"\n', "utf-8")
+    (folder / "demo.toml").write_text('shares = "common"\n[phrases.shape.wedge]\nname = "{mm:.1f} mm"\n', "utf-8")
+    monkeypatch.setattr(module, "asset", lambda *parts: tmp_path.joinpath(*parts))
+    module._phrases.cache_clear()
+    words = module.with_phrases({"shape": "wedge", "mm": 2.0}, "demo")
+    module._phrases.cache_clear()
+    assert (words["name"], words["sinks"]) == ("2.0 mm", "front")
