@@ -84,7 +84,7 @@ _STOPS = ("height", "contact", "pressure", "rating", "volume")
 _THROUGH = 0.4
 """Share of a beat in which a tool runs through the cannula; in the rest it works. Chosen for legibility."""
 _RIM_STEPS, _RIM_LETS = 80, 16
-"""In how many steps the rim follows the inflation, and the deflation."""
+"""In how many steps the rim follows the inflation, and rim and cavity the deflation."""
 _LEAST_PACKED_ML = 0.03
 """With less in them balloons have packed nothing yet."""
 _STEEPEST_DEG = 20.0
@@ -163,7 +163,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
     stations: dict[str, Stations]
     inflation: Inflation
-    _measured: dict[tuple[str, float], float] = field(default_factory=dict, repr=False, init=False)
+    _measured: dict[tuple[str, int], float] = field(default_factory=dict, repr=False, init=False)
 
     # what it is about -------------------------------------------------------------------------------------------------
 
@@ -250,11 +250,15 @@ class KyphoplastyPlan(AugmentationPlan):
         return out
 
     def _left_ml(self, side: str, deflated: float) -> float:
-        """What the cavity of `side` holds; measured once for each moment."""
-        key = (side, round(deflated, 6))
-        if key not in self._measured:
-            self._measured[key] = self.inflation.cavity_ml(side, deflated)
-        return self._measured[key]
+        """What the cavity of `side` holds; measured at a few moments, and between them in a straight line."""
+        step = min(int(deflated * _RIM_LETS), _RIM_LETS - 1)
+        volumes = []
+        for at in (step, step + 1):
+            if (side, at) not in self._measured:
+                self._measured[side, at] = self.inflation.cavity_ml(side, at / _RIM_LETS)
+            volumes.append(self._measured[side, at])
+        part = deflated * _RIM_LETS - step
+        return (1.0 - part) * volumes[0] + part * volumes[1]
 
     def _emptying_ml(self, side: str, deflated: float) -> float:
         """What is left in a balloon that lets go."""
