@@ -38,6 +38,7 @@ file) and SPINEVIZ_SET (KEY=VALUE, one a line), or is the default.
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,6 +87,7 @@ SUBJECT_ROLES = frozenset({"bone", "disc", "skin"})
 """What labels stand beside; they may lie over instruments, which run to the edge of the screen."""
 
 _CAPTION_FADE_S = 0.25
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,8 @@ class ProcedureScene(Scene):
         return self.fill(narration(self.clock, self.language)[step].words[name], step)
 
     def fill(self, text: str, step: str) -> str:
-        """`text` with its placeholders filled from the plan."""
-        return filled(text, self.vocabulary, step) if "{" in text else text
+        """`text` with its placeholders filled from the plan; the sign before a negative number is a minus sign."""
+        return _MINUS.sub("−", filled(text, self.vocabulary, step)) if "{" in text else text
 
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:

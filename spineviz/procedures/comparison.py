@@ -293,7 +293,8 @@ def plan_comparison(case: Case) -> ComparisonPlan:
         raise RequestError(reasons.pop())
     if refusals:
         name, reason = next(iter(refusals.items()))
-        raise RequestError(f"{reason}\n({name} refuses this case, so the two cannot be set side by side)")
+        who = f"{name} refuses this case" if len(refusals) == 1 else f"{name}'s reason; the other refuses it too"
+        raise RequestError(f"{reason}\n({who}, so the two cannot be set side by side)")
     return ComparisonPlan(case, MappingProxyType(plans))
 
 

@@ -15,8 +15,8 @@ from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, TILE_VALUE, text_
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
 
-TRACK = 14.0
-"""The thickness of a bar, design pixels."""
+TRACK, PARTS_GAP = 14.0, 16.0
+"""The thickness of a bar, and the least between the words of its parts, design pixels."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,24 @@ class Reading:
         """The value as it is written; a minus sign is a minus sign, and there is no minus zero."""
         return self._written(self.value)
 
-    def part_words(self) -> list[str]:
-        """Each part's word and value as they are written."""
-        return [f"{word} {self._written(value)}" for word, value, _ in self.parts]
+    def part_words(self, width: float) -> list[str]:
+        """Each part's word and value as they are written within `width` design pixels: where there is no room the unit
+        is left out, and then the value."""
+        full = [f"{word} {self._written(value)}" for word, value, _ in self.parts]
+        bare = [f"{word} {self._number(value)}" for word, value, _ in self.parts]
+        for words in (full, bare):
+            if sum(text_size(text, NOTE)[0] for text in words) + PARTS_GAP * (len(words) - 1) <= width:
+                return words
+        return [word for word, _, _ in self.parts]
 
     def _written(self, value: float) -> str:
+        return self._number(value) + (self.unit if self.unit in ("°", "%") else f" {self.unit}")
+
+    def _number(self, value: float) -> str:
         text = f"{value:.{self.decimals}f}"
         if float(text) == 0.0:
             text = text.lstrip("-")
-        return text.replace("-", "−") + (self.unit if self.unit in ("°", "%") else f" {self.unit}")
+        return text.replace("-", "−")
 
 
 Reader = Callable[[Any, Any, Mapping[str, Any]], Reading | None]
@@ -354,9 +363,6 @@ def _segments(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> No
     for end in ends[:-1]:
         x = track.x + track.w * min(1.0, end)
         canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("outline"), stroke_px=5.0)
-    words = reading.part_words()
-    if sum(text_size(word, NOTE)[0] for word in words) + 16.0 * (len(words) - 1) > track.w:
-        words = [word for word, _, _ in reading.parts]
-    for i, word in enumerate(words):
+    for i, word in enumerate(reading.part_words(track.w)):
         anchor, x = ("ls", track.x) if i == 0 else ("rs", track.right)
         canvas.text(word, x, track.bottom + 32.0, NOTE, theme.colour("muted"), anchor)

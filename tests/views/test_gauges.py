@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spineviz.views.gauges import GAUGES, Reading, back_wall_y_mm, draw_gauge, draw_tile, fits_one_line, fits_tile
+from spineviz.views.gauges import (
+    GAUGES,
+    PARTS_GAP,
+    Reading,
+    back_wall_y_mm,
+    draw_gauge,
+    draw_tile,
+    fits_one_line,
+    fits_tile,
+)
 from spineviz.views.layout import Rect, gauge_places
+from spineviz.views.text import NOTE, text_size
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
@@ -168,7 +178,10 @@ def test_parts_lie_one_after_the_other():
         found = np.flatnonzero(np.abs(pixels - DARK.rgb8(role)).max(1) <= 3) + layer.x_px
         assert found.min() == pytest.approx(PLACE.x + PLACE.w * start / 14.0, abs=5.0)
         assert found.max() == pytest.approx(PLACE.x + PLACE.w * end / 14.0, abs=5.0)
-    assert reading.part_words() == ["posture 4.0°", "balloon 3.0°"]
+    written = (["posture 4.0°", "balloon 3.0°"], ["posture 4.0", "balloon 3.0"], ["posture", "balloon"])
+    for words in written:  # as much as there is room for
+        room = sum(text_size(word, NOTE)[0] for word in words) + PARTS_GAP
+        assert reading.part_words(room + 0.1) == words
 
 
 def test_a_limit_is_marked_beside_the_plan():
