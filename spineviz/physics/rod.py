@@ -12,7 +12,7 @@ banded Hessian. Nothing is random: the same lumen, device and advance give the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -30,9 +30,11 @@ SPACING_MM = 2.0
 _STRETCH = (
     200.0  # stiffness against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
 )
+_TAIL_MM = 30.0  # what is laid anew of a shape that is led further
+_FAR_MM = 12.0  # a shape whose tip is further away is no help
 _WARM = 1e-2  # the barrier at which a search from a neighbouring shape begins
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
-_NEIGHBOURS = np.arange(-6, 7)
+_NEIGHBOURS = np.arange(-3, 4)
 _MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
 _SOFTNESS = 6.0  # exponent with which tubes that overlap are joined; any value has the same walls
 
@@ -53,13 +55,14 @@ class Tube:
         """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in."""
         points = self.points_mm
         squared = (at_mm**2).sum(1)[:, None] + (points**2).sum(1) - 2.0 * at_mm @ points.T
-        return (self.radius_mm - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
+        nearest: NDArray[np.int64] = (self.radius_mm - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
+        return nearest
 
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same, sought only among the neighbours of (M,) vertices."""
-        around = np.clip(vertex[:, None] + _NEIGHBOURS, 0, len(self.points_mm) - 1)
+        around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, 0), len(self.points_mm) - 1)
         off = self.points_mm[around] - at_mm[:, None]
-        best = (self.radius_mm[around] - np.sqrt((off * off).sum(2))).argmax(1)
+        best = (self.radius_mm[around] - np.sqrt(np.einsum("mki,mki->mk", off, off))).argmax(1)
         return around[np.arange(len(around)), best]
 
     def nearest(
@@ -73,19 +76,20 @@ class Tube:
         points, radius = self.points_mm, self.radius_mm
         vertex = self.vertices(at_mm) if vertex is None else vertex
         step, length2 = self._steps
-        best: list[Floats] = []
-        for segment in (np.maximum(vertex - 1, 0), np.minimum(vertex, len(step) - 1)):
-            share = np.clip(((at_mm - points[segment]) * step[segment]).sum(1) / length2[segment], 0.0, 1.0)
-            place = points[segment] + share[:, None] * step[segment]
-            here = radius[segment] + share * (radius[segment + 1] - radius[segment])
-            best.append(np.column_stack([here - np.linalg.norm(at_mm - place, axis=1), share, segment]))
-        chosen = np.where((best[0][:, 0] > best[1][:, 0])[:, None], best[0], best[1])
-        share, segment = chosen[:, 1], chosen[:, 2].astype(int)
-        length = np.sqrt(length2[segment])
-        tangent = step[segment] / length[:, None]
-        growth = (radius[segment + 1] - radius[segment]) / length * ((share > 0) & (share < 1))
-        place = points[segment] + share[:, None] * step[segment]
-        return place, tangent, radius[segment] + share * (radius[segment + 1] - radius[segment]) - room_mm, growth
+        # the two segments that meet at the vertex
+        segment = np.stack([np.maximum(vertex - 1, 0), np.minimum(vertex, len(step) - 1)])
+        start, along, squared = points[segment], step[segment], length2[segment]
+        share = np.einsum("smi,smi->sm", at_mm - start, along) / squared
+        share = np.minimum(np.maximum(share, 0.0), 1.0)
+        place = start + share[:, :, None] * along
+        rise = radius[segment + 1] - radius[segment]
+        wide = radius[segment] + share * rise
+        off = at_mm - place
+        gap = wide - np.sqrt(np.einsum("smi,smi->sm", off, off))
+        which = (gap[1] >= gap[0]).astype(np.intp), np.arange(len(vertex))
+        length = np.sqrt(squared[which])
+        inner = (share[which] > 0) & (share[which] < 1)
+        return place[which], along[which] / length[:, None], wide[which] - room_mm, rise[which] / length * inner
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +123,16 @@ class Lumen:
         first = self.points_mm[1] - self.points_mm[0]
         out += np.maximum(way - self.length_mm, 0.0)[:, None] * last / np.linalg.norm(last)
         return out + np.minimum(way, 0.0)[:, None] * first / np.linalg.norm(first)
+
+    def station_mm(self, points_mm: Points) -> Floats:
+        """(M,) how far along the way the place nearest to each of (M, 3) points lies."""
+        step = np.diff(self.points_mm, axis=0)
+        share = np.einsum("mni,ni->mn", points_mm[:, None] - self.points_mm[:-1], step) / (step * step).sum(1)
+        share = np.clip(share, 0.0, 1.0)
+        off = np.linalg.norm(self.points_mm[:-1] + share[:, :, None] * step - points_mm[:, None], axis=2)
+        best = off.argmin(1)
+        along = share[np.arange(len(best)), best]
+        return self.arc_mm[best] + along * np.diff(self.arc_mm)[best]
 
     def radius_at(self, way_mm: ArrayLike) -> Floats:
         """(K,) the lumen's radius at places on the way: that of the widest tube round them."""
@@ -355,19 +369,18 @@ def _cross(axis: Floats) -> Floats:
 
 @dataclass(eq=False)
 class _Problem:
-    """Energy, walls and their derivatives for one chain in one lumen."""
+    """Energy, walls and their derivatives for one chain in one lumen; it remembers where along a vessel nodes lie."""
 
     lumen: Lumen
     chain: _Chain
     base: Points  # (2, 3) the two nodes that are held: one before the puncture, and the puncture
-    stretch: Floats = field(init=False)
-    bend: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         chain = self.chain
         before = np.concatenate([chain.length_mm[:1], chain.length_mm])
         mean = 0.5 * (before[1:] + before[:-1])
-        self.mean_mm = mean
+        self._near: list[tuple[Any, Any]] = []
+        self._tried: tuple[Points, tuple[Floats, list[tuple[Any, ...]]]] | None = None
         self.bend = chain.stiffness / mean
         # free turn at each vertex: 2 tan(angle / 2) as in `turns`, halved
         self.half = 0.5 * chain.free * mean
@@ -392,13 +405,24 @@ class _Problem:
             turn = turn - self.half[:, None] * np.cross(self.chain.axis, u + v)
         return 0.5 * float(self.bend @ (turn * turn).sum(1))
 
+    def least_barrier(self, energy_n_mm: float) -> float:
+        """The barrier at which the walls are sharp enough for a shape of this energy."""
+        # at least that of a bend which no one sees
+        least = 1e-6 * float(self.chain.stiffness.max()) / float(self.chain.length_mm.sum())
+        return _SHARE_LEFT * max(energy_n_mm / len(self.bend), least)
+
+    def energy(self, nodes: Points) -> float:
+        """Bending energy of a shape, N mm."""
+        return self.bending(self.edges(nodes)[1])
+
     def too_sharp(self, tangent: Floats) -> Floats:
         """How far each turn is beyond the largest one, as cosines; 0 where it is not."""
         return np.maximum(self.least_cosine - (tangent[1:] * tangent[:-1]).sum(1), 0.0)
 
     def value(self, nodes: Points, barrier: float, guard: float) -> float:
         """What is minimised; infinite outside the walls."""
-        room = self._rooms(nodes)[0]
+        self._tried = nodes, self._rooms(nodes)
+        room = self._tried[1][0]
         if not (room > 0).all():
             return np.inf
         length, tangent = self.edges(nodes)
@@ -410,7 +434,7 @@ class _Problem:
 
     def locate(self, nodes: Points) -> None:
         """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
-        self._near = []
+        self._near, self._tried = [], None
         for tube in self.lumen.tubes:
             vertex = tube.vertices(nodes)
             gap = tube.radius_mm[vertex] - np.linalg.norm(nodes - tube.points_mm[vertex], axis=1)
@@ -495,7 +519,8 @@ class _Problem:
         first = coupled - after + next_coupled
         second_next = -next_coupled
         # walls
-        room, parts = self._rooms(nodes)
+        tried = self._tried  # the trial that was taken is where derivatives are asked for next
+        room, parts = tried[1] if tried is not None and tried[0] is nodes else self._rooms(nodes)
         force = barrier / room if force is None else force
         push, bowl = np.zeros((count, 3)), np.zeros((count, 3, 3))
         followed = []
@@ -538,35 +563,37 @@ def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
     return bands
 
 
-def _newton(problem: _Problem, nodes: Points, start: float, end: float, guard: float, most: int = 200) -> Points:
-    """The minimum near `nodes` while the barrier falls from `start` to `end`: primal-dual interior point.
+def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most: int) -> Points:
+    """The minimum near `nodes` while the barrier falls to a small share of the energy: primal-dual interior point.
 
     Steps never leave the walls. Damping is added where the Hessian is not positive.
     """
-    from scipy.linalg import LinAlgError, solveh_banded
+    from scipy.linalg.lapack import dpbsv
 
     problem.locate(nodes)
-    damping, barrier = 0.0, start
+    damping = 0.0
     force: Floats | None = None
     for _ in range(most):
         here = problem.derivatives(nodes, barrier, guard, force)
         force = barrier / here.room if force is None else force
-        bands = here.bands
-        scale = float(np.median(bands[8]))
         while True:
+            bands = here.bands
             if damping:
-                bands[8] += damping * scale
-            try:
-                step = -solveh_banded(bands, here.grad.ravel(), check_finite=False).reshape(-1, 3)
+                bands = bands.copy()
+                bands[8] += damping * float(np.median(here.bands[8]))
+            _, solved, wrong = dpbsv(bands, -here.grad.ravel())
+            if not wrong:
                 break
-            except LinAlgError:
-                damping = max(4 * damping, 1e-7)
+            damping = max(4 * damping, 1e-7)
+        step = solved.reshape(-1, 3)
         descent = -float((step * here.grad).sum())
-        if descent < (0.02 if barrier <= end else 0.5) * barrier:
-            if barrier <= end:
+        if descent < 20.0 * barrier:
+            end = problem.least_barrier(problem.energy(nodes))
+            if barrier > 1.5 * end:
+                barrier = max(end, barrier * 0.1)
+                continue
+            if descent < 0.1 * barrier:
                 break
-            barrier = max(end, barrier * 0.1)
-            continue
         forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
         share = 1.0
         while share > 1e-8:
@@ -585,8 +612,8 @@ def _newton(problem: _Problem, nodes: Points, start: float, end: float, guard: f
     return nodes
 
 
-def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float = 0.05) -> Points:
-    """`nodes` with those in or behind a wall drawn towards their centreline until they have some room."""
+def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float) -> Points:
+    """`nodes` with those in or behind a wall drawn towards their centreline until they have `least` of its room."""
     best = np.full(len(nodes), -np.inf)
     centre, wide = nodes.copy(), np.ones(len(nodes))
     for tube in lumen.tubes:
@@ -600,6 +627,18 @@ def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float = 0.05)
     share = (off * off).sum(1) / wide**2
     shrink = np.where(share > 1 - least, np.sqrt((1 - least) / np.maximum(share, 1e-12)), 1.0)
     return centre + shrink[:, None] * off
+
+
+def _loosened(lumen: Lumen, nodes: Points, radius_mm: Floats) -> Points:
+    """`nodes` a little nearer to the middle, all alike, so that those on a wall come off it without a kink."""
+    off = np.zeros_like(nodes)
+    best = np.full(len(nodes), -np.inf)
+    for tube in lumen.tubes:
+        place, _, radius, _ = tube.nearest(nodes, radius_mm)
+        gap = radius - np.linalg.norm(nodes - place, axis=1)
+        off = np.where((gap > best)[:, None], nodes - place, off)
+        best = np.maximum(gap, best)
+    return nodes - 0.005 * off
 
 
 def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) -> None:
@@ -645,32 +684,50 @@ def rest(
     """
     rods = [(rod, advance_mm)] + ([over] if over else [])
     _refuse_what_is_too_wide(lumen, rods)
-    chain = _chain(rods, _axis(lumen, rods, facing), spacing_mm)
+    problem = _problem(lumen, rods, facing, spacing_mm)
+    chain = problem.chain
     way = chain.way_mm
-    base = lumen.at([-chain.length_mm[0], 0.0])
-    problem = _Problem(lumen, chain, base)
-    middle = lumen.at(way[1:])
-    straight = problem.bending(problem.edges(middle)[1]) / len(middle)
-    scale = max(straight, 1e-6 * float(chain.stiffness.max()) / way[-1])
-    nodes = middle if start is None else _begun(lumen, start, way[1:])
-    nodes = _inside(lumen, nodes, chain.radius_mm)
-    nodes = _newton(problem, nodes, scale if start is None else _WARM * scale, _SHARE_LEFT * scale, 0.0)
+    if start is not None and abs(start.way_mm[-1] - way[-1]) <= _FAR_MM:
+        nodes = _begun(lumen, start, way[1:])
+        barrier = _WARM / _SHARE_LEFT * problem.least_barrier(start.energy_n_mm)
+    else:
+        nodes = lumen.at(way[1:])
+        barrier = problem.least_barrier(problem.energy(nodes)) / _SHARE_LEFT
+    nodes = _inside(lumen, _loosened(lumen, nodes, chain.radius_mm), chain.radius_mm, least=0.005)
+    nodes = _settled(problem, nodes, barrier)
+    _refuse_what_is_too_sharp(problem, nodes, rods)
+    return _measured(problem, nodes)
+
+
+def _settled(problem: _Problem, nodes: Points, barrier: float, most: int = 200) -> Points:
+    """The minimum near `nodes`, and again with ever heavier bends where it bends the device too sharply."""
+    nodes = _newton(problem, nodes, barrier, 0.0, most)
     guard = 10.0
     while problem.too_sharp(problem.edges(nodes)[1]).max() > 1e-3 * (1 - problem.least_cosine.max()) and guard < 1e5:
-        nodes = _newton(problem, nodes, _SHARE_LEFT * scale, _SHARE_LEFT * scale, guard)
+        nodes = _newton(problem, nodes, problem.least_barrier(problem.energy(nodes)), guard, most)
         guard *= 10.0
-    return _shape(problem, nodes, rods)
+    return nodes
+
+
+def _problem(
+    lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike, spacing_mm: float = SPACING_MM
+) -> _Problem:
+    chain = _chain(rods, _axis(lumen, rods, facing), spacing_mm)
+    return _Problem(lumen, chain, lumen.at([-chain.length_mm[0], 0.0]))
 
 
 def _begun(lumen: Lumen, start: Shape, way: Floats) -> Points:
-    """Places along a shape of another advance; beyond its tip along the lumen, drawing near to its middle."""
+    """Places along a shape of a neighbouring advance; nearing the middle towards its tip, and in it beyond."""
     nodes = start.at(way)
-    beyond = way > start.way_mm[-1]
-    if beyond.any():
-        place = float(lumen.arc_mm[np.linalg.norm(lumen.points_mm - start.tip_mm, axis=1).argmin()])
-        ahead = way[beyond] - start.way_mm[-1]
-        shift = start.tip_mm - lumen.at(place)[0]
-        nodes[beyond] = lumen.at(place + ahead) + np.exp(-ahead / 10.0)[:, None] * shift
+    end = start.way_mm[-1]
+    if way[-1] <= end:
+        return nodes
+    tail = way > end - _TAIL_MM
+    station = lumen.station_mm(start.at(np.minimum(way[tail], end)))
+    left = np.clip((end - way[tail]) / _TAIL_MM, 0.0, 1.0)
+    left = (left * left * (3 - 2 * left))[:, None]
+    middle = lumen.at(station + np.maximum(way[tail] - end, 0.0))
+    nodes[tail] = left * nodes[tail] + (1 - left) * middle
     return nodes
 
 
@@ -686,22 +743,30 @@ def _axis(lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike) ->
     return axis / np.linalg.norm(axis)
 
 
-def _shape(problem: _Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> Shape:
-    points = np.concatenate([problem.base[1:], nodes])
-    tangent = problem.edges(nodes)[1]
+def _measured(problem: _Problem, nodes: Points) -> Shape:
     curvature, _ = turns(np.concatenate([problem.base, nodes]))
-    slack = problem.chain.sharpest
-    if (curvature > 1.01 * slack).any():
-        worst = int((curvature / slack).argmax())
-        rod = next(r for r, advance in rods if np.isclose(1 / r.least_bend_radius_mm, slack[worst]))
+    gap = problem.lumen.clearance_mm(nodes) - problem.chain.radius_mm
+    sharpest = 1 / curvature.max() if curvature.max() > 1e-9 else np.inf
+    points = np.concatenate([problem.base[1:], nodes])
+    return Shape(points, problem.energy(nodes), float(gap.min()), float(sharpest))
+
+
+def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> None:
+    curvature, _ = turns(np.concatenate([problem.base, nodes]))
+    share = curvature / problem.chain.sharpest
+    worst = int(share.argmax())
+    if share[worst] > 1.01:
+        rod = next(r for r, _ in rods if np.isclose(1 / r.least_bend_radius_mm, problem.chain.sharpest[worst]))
         raise RequestError(
             f"{rod.name}: the vessel bends it to a radius of {1 / curvature[worst]:.1f} mm "
             f"{problem.chain.way_mm[worst]:.0f} mm from the puncture, but it allows {rod.least_bend_radius_mm:.1f} mm; "
             "choose a softer one"
         )
-    gap = problem.lumen.clearance_mm(nodes, 0.0) - problem.chain.radius_mm
-    sharpest = 1 / curvature.max() if curvature.max() > 1e-9 else np.inf
-    return Shape(points, problem.bending(tangent), float(gap.min()), float(sharpest))
+
+
+_CLOSE_MM = 0.25  # how far a mixed shape may lie from the one that is sought
+_POLISH = 3  # steps that take the kinks out of a mixed shape
+_SHORT_MM = 0.5  # stations closer than this are never divided
 
 
 @dataclass(frozen=True, eq=False)
@@ -709,19 +774,17 @@ class Course:
     """A device on its way: its shapes at some stations, and at any moment between two of them.
 
     Attributes:
-        lumen: what it lies in.
-        rods: at each station the devices, one in the other, with their lengths beyond the puncture.
-        shapes: at each station.
+        lumen, facing: as in `rest`.
+        stations: (S,) where the shapes were sought, in numbers of the stations that were asked for (0 to K - 1).
+        rods: at each of them the devices, one in the other, with their lengths beyond the puncture.
+        shapes: at each of them.
     """
 
     lumen: Lumen
+    facing: Floats
+    stations: Floats
     rods: tuple[tuple[tuple[Rod, float], ...], ...]
     shapes: tuple[Shape, ...]
-
-    @cached_property
-    def advances_mm(self) -> Floats:
-        """(K,) the outer device's length beyond the puncture at each station."""
-        return np.array([rods[0][1] for rods in self.rods])
 
     @property
     def clearance_mm(self) -> float:
@@ -736,35 +799,38 @@ class Course:
     def at(self, station: float) -> Shape:
         """The shape at a station or between two of them: `station` 0 to K - 1, a real number.
 
-        Between two stations the shapes are mixed place by place along the device, and drawn inside where that left the
-        lumen; at the stations they are the shapes themselves, so the tip's way is continuous.
+        Between two stations the shapes are mixed place by place along the device, drawn inside where that left the
+        lumen, and brought nearer to rest; at the stations they are the shapes themselves.
         """
-        last = len(self.shapes) - 1
-        station = min(max(float(station), 0.0), float(last))
-        before = min(int(station), last - 1) if last else 0
-        share = station - before
-        if share in (0.0, 1.0) or not last:
-            return self.shapes[before + int(share)]
-        one, two = self.shapes[before], self.shapes[before + 1]
-        rods = [
-            (rod, (1 - share) * a + share * b)
-            for (rod, a), (_, b) in zip(self.rods[before], self.rods[before + 1], strict=True)
-        ]
-        chain = _chain(rods, np.array([0.0, 0.0, 1.0]), SPACING_MM)
-        nodes = _mixed(one, two, share, chain.way_mm)
-        nodes[1:] = _inside(self.lumen, nodes[1:], chain.radius_mm, least=1e-4)
-        curvature, _ = turns(nodes)
-        gap = self.lumen.clearance_mm(nodes[1:]) - chain.radius_mm
-        energy = (1 - share) * one.energy_n_mm + share * two.energy_n_mm
-        return Shape(nodes, energy, float(gap.min()), 1 / max(float(curvature.max()), 1e-12))
+        place = min(max(float(station), 0.0), float(self.stations[-1]))
+        after = int(np.searchsorted(self.stations, place))
+        if self.stations[after] == place:
+            return self.shapes[after]
+        before = after - 1
+        share = (place - self.stations[before]) / (self.stations[after] - self.stations[before])
+        return _between(self, before, float(share))
 
     def at_advance(self, advance_mm: float) -> Shape:
         """The shape at a length of the outer device; the stations' lengths must grow or fall throughout."""
-        stations = np.arange(len(self.shapes), dtype=float)
-        advances = self.advances_mm
+        advances, stations = np.array([rods[0][1] for rods in self.rods]), self.stations
         if advances[-1] < advances[0]:
             advances, stations = advances[::-1], stations[::-1]
         return self.at(float(np.interp(advance_mm, advances, stations)))
+
+
+def _between(course: Course, before: int, share: float) -> Shape:
+    rods = _rods_between(course.rods[before], course.rods[before + 1], share)
+    problem = _problem(course.lumen, [(rod, advance) for rod, advance in rods if advance > 0], course.facing)
+    nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
+    nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
+    energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
+    return _measured(problem, _settled(problem, nodes, problem.least_barrier(energy), _POLISH))
+
+
+def _rods_between(
+    one: tuple[tuple[Rod, float], ...], two: tuple[tuple[Rod, float], ...], share: float
+) -> tuple[tuple[Rod, float], ...]:
+    return tuple((rod, (1 - share) * a + share * b) for (rod, a), (_, b) in zip(one, two, strict=True))
 
 
 def _mixed(one: Shape, two: Shape, share: float, way: Floats) -> Points:
@@ -788,19 +854,43 @@ def course(
 ) -> Course:
     """A device at each of a row of advances (K,), every search beginning from the shape before.
 
+    Where the shape halfway between two stations is not what mixing the two gives, it becomes a station too, and so on.
+
     Args:
         lumen, rod, facing: as in `rest`.
-        advances_mm: (K,) its length beyond the puncture at each station.
+        advances_mm: (K,) its length beyond the puncture at each station; about 10 to 20 mm apart.
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
 
     Raises RequestError as `rest` does.
     """
     advances = np.atleast_1d(np.asarray(advances_mm, float))
     wires = np.broadcast_to(np.asarray(over_mm, float), len(advances))
-    shapes: list[Shape] = []
-    rods = []
-    for advance, wire in zip(advances.tolist(), wires.tolist(), strict=True):
-        within = (over, wire) if over is not None and wire > 0 else None
-        shapes.append(rest(lumen, rod, advance, within, facing, shapes[-1] if shapes else None))
-        rods.append(((rod, advance), (over, wire)) if over is not None else ((rod, advance),))
-    return Course(lumen, tuple(rods), tuple(shapes))
+    asked: list[tuple[tuple[Rod, float], ...]] = [
+        ((rod, float(advance)), (over, float(wire))) if over is not None else ((rod, float(advance)),)
+        for advance, wire in zip(advances, wires, strict=True)
+    ]
+    towards = np.asarray(facing, float)
+
+    def sought(rods: tuple[tuple[Rod, float], ...], start: Shape | None) -> Shape:
+        (outer, advance), *within = rods
+        wire = within[0] if within and within[0][1] > 0 else None
+        return rest(lumen, outer, advance, wire, towards, start)
+
+    stations, rods, shapes = [0.0], [asked[0]], [sought(asked[0], None)]
+    for number in range(1, len(asked)):
+        waiting = [(float(number), asked[number], sought(asked[number], shapes[-1]))]
+        while waiting:
+            station, there, shape = waiting[-1]
+            halfway = _rods_between(rods[-1], there, 0.5)
+            way = max(abs(a - b) for (_, a), (_, b) in zip(rods[-1], there, strict=True))
+            if way > _SHORT_MM:
+                middle = sought(halfway, shapes[-1])
+                mixed = _mixed(shapes[-1], shape, 0.5, middle.way_mm)
+                if np.linalg.norm(mixed - middle.points_mm, axis=1).max() > _CLOSE_MM:
+                    waiting.append((0.5 * (stations[-1] + station), halfway, middle))
+                    continue
+            waiting.pop()
+            stations.append(station)
+            rods.append(there)
+            shapes.append(shape)
+    return Course(lumen, towards, np.array(stations), tuple(rods), tuple(shapes))
