@@ -1,0 +1,372 @@
+"""The arterial tree of the trunk: branches with stored topology, smooth middle lines and tapering lumens.
+
+    column = column("L1", lying=1.0)
+    tree = arterial_tree(column, adamkiewicz="left T12", feeders=tumour("L1"), target=("L1", "left"))
+    tree.path("aorta", "feeder-1")                  -> ("aorta", "segmental-L1-left", "feeder-1")
+    tree.route(("femoral-right", 12.0), ("segmental-L1-left", 20.0)).curve      the way of a catheter
+    tree.field(["aorta"]), tree.structures()["segmental-L1-left"].world_mesh(1.0)
+
+Flow runs from the root, the end of the arch, to every leaf; a branch begins on its parent's middle line. Figures lie in
+assets/anatomy/arteries*.csv.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.anatomy.arterial_course import Laid, course, wall_way_mm
+from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
+from spineviz.anatomy.arterial_tubes import branch_mesh, gathered, tapered_tube
+from spineviz.anatomy.column import COLUMN_LEVELS, Column
+from spineviz.anatomy.structure import Structure, remembered
+from spineviz.data.errors import RequestError
+from spineviz.geometry.curves import Curve
+from spineviz.geometry.fields import Field, Vector
+from spineviz.geometry.meshes import Mesh, joined
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from spineviz.anatomy.tumour import Tumour
+
+ROOT = "aorta"
+NO_ADAMKIEWICZ = "none"
+ARTERY_RANK = 42
+"""Above the tumour, so that a feeder is seen in it, and below whatever is put into a lumen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One vessel between two forks.
+
+    Attributes:
+        name: "aorta", "segmental-L1-left" and the like.
+        parent: the branch that it springs from, None for the root.
+        kind: "aorta", "iliac", "femoral", "visceral", "segmental", "muscular", "dorsal", "radicular", "feeder",
+            "adamkiewicz" or "spinal".
+        centreline: its middle, in the direction of flow, mm, world frame; it begins on the parent's middle.
+        radius_mm: (M,) of the lumen at the vertices of `centreline`; it never grows downstream.
+        parent_mm: the way along the parent at which it begins.
+        wall_mm: the way along itself at which its middle leaves the parent's lumen: its orifice; 0 where it goes on
+            from the parent's end.
+    """
+
+    name: str
+    parent: str | None
+    kind: str
+    centreline: Curve
+    radius_mm: NDArray[np.float64]
+    parent_mm: float
+    wall_mm: float
+
+    @property
+    def length_mm(self) -> float:
+        """From the parent's middle to its end."""
+        return self.centreline.length_mm
+
+    def radius_at(self, way_mm: ArrayLike) -> NDArray[np.float64]:
+        """(K,) radii of the lumen at ways (K,) along it, held to its ends."""
+        return np.interp(np.atleast_1d(np.asarray(way_mm, float)), self.centreline.arc_mm, self.radius_mm)
+
+    @cached_property
+    def field(self) -> Field:
+        """Its lumen, world frame, round at both ends. Inexact."""
+        return tapered_tube(self.centreline.points_mm, self.radius_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """A way through the tree, upstream or downstream, as one line.
+
+    Attributes:
+        curve: its middle, mm, world frame.
+        radius_mm: (M,) of the lumen at the vertices.
+        names: (M,) the branch of every vertex.
+    """
+
+    curve: Curve
+    radius_mm: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches that it passes, in order, each once."""
+        return tuple(name for i, name in enumerate(self.names) if i == 0 or name != self.names[i - 1])
+
+    def radius_at(self, way_mm: ArrayLike) -> NDArray[np.float64]:
+        """(K,) radii of the lumen at ways (K,) along the route."""
+        return np.interp(np.atleast_1d(np.asarray(way_mm, float)), self.curve.arc_mm, self.radius_mm)
+
+    def branch_at(self, way_mm: float) -> str:
+        """The branch at a way along the route."""
+        near = int(np.searchsorted(self.curve.arc_mm, way_mm, side="right")) - 1
+        return self.names[min(max(near, 0), len(self.names) - 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class ArterialTree:
+    """The tree in one posture; build it with `arterial_tree`.
+
+    Attributes:
+        branches: by name, parents before their children.
+        column: the posture.
+        target: (level, side) of the segmental artery that feeds the tumour.
+        adamkiewicz: (side, level) of the cord's artery, or None.
+        key: names it; equal keys, equal trees.
+    """
+
+    branches: Mapping[str, Branch]
+    column: Column
+    target: tuple[str, str]
+    adamkiewicz: tuple[str, str] | None
+    key: str
+    _meshes: dict[tuple[str, float], Mesh] = attribute(default_factory=dict, repr=False)
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The topology in the direction of flow: nodes are branch names (with "kind" and "length_mm"), an edge leads
+        from a parent to its child (with "way_mm", where on the parent it begins)."""
+        import networkx as nx
+
+        out = nx.DiGraph()
+        for branch in self.branches.values():
+            out.add_node(branch.name, kind=branch.kind, length_mm=branch.length_mm)
+            if branch.parent is not None:
+                out.add_edge(branch.parent, branch.name, way_mm=branch.parent_mm)
+        return out
+
+    def branch(self, name: str) -> Branch:
+        """The branch `name`; RequestError, naming what there is, for one that the tree has not."""
+        if name not in self.branches:
+            kinds = sorted({f"{b.kind} ({b.name})" for b in self.branches.values()})
+            raise RequestError(f"artery: there is no branch {name!r}; there are {', '.join(kinds[:4])} and others")
+        return self.branches[name]
+
+    def children(self, name: str) -> tuple[Branch, ...]:
+        """The branches that spring from `name`, in the order of flow."""
+        found = [self.branches[child] for child in self.graph.successors(self.branch(name).name)]
+        return tuple(sorted(found, key=lambda branch: branch.parent_mm))
+
+    def path(self, start: str, end: str) -> tuple[str, ...]:
+        """The names of the branches from `start` to `end`, both with, whichever way the blood flows in them."""
+        up, down = self._to_root(start), self._to_root(end)
+        shared = next(name for name in up if name in down)
+        return (*up[: up.index(shared) + 1], *down[: down.index(shared)][::-1])
+
+    def _to_root(self, name: str) -> list[str]:
+        out = [self.branch(name).name]
+        while (parent := self.branches[out[-1]].parent) is not None:
+            out.append(parent)
+        return out
+
+    def point_at(self, name: str, way_mm: float) -> Vector:
+        """(3,) the middle of `name` at `way_mm` from its begin."""
+        return self.branch(name).centreline.at(way_mm)[0]
+
+    def radius_at(self, name: str, way_mm: float) -> float:
+        """The lumen's radius of `name` at `way_mm` from its begin, mm."""
+        return float(self.branch(name).radius_at(way_mm)[0])
+
+    def route(self, start: tuple[str, float], end: tuple[str, float]) -> Route:
+        """The way along the middle lines from (branch, way mm) to (branch, way mm); RequestError for an unknown
+        branch."""
+        names = self.path(start[0], end[0])
+        lines, radii, owners = [], [], []
+        for i, name in enumerate(names):
+            branch = self.branches[name]
+            first = start[1] if i == 0 else self._door_mm(names[i - 1], name)
+            last = end[1] if i == len(names) - 1 else self._door_mm(names[i + 1], name)
+            ways = _stretch(branch.centreline, first, last)
+            lines.append(branch.centreline.at(ways))
+            radii.append(branch.radius_at(ways))
+            owners += [name] * len(ways)
+        points, radius = np.concatenate(lines), np.concatenate(radii)
+        keep = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-6])
+        if keep.sum() < 2:
+            raise RequestError(f"artery: a route needs a length; {start} and {end} are the same place")
+        return Route(Curve(points[keep]), radius[keep], tuple(np.array(owners)[keep].tolist()))
+
+    def _door_mm(self, other: str, name: str) -> float:
+        """The way along `name` at which `other`, its parent or its child, joins it."""
+        return self.branches[other].parent_mm if self.branches[other].parent == name else 0.0
+
+    def distance_mm(self, start: tuple[str, float], end: tuple[str, float]) -> float:
+        """The length of the way along the middle lines from (branch, way mm) to (branch, way mm)."""
+        names = self.path(start[0], end[0])
+        total = 0.0
+        for i, name in enumerate(names):
+            first = start[1] if i == 0 else self._door_mm(names[i - 1], name)
+            last = end[1] if i == len(names) - 1 else self._door_mm(names[i + 1], name)
+            total += abs(last - first)
+        return total
+
+    def nearest_level(self, point_mm: ArrayLike) -> str:
+        """The vertebra, or "sacrum", whose middle is at the height of (3,) `point_mm`: what a level counter shows."""
+        up = self.column.vertical()
+        height = float(np.asarray(point_mm, float) @ up)
+        middles = {level: float(self.column.world_from_vertebra(level).origin_mm @ up) for level in COLUMN_LEVELS}
+        return min(middles, key=lambda level: abs(middles[level] - height))
+
+    def field(self, names: Iterable[str] | None = None) -> Field:
+        """The lumens of `names`, or of all, as one field, world frame. Inexact; RequestError for an unknown branch."""
+        chosen = [self.branch(name) for name in (self.branches if names is None else names)]
+        return gathered([b.field for b in sorted(chosen, key=lambda b: -float(b.radius_mm.max()))])
+
+    def mesh(self, name: str, spacing_mm: float = 1.0) -> Mesh:
+        """The closed surface of one branch, world frame; where it springs from a parent's side it begins there."""
+        branch = self.branch(name)
+        key = (name, round(float(spacing_mm), 3))
+        if key not in self._meshes:
+            parent = self.branches[branch.parent].field if branch.parent is not None and branch.wall_mm > 0 else None
+            self._meshes[key] = branch_mesh(branch.centreline.points_mm, branch.radius_mm, parent, key[1])
+        return self._meshes[key]
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Which branches each structure holds: the iliac ones of a side together, the femoral ones, and a segmental
+        artery with its muscular, dorsal and radicular branches."""
+        out: dict[str, list[str]] = {}
+        for branch in self.branches.values():
+            out.setdefault(_group(branch), []).append(branch.name)
+        return {name: tuple(names) for name, names in out.items()}
+
+    def structures(self, each: bool = False) -> dict[str, Structure]:
+        """Everything by name: "aorta", "iliac-right", "femoral-left", "segmental-L1-left", "adamkiewicz",
+        "anterior-spinal", "feeder-1" ...; role "artery", material "blood".
+
+        Args:
+            each: every branch for itself ("muscular-L1-left", "external-iliac-right" ...) instead of the groups.
+        """
+        groups = {name: (name,) for name in self.branches} if each else self.groups()
+        return {name: self._structure(name, names) for name, names in groups.items()}
+
+    def _structure(self, name: str, names: tuple[str, ...]) -> Structure:
+        def mesh(spacing_mm: float) -> Mesh:
+            return joined(*[self.mesh(branch, spacing_mm) for branch in names])
+
+        key = f"{name}|{self.key}"
+        return Structure(name, "artery", "blood", self.field(names), _once(mesh), key, ARTERY_RANK)
+
+
+def _once(make: Callable[[float], Mesh]) -> Callable[[float], Mesh]:
+    made: dict[float, Mesh] = {}
+
+    def mesh(spacing_mm: float) -> Mesh:
+        key = round(float(spacing_mm), 3)
+        if key not in made:
+            made[key] = make(key)
+        return made[key]
+
+    return mesh
+
+
+def _group(branch: Branch) -> str:
+    side = branch.name.rsplit("-", 1)[-1]
+    if branch.kind in ("iliac", "femoral"):
+        return f"{branch.kind}-{side}"
+    if branch.kind in ("muscular", "dorsal", "radicular"):
+        return f"segmental-{branch.name.split('-', 1)[1]}"
+    return "anterior-spinal" if branch.kind == "spinal" else branch.name
+
+
+def _stretch(curve: Curve, first_mm: float, last_mm: float) -> NDArray[np.float64]:
+    """(K,) ways from one to the other, the vertices between them with it, in that order."""
+    low, high = sorted(float(np.clip(w, 0.0, curve.length_mm)) for w in (first_mm, last_mm))
+    inner = curve.arc_mm[(curve.arc_mm > low + 1e-9) & (curve.arc_mm < high - 1e-9)]
+    ways = np.concatenate([[low], inner, [high]])
+    return ways if first_mm <= last_mm else ways[::-1]
+
+
+def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
+    """ "left T12" -> ("left", "T12"), "none" -> None; RequestError, naming what is accepted, for anything else."""
+    if text == NO_ADAMKIEWICZ:
+        return None
+    parts = text.split()
+    if len(parts) != 2 or parts[0] not in SIDES or parts[1] not in SEGMENTAL_LEVELS:
+        raise RequestError(
+            f"artery.adamkiewicz: {text!r} is no side and level; give left or right and T4 to L4, as in 'left T12', "
+            f"or 'none'"
+        )
+    return parts[0], parts[1]
+
+
+_kept: OrderedDict[str, tuple[Laid, ...]] = OrderedDict()
+
+
+def _healthy(column: Column) -> tuple[Laid, ...]:
+    """The course of all arteries along `column`, in the sacrum's frame, made once for each posture.
+
+    What lies round a column does not depend on which of its vertebrae is called the world.
+    """
+    shape = column.pose_key if column.collapse is not None else f"{column.lying:.5f}"
+
+    def make() -> tuple[Laid, ...]:
+        inner = column.world_from_sacrum.inverse()
+        return tuple(laid.moved(inner) for laid in course(column))
+
+    return remembered(_kept, shape, make, 4)
+
+
+def arterial_tree(
+    column: Column,
+    adamkiewicz: str = "left T12",
+    feeders: Tumour | Field | None = None,
+    target: tuple[str, str] = ("L1", "left"),
+) -> ArterialTree:
+    """The arteries along `column`.
+
+    Args:
+        column: the posture; chemoembolization is done lying (`column(level, lying=1.0)`).
+        adamkiewicz: side and level of the artery that feeds the cord, "left T12" and the like, or "none"; without it
+            the anterior spinal artery, which is then fed from above the view, is not drawn.
+        feeders: the tumour (or its field in the world frame) that arteries are to grow into, or None.
+        target: level, T4 to L4, and side of the segmental artery that the feeders spring from.
+
+    Raises RequestError, naming the key, for a side or level that is none.
+    """
+    cord = parse_adamkiewicz(adamkiewicz)
+    level, side = target
+    if level not in SEGMENTAL_LEVELS:
+        raise RequestError(f"spine.level: {level!r} has no segmental artery here; give T4 to L4")
+    if side not in SIDES:
+        raise RequestError(f"artery.target_side: there is no side {side!r}; give left or right")
+    laid = [part.moved(column.world_from_sacrum) for part in _healthy(column)]
+    key = f"{column.pose_key}|{adamkiewicz}|{level}-{side}"
+    return ArterialTree(_branches(laid), column, target, cord, key)
+
+
+def _branches(laid: Iterable[Laid]) -> dict[str, Branch]:
+    out: dict[str, Branch] = {}
+    for part in laid:
+        curve = Curve(part.line)
+        parent_mm = wall_mm = 0.0
+        if part.parent is not None:
+            parent = out[part.parent]
+            if part.on_side:
+                near = np.linalg.norm(parent.centreline.points_mm - part.line[0], axis=1)
+                parent_mm = _nearest_way_mm(parent.centreline, part.line[0], int(np.argmin(near)))
+                wall_mm = wall_way_mm(part.line, parent.field)
+            else:
+                parent_mm = parent.length_mm
+        out[part.name] = Branch(part.name, part.parent, part.kind, curve, part.radius_mm, parent_mm, wall_mm)
+    return out
+
+
+def _nearest_way_mm(curve: Curve, point: Vector, near: int) -> float:
+    """The way along `curve` nearest to `point`, whose nearest vertex is `near`."""
+    best, found = np.inf, 0.0
+    for a, b in pairwise(range(max(0, near - 1), min(len(curve.points_mm), near + 2))):
+        start, step = curve.points_mm[a], curve.points_mm[b] - curve.points_mm[a]
+        share = float(np.clip((point - start) @ step / (step @ step), 0.0, 1.0))
+        away = float(np.linalg.norm(start + share * step - point))
+        if away < best:
+            best, found = away, float(curve.arc_mm[a] + share * (curve.arc_mm[b] - curve.arc_mm[a]))
+    return found
