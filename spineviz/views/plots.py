@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,10 @@ from spineviz.views.theme import Theme
 
 Points = tuple[tuple[float, float], ...]
 
-TRACE_PX, DASH = 4.0, (11.0, 9.0)
+TRACE_PX, DASH = 4.0, (11.0, 11.0)
+LETTER_PX = 28.0
+"""How far the letters of two traces keep apart, design pixels."""
+
 _HEADROOM = 1.15
 """How far the axes run beyond the curve's own ends."""
 
@@ -116,7 +120,7 @@ class Axes:
 def axes_of(plot: Plot, width: float, height: float) -> Axes:
     """The axes of `plot` in a picture of `width` by `height` design pixels."""
     widest = max(text_size(_figure(v), NOTE)[0] for v in _ticks(plot.y_top, height))
-    return Axes(widest + 22.0, 44.0, width - 30.0, height - 42.0, plot.x_top, plot.y_top)
+    return Axes(widest + 22.0, 44.0, width - 46.0, height - 42.0, plot.x_top, plot.y_top)
 
 
 def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) -> Pixels:
@@ -127,38 +131,39 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
     canvas = Canvas(width, height, scale)
     axes = axes_of(plot, width, height)
     _grid(canvas, plot, axes, theme, height)
-    for trace in plot.traces:
-        spots = [axes.spot(x, y) for x, y in trace.points]
+    drawn = [(trace, [axes.spot(x, y) for x, y in trace.points]) for trace in plot.traces if trace.points]
+    for _, spots in drawn:
         if len(spots) > 1:
-            ink, rim = theme.colour(trace.role), theme.colour("outline")
-            canvas.path(spots, stroke=rim, stroke_px=TRACE_PX + 3.0)
+            canvas.path(spots, stroke=theme.colour("outline"), stroke_px=TRACE_PX + 3.0)
+    for trace, spots in drawn:  # over all the rims, so that one shows through the other's gaps
+        if len(spots) > 1:
+            ink = theme.colour(trace.role)
             canvas.path(spots, stroke=ink, stroke_px=TRACE_PX, dash=DASH if trace.dashed else ())
-    ends = [trace.points[-1] for trace in plot.traces if trace.points]
-    for i, trace in enumerate(t for t in plot.traces if t.points):
-        _end(canvas, trace, axes.spot(*trace.points[-1]), _letter_dy(i, ends, axes), theme)
+    ends = [(trace, spots[-1]) for trace, spots in drawn]
+    for trace, (x, y) in ends:
+        ink, rim = theme.colour(trace.role), theme.colour("outline")
+        if trace.dashed:
+            canvas.panel(x - 8, y - 8, 16, 16, 3, fill=rim)
+            canvas.panel(x - 5.5, y - 5.5, 11, 11, 2, fill=ink)
+        else:
+            canvas.disc(x, y, 14.0, fill=rim)
+            canvas.disc(x, y, 11.0, fill=ink)
+    for (trace, (x, _)), y in zip(ends, _letters([y for _, (_, y) in ends]), strict=True):
+        canvas.text(trace.name, x + 20.0, y + 10.0, LABEL, theme.colour("text"))
     blit(out, canvas.layer())
     return out
 
 
-def _letter_dy(place: int, ends: Sequence[tuple[float, float]], axes: Axes) -> float:
-    """Where a trace's letter stands: over its end, or under it where another trace ends above it."""
-    own = axes.spot(*ends[place])[1]
-    others = [axes.spot(*end)[1] for i, end in enumerate(ends) if i != place]
-    above = all(own < other or (own == other and place == 0) for other in others)
-    return -20.0 if above else 38.0
-
-
-def _end(canvas: Canvas, trace: Trace, spot: tuple[float, float], letter_dy: float, theme: Theme) -> None:
-    """The present point and the trace's letter."""
-    x, y = spot
-    ink, rim = theme.colour(trace.role), theme.colour("outline")
-    if trace.dashed:
-        canvas.panel(x - 10, y - 10, 20, 20, 3, fill=rim)
-        canvas.panel(x - 7, y - 7, 14, 14, 2, fill=ink)
-    else:
-        canvas.disc(x, y, 12.0, fill=rim)
-        canvas.disc(x, y, 8.5, fill=ink)
-    canvas.text(trace.name, x, y + letter_dy, LABEL, theme.colour("text"), "ms")
+def _letters(ends: Sequence[float]) -> list[float]:
+    """How low each trace's letter stands beside its end, the letters clear of each other."""
+    order = sorted(range(len(ends)), key=lambda i: (ends[i], i))
+    out = list(ends)
+    for above, below in pairwise(order):
+        short = LETTER_PX - (out[below] - out[above])
+        if short > 0.0:
+            out[above] -= short / 2
+            out[below] += short / 2
+    return out
 
 
 def _grid(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme, height: float) -> None:

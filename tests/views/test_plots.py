@@ -60,9 +60,9 @@ def test_the_present_point_stands_at_its_value():
         picture = draw_plot(plot, SIZE, DARK, 1.0)
         x, y = axes.spot(*plot.traces[0].points[-1])
         rows, columns = np.nonzero(role_mask(picture, "balloon"))
-        near = np.hypot(columns - x, rows - y) < 9.0
-        assert near.sum() > 180  # the disc at the end of the curve
-        assert columns.max() < x + 10.0  # and nothing of the curve beyond it
+        near = np.hypot(columns - x, rows - y) < 11.5
+        assert near.sum() > 300  # the disc at the end of the curve
+        assert columns.max() < x + 12.0  # and nothing of the curve beyond it
 
 
 def test_only_the_curve_moves():
@@ -70,8 +70,23 @@ def test_only_the_curve_moves():
     axes = axes_of(at(0.4, "right"), *SIZE)
     x, y = axes.spot(0.8, 40.0)
     changed = np.argwhere((early != late).any(2))
-    assert changed[:, 1].max() < x + 26.0
-    assert changed[:, 0].min() > y - 60.0
+    assert changed[:, 1].max() < x + 44.0
+    assert changed[:, 0].min() > y - 30.0
+
+
+def test_two_curves_that_run_together_are_both_seen():
+    line = tuple((0.1 * i, 5.0 * i) for i in range(20))
+    plot = Plot("mL", "psi", 2.2, 110.0, (Trace("R", line, "balloon"), Trace("L", line, "text", True)))
+    picture = draw_plot(plot, SIZE, DARK, 1.0)
+    axes = axes_of(plot, *SIZE)
+    along = np.round([axes.spot(0.01 * i, 0.5 * i) for i in range(20, 170)]).astype(int)
+    seen = picture[along[:, 1], along[:, 0]]
+    for role in ("balloon", "text"):
+        assert 0.25 < (np.abs(seen.astype(int) - DARK.rgb8(role)).max(1) <= 12).mean() < 0.75
+    x, y = axes.spot(*line[-1])
+    end = picture[round(y) - 14 : round(y) + 15, round(x) - 14 : round(x) + 15]
+    for role in ("balloon", "text"):
+        assert role_mask(end, role).sum() > 60
 
 
 def test_a_dashed_trace_has_gaps_and_a_square_end():
