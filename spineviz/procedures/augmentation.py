@@ -181,7 +181,7 @@ class AugmentationPlan(ABC):
         heights = _heights(self.patient, amount)
         diameter, neural, canal = None, None, None
         if measured:
-            diameter, neural, canal = self._tumour_numbers(round(amount, 3), round(growth, 3), round(lying, 3))
+            diameter, neural, canal = self._tumour_numbers(round(amount, 3), round(growth, 3), round(lying, 3), own)
         return State(
             time_s=here.start_s + share * here.seconds,
             step=step,
@@ -204,7 +204,10 @@ class AugmentationPlan(ABC):
             **own,
         )
 
-    def _tumour_numbers(self, amount: float, growth: float, lying: float) -> tuple[float | None, float | None, float]:
+    def _tumour_numbers(
+        self, amount: float, growth: float, lying: float, own: Mapping[str, Any]
+    ) -> tuple[float | None, float | None, float]:
+        """See `tumour_measures`; `own` is what `_own` says of the moment."""
         if growth <= 0.0:
             return None, None, 1.0
         return _measured_tumour(self.case.canonical(), amount, growth, lying)
@@ -348,7 +351,7 @@ class AugmentationPlan(ABC):
         f, case = self.patient.fracture, self.case
         healthy, standing = f.heights(0.0), f.heights(self.patient.amount(1.0, 0.0))
         lying, final = f.heights(self.patient.amount(1.0, 1.0)), f.heights(self.final_amount)
-        diameter, neural, canal = self._tumour_numbers(round(self.patient.amount(1.0, 1.0), 3), 1.0, 1.0)
+        diameter, neural, canal = self._tumour_numbers(round(self.patient.amount(1.0, 1.0), 3), 1.0, 1.0, {})
         return {
             "level": self.level,
             "shape": case.fracture.shape,
@@ -560,10 +563,15 @@ def _heights(here: Patient, amount: float) -> Heights:
 
 @lru_cache(maxsize=512)
 def _measured_tumour(case: str, amount: float, growth: float, lying: float) -> tuple[float, float, float]:
-    """Greatest diameter, the way to the cord or the nearest root, and the share of the canal that is free."""
     here = case_patient(Case.model_validate_json(case))
+    return tumour_measures(here, here.tumour_structure(amount, growth), amount, lying)
+
+
+def tumour_measures(here: Patient, tumour: Structure, amount: float, lying: float) -> tuple[float, float, float]:
+    """Greatest diameter, the way to the cord or the nearest root (mm), and the share of the canal that is free, of
+    `tumour` as it is at the fracture's `amount` and at `lying`."""
     collapse = amount if lying == 0.0 else amount / (1.0 - lying * (1.0 - here.fracture.lying_amount))
-    mesh = here.tumour_structure(amount, growth).mesh(1.5)
+    mesh = tumour.mesh(1.5)
     # at this level the nerves hardly move with posture and collapse: tenths of these place them within 0.1 mm
     nerves = here.structures(round(min(1.0, collapse), 1), round(lying, 1), 1.0, "spine")
     points = mesh.points_mm
@@ -573,9 +581,8 @@ def _measured_tumour(case: str, amount: float, growth: float, lying: float) -> t
     low, high = home.canal.bounds_mm
     x, y = np.meshgrid(np.linspace(low[0], high[0], 40), np.linspace(low[1], high[1], 40))
     slices = [np.column_stack([x.ravel(), y.ravel(), np.full(x.size, z + up)]) for up in (-6.0, -3.0, 0.0, 3.0, 6.0)]
-    taken = here.tumour_structure(amount, growth).field
     shares = []
     for points_mm in slices:
         canal = points_mm[home.canal.contains(points_mm)]
-        shares.append(1.0 - float(taken.contains(canal).mean()))
+        shares.append(1.0 - float(tumour.field.contains(canal).mean()))
     return greatest_diameter_mm(mesh), neural, min(shares)

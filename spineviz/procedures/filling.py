@@ -13,6 +13,7 @@ from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.sourced import Sourced, sourced_table
+from spineviz.geometry.fields import Field
 from spineviz.geometry.grids import Grid, lattice
 from spineviz.geometry.meshes import mesh_field
 from spineviz.physics.cement import Fill, level_reaching, permeability_noise
@@ -148,15 +149,15 @@ def room_of(here: Patient, amount: float, back_quarter_y_mm: float) -> Room:
     return Room(Grid(grid.origin_mm, grid.spacing_mm, values.astype(np.float32)), back_quarter_y_mm)
 
 
-def speed_in(here: Patient, amount: float, room: Grid, seed: int) -> NDArray[np.float64]:
-    """How fast the front runs at each node: uneven bone, faster in the cleft, slower in the tumour."""
+def speed_in(here: Patient, amount: float, room: Grid, seed: int, tumour: Field | None) -> NDArray[np.float64]:
+    """How fast the front runs at each node: uneven bone, faster in the cleft, slower in the `tumour`."""
     figure = cement_figure
     speed = permeability_noise(room, seed, figure("lobe_mm"), figure("finger_mm"), figure("noise_log_sd"))
     points = room.points()
     cleft = here.fracture.cleft(amount).distance(points).reshape(speed.shape)
     speed = np.where(cleft < 0.5 * LATTICE_MM, speed * figure("cleft_speed"), speed)
-    if here.tumour is not None:
-        inside = here.tumour_structure(amount, 1.0).field.contains(points).reshape(speed.shape)
+    if tumour is not None:
+        inside = tumour.contains(points).reshape(speed.shape)
         speed = np.where(inside, speed * figure("tumour_speed"), speed)
     return speed
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,13 @@ from spineviz.devices.filler import filler_structures
 from spineviz.devices.needle import NeedleShape, needle_structures
 from spineviz.devices.pin import pin_structures
 from spineviz.devices.tamp import tamp_structures, working_ends_mm
-from spineviz.geometry.fields import capsule
+from spineviz.geometry.fields import Field, capsule
 from spineviz.geometry.meshes import Mesh, joined, mesh_field
 from spineviz.geometry.operators import union
 from spineviz.physics.balloon import Bed, Inflation, inflate
 from spineviz.physics.cement import Fill, fill, in_pulses
 from spineviz.physics.compaction import Rim, rim_round_cavities, rim_round_membranes, rim_speed
+from spineviz.physics.displacement import Displacement, Hollow, pushed_aside
 from spineviz.procedures.access import (
     PlannedNeedle,
     Widest,
@@ -61,6 +62,7 @@ from spineviz.procedures.augmentation import (
     planned,
     present,
     taken,
+    tumour_measures,
     under,
     way_along,
 )
@@ -83,8 +85,10 @@ _STOPS = ("height", "contact", "pressure", "rating", "volume")
 """Why an inflation stops; where the two sides differ, the first of these is what is told."""
 _THROUGH = 0.4
 """Share of a beat in which a tool runs through the cannula; in the rest it works. Chosen for legibility."""
-_RIM_STEPS, _RIM_LETS = 80, 16
-"""In how many steps the rim follows the inflation, and rim and cavity the deflation."""
+_RIM_STEPS, _RIM_LETS = 40, 12
+"""In how many steps rim and tumour follow the inflation, and with the cavity's volume the deflation."""
+_TUMOUR_MM = 0.8
+"""How finely a tumour that was pushed aside is meshed."""
 _LEAST_PACKED_ML = 0.03
 """With less in them balloons have packed nothing yet."""
 _STEEPEST_DEG = 20.0
@@ -144,6 +148,33 @@ class Packing:
         assert found is not None  # there is something to lie round
         return found
 
+    def hollow(self, inflation: Inflation, side: str) -> Field:
+        """The balloon or cavity of `side`."""
+        if self.deflated is not None:
+            return inflation.cavity(side, self.deflated)
+        return inflation.membrane(side, self.volumes_ml[side], self.lift)
+
+    def tumour(self, here: Patient, inflation: Inflation, tag: str) -> Structure:
+        """The tumour beside it: soft tissue is pushed aside and keeps its volume."""
+        amount = self.amount(here, inflation)
+        before = here.tumour_structure(amount, 1.0)
+        core = here.treated_bone(amount).core
+        assert core is not None
+        by = Displacement(
+            [Hollow(inflation.chambers[side].bed, self.hollow(inflation, side)) for side in inflation.sides], core
+        )
+        shape = pushed_aside(before.field, before.mesh(_TUMOUR_MM).volume_ml, by)
+        healthy = before.healthy
+
+        @cache
+        def mesh(spacing_mm: float) -> Mesh:
+            return mesh_field(shape, min(spacing_mm, _TUMOUR_MM))
+
+        return replace(
+            before, field=shape, mesh=mesh, key=f"{before.key}-{tag}-{self.key}",
+            healthy=None if healthy is None else lambda points: healthy(by.origin(points)[0]),
+        )  # fmt: skip
+
     def amount(self, here: Patient, inflation: Inflation) -> float:
         """The fracture's amount then."""
         lift = self.lift if self.deflated is None else inflation.sinking_lift(self.deflated)
@@ -163,6 +194,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
     stations: dict[str, Stations]
     inflation: Inflation
+    _tumours: dict[str, tuple[float, float, float]] = field(default_factory=dict, repr=False, init=False)
     _measured: dict[tuple[str, int], float] = field(default_factory=dict, repr=False, init=False)
 
     # what it is about -------------------------------------------------------------------------------------------------
@@ -275,7 +307,7 @@ class KyphoplastyPlan(AugmentationPlan):
                 yield f"channel-{side}"
         if self._has_cavity(state):
             yield "cavity"
-        if self._packing(state) is not None:
+        if self._packing(state.inflation, state.deflation) is not None:
             yield "rim"
 
     def _own_structures(self, state: State) -> dict[str, Structure]:
@@ -309,9 +341,11 @@ class KyphoplastyPlan(AugmentationPlan):
                 out[f"channel-{side}"] = channel_structure(side, drill_mm(gauge) / 2, rear, front)
         if self._has_cavity(state):
             out["cavity"] = self.cavity_structure(state.deflation)
-        packing = self._packing(state)
+        packing = self._packing(state.inflation, state.deflation)
         if packing is not None:
             out["rim"] = self._rim_structure(packing)
+            if state.tumour > 0.0:
+                out["tumour"] = self._tumour_structure(packing)
         return out
 
     def _has_cavity(self, state: State) -> bool:
@@ -365,11 +399,11 @@ class KyphoplastyPlan(AugmentationPlan):
 
         return self._remembered(("cavity", round(deflated, 4)), make)
 
-    def _packing(self, state: State) -> Packing | None:
-        """Round what the bone is packed at `state`, in steps, so that the rim is not made anew for each frame."""
-        if state.deflation > 0.0:
-            return Packing({}, 0.0, round(state.deflation * _RIM_LETS) / _RIM_LETS)
-        moment = self.inflation.at(round(state.inflation * _RIM_STEPS) / _RIM_STEPS)
+    def _packing(self, inflation: float, deflation: float) -> Packing | None:
+        """Round what bone is packed at these shares, in steps, so that rim and tumour are not made for each frame."""
+        if deflation > 0.0:
+            return Packing({}, 0.0, round(deflation * _RIM_LETS) / _RIM_LETS)
+        moment = self.inflation.at(round(inflation * _RIM_STEPS) / _RIM_STEPS)
         volumes = {side: round(volume, 3) for side, volume in moment.volume_ml.items()}
         return Packing(volumes, round(moment.lift, 4), None) if max(volumes.values()) >= _LEAST_PACKED_ML else None
 
@@ -384,6 +418,23 @@ class KyphoplastyPlan(AugmentationPlan):
             )  # fmt: skip
 
         return self._remembered(("rim", packing.key), make)
+
+    def _tumour_structure(self, packing: Packing) -> Structure:
+        """The tumour as balloons or cavity have pushed it aside."""
+        return self._remembered(
+            ("tumour", packing.key), lambda: packing.tumour(self.patient, self.inflation, self.digest[:16])
+        )
+
+    def _tumour_numbers(
+        self, amount: float, growth: float, lying: float, own: Mapping[str, Any]
+    ) -> tuple[float | None, float | None, float]:
+        packing = self._packing(own.get("inflation", 0.0), own.get("deflation", 0.0))
+        if packing is None or growth <= 0.0:
+            return super()._tumour_numbers(amount, growth, lying, own)
+        if packing.key not in self._tumours:
+            at = packing.amount(self.patient, self.inflation)
+            self._tumours[packing.key] = tumour_measures(self.patient, self._tumour_structure(packing), at, lying)
+        return self._tumours[packing.key]
 
     # numbers ----------------------------------------------------------------------------------------------------------
 
@@ -696,7 +747,8 @@ def _planned_cement(
     check_volume(asked, cavity_ml, room_ml, f"the {cavity_ml:.2f} mL of the cavity")
     points, shape = room.lattice.points(), room.lattice.values.shape
     void = np.min([inflation.cavity(side).distance(points) for side in inflation.sides], axis=0).reshape(shape)
-    speed = speed_in(here, amount, room.lattice, case.seed)
+    tumour = None if here.tumour is None else Packing({}, 0.0, 1.0).tumour(here, inflation, "").field
+    speed = speed_in(here, amount, room.lattice, case.seed, tumour)
     rim = rim_round_cavities(inflation)
     if rim is not None:
         speed = speed * rim_speed(rim.bone_share(points), here.trabecular_share).reshape(shape)

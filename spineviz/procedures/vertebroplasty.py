@@ -118,7 +118,8 @@ def _planned_cement(here: Patient, case: Case, needles: dict[str, PlannedNeedle]
     size = needle_size(case.needle.gauge)
     shapes = [(needle, NeedleShape(size.gauge, needle.length_mm)) for needle in needles.values()]
     tips = np.array([needle.path.at(way) for needle, shape in shapes for way in (-0.5 * shape.tip_mm, 0.0)])
-    speed = speed_in(here, amount, room.lattice, case.seed)
+    tumour = None if here.tumour is None else here.tumour_structure(amount, 1.0).field
+    speed = speed_in(here, amount, room.lattice, case.seed, tumour)
     filling = fill(room.lattice, speed, tips, size.inner_mm / 2, asked + 0.5)
     total, back_ml, reason = room.stop(filling, asked)
     bores = sum(size.bore_ml(needle.length_mm) for needle in needles.values())

@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from spineviz.anatomy.fracture import rims
+from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.cache import cache_folder
 from spineviz.data.errors import RequestError
@@ -143,6 +144,25 @@ def check_bone_is_kept(plan: KyphoplastyPlan) -> None:
     share = rim.bone_share(points)
     assert share.sum() * 0.8**3 / 1000.0 == pytest.approx(here.trabecular_bone_ml(plan.final_amount), rel=0.02)
     assert here.trabecular_share < rim.share_max <= 0.56
+
+
+@pytest.mark.parametrize(("step", "share"), [("inflation", 0.4), ("inflation", 1.0), ("cavity", 1.0)])
+def test_the_tumour_is_pushed_aside_not_lost(step, share):
+    plan = default_plan()
+    state = plan.state_at(step, share)
+    there = plan.structures_at(state, "none")
+    amount = plan.patient.amount(state.collapse, state.lying, state.lift)
+    before, mesh = plan.patient.tumour_structure(amount, 1.0), there["tumour"].world_mesh(0.8)
+    assert mesh.volume_ml == pytest.approx(before.mesh(0.8).volume_ml, rel=0.05)
+    assert plan.patient.treated_bone(amount).core(mesh.points_mm).max() < 0.1
+    for name in ("balloon-right", "balloon-left", "cavity"):
+        if name in there:
+            assert there[name].field(mesh.points_mm).min() > -0.3
+    assert np.abs(there["tumour"].field(mesh.points_mm)).max() < 0.4  # field and surface are one shape
+    assert state.tumour_diameter_mm == pytest.approx(greatest_diameter_mm(mesh), rel=0.03)
+    assert state.canal_share == 1.0
+    unmoved = plan.state_at("balloon", 1.0)
+    assert unmoved.tumour_diameter_mm < state.tumour_diameter_mm < 1.8 * unmoved.tumour_diameter_mm
 
 
 REFUSALS = re.compile(
