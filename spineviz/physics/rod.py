@@ -32,7 +32,7 @@ _STRETCH = (
 )
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
-_WARM = 1e-2  # the barrier at which a search from a neighbouring shape begins
+_WARM = 1e-1  # the barrier at which a search from a neighbouring shape begins
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
 _NEIGHBOURS = np.arange(-3, 4)
 _MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
@@ -50,6 +50,15 @@ class Tube:
     def _steps(self) -> tuple[Points, Floats]:
         step = np.diff(self.points_mm, axis=0)
         return step, np.maximum((step * step).sum(1), 1e-30)
+
+    @cached_property
+    def bends(self) -> Points:
+        """(N, 3) curvature vectors at the vertices, 1/mm, towards the inner side of the bend."""
+        step, length2 = self._steps
+        length = np.sqrt(length2)
+        out = np.zeros_like(self.points_mm)
+        out[1:-1] = np.diff(step / length[:, None], axis=0) / (0.5 * (length[1:] + length[:-1]))[:, None]
+        return out
 
     def vertices(self, at_mm: Points) -> NDArray[np.int64]:
         """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in."""
@@ -445,7 +454,7 @@ class _Problem:
         """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
         parts = []
         total = np.zeros(len(nodes))
-        for tube, (near, vertex) in zip(self.lumen.tubes, self._near, strict=True):
+        for number, (tube, (near, vertex)) in enumerate(zip(self.lumen.tubes, self._near, strict=True)):
             if not len(near):
                 continue
             at = nodes[near]
@@ -456,7 +465,7 @@ class _Problem:
             share = np.where(radius > 0, (off * off).sum(1) / wide**2, 2.0)
             room = np.maximum(1.0 - share, 0.0)
             total[near] += room**_SOFTNESS
-            parts.append((near, vertex, room, off, tangent, wide, growth, share))
+            parts.append((number, near, vertex, room, off, tangent, wide, growth, share))
         return total ** (1 / _SOFTNESS), parts
 
     def derivatives(self, nodes: Points, barrier: float, guard: float, force: Floats | None = None) -> _Local:
@@ -524,11 +533,14 @@ class _Problem:
         force = barrier / room if force is None else force
         push, bowl = np.zeros((count, 3)), np.zeros((count, 3, 3))
         followed = []
-        for near, vertex, room_here, off, along_tube, wide, growth, share in parts:
+        for number, near, vertex, room_here, off, along_tube, wide, growth, share in parts:
             weight = np.where(room_here > 0, (room_here / room[near]) ** (_SOFTNESS - 1), 0.0)
             towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
             push[near] += weight[:, None] * towards
-            across = np.eye(3) - along_tube[:, :, None] * along_tube[:, None, :]
+            # on the outer side of a bend the wall is hollow along the vessel too
+            inward = np.minimum((self.lumen.tubes[number].bends[vertex] * off).sum(1), 0.0)
+            flat_share = 1.0 / (1.0 - inward)
+            across = np.eye(3) - (flat_share[:, None] * along_tube)[:, :, None] * along_tube[:, None, :]
             bowl[near] += (2 * weight / wide**2)[:, None, None] * across
             followed.append((near, vertex))
         if len(followed) == len(self._near):
@@ -587,12 +599,12 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
             damping = max(4 * damping, 1e-7)
         step = solved.reshape(-1, 3)
         descent = -float((step * here.grad).sum())
-        if descent < 20.0 * barrier:
+        if descent < 60.0 * barrier:
             end = problem.least_barrier(problem.energy(nodes))
             if barrier > 1.5 * end:
                 barrier = max(end, barrier * 0.1)
                 continue
-            if descent < 0.1 * barrier:
+            if descent < 0.3 * barrier:
                 break
         forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
         share = 1.0
@@ -728,7 +740,18 @@ def _begun(lumen: Lumen, start: Shape, way: Floats) -> Points:
     left = (left * left * (3 - 2 * left))[:, None]
     middle = lumen.at(station + np.maximum(way[tail] - end, 0.0))
     nodes[tail] = left * nodes[tail] + (1 - left) * middle
-    return nodes
+    return _spaced(np.concatenate([start.points_mm[:1], nodes]), way)
+
+
+def _spaced(points_mm: Points, way: Floats) -> Points:
+    """Places at lengths `way` along a row of points, from the second on; beyond its end straight on."""
+    from scipy.interpolate import CubicSpline
+
+    length = np.linalg.norm(np.diff(points_mm, axis=0), axis=1)
+    arc = np.concatenate([[0.0], np.cumsum(length)])
+    last = (points_mm[-1] - points_mm[-2]) / length[-1]
+    out: Points = CubicSpline(arc, points_mm)(np.minimum(way, arc[-1]))
+    return out + np.maximum(way - arc[-1], 0.0)[:, None] * last
 
 
 def _axis(lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike) -> Floats:
