@@ -79,6 +79,7 @@ def test_captions_that_cannot_be_read_are_named():
     assert "3 lines; at most 2" in caption_faults(Caption("", 0, 9), "a\nb\nc", "one")[0]
     assert "35 signs in 2.0 s; at most 17 a second" in caption_faults(caption, "y" * 35, "one")[0]
 
+
 def test_a_film_adds_to_the_phrases_that_it_shares(monkeypatch, tmp_path):
     from spineviz.data import narration as module
 
