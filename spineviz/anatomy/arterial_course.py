@@ -228,8 +228,25 @@ def aorta(column: Column) -> Laid:
 
     radius = np.minimum.accumulate(PchipInterpolator(ways, diameters)(curve.arc_mm)) / 2
     around = _in_the_way(column, ("T3", *SEGMENTAL_LEVELS, "L5"), SEGMENTAL_LEVELS, Frame(), ())
-    (line,) = taut([curve.points_mm], [radius + size("aorta_wall_mm")], [around], [(30, 3)], rounds=20)
+    line = _pushed(curve.points_mm, radius + size("aorta_wall_mm"), around)
     return Laid("aorta", None, "aorta", line, radius, on_side=False)
+
+
+def _pushed(line: Points, reach_mm: NDArray[np.float64], around: Obstacle) -> Points:
+    """`line` (N, 3), a millimetre a step, moved off `around` to `reach_mm` (N,) in one long sweep without waves."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+    points = line
+    for _ in range(4):
+        way, out = around(points)
+        lack = maximum_filter1d(np.maximum(reach_mm - way, 0.0), 31)
+        if not lack.any():
+            break
+        smooth = gaussian_filter1d(lack, 10.0)
+        direction = gaussian_filter1d(out, 12.0, axis=0)
+        direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+        points = points + smooth[:, None] * direction
+    return points
 
 
 # ---- iliac and femoral ----------------------------------------------------------------------------------------------
@@ -243,8 +260,8 @@ def femoral_places(side: str) -> dict[str, Vector]:
     radius = size("common_femoral_diameter_mm") / 2
     ahead = groin("femoral_head_diameter_mm") / 2 + groin("artery_before_head_mm") + radius
     over = head + np.array([-groin("artery_medial_of_centre_mm"), ahead, 0.0])
-    ligament = over + np.array([-1.0, 0.5, groin("ligament_above_centre_mm")])
-    fork = over + np.array([0.5, -1.5, -groin("fork_below_centre_mm")])
+    ligament = over + np.array([-3.0, 0.5, groin("ligament_above_centre_mm")])
+    fork = over + np.array([1.0, -1.5, -groin("fork_below_centre_mm")])
     return {name: place * np.array([sign, 1.0, 1.0]) for name, place in
             (("head", head), ("over", over), ("ligament", ligament), ("fork", fork))}  # fmt: skip
 
@@ -276,7 +293,6 @@ def iliac_branches(column: Column, trunk: Laid, side: str) -> list[Laid]:
             [
                 first, first + 5.0 * along + 1.0 * out, first + 0.45 * (fork - first) + 3.0 * out + [0.0, 3.0, 0.0],
                 fork + 0.6 * deep, half + np.array([2.0 * sign, -5.0, -4.0]) + deep,
-                places["ligament"] - 0.14 * (places["ligament"] - fork) + 0.12 * deep, places["ligament"],
                 places["ligament"] + 0.5 * way + [0.0, 1.2, 0.0], places["fork"], end,
             ]
         )  # fmt: skip
@@ -469,7 +485,7 @@ def _trunks(column: Column, trunk: Laid, level: str, end: Vector, around: Obstac
         return np.where(gone, way, 50.0), out
 
     reach = thick + size("segmental_clearance_mm") + 0.1
-    lines = taut(lines, [reach, reach], [off_aorta, around], held, rounds=26)
+    lines = taut(lines, [reach, reach], [off_aorta, around], held, rounds=30)
     tube = tapered_tube(trunk.line, trunk.radius_mm)
     out = []
     for side, line in zip(SIDES, lines, strict=True):
@@ -511,10 +527,12 @@ def _outer_lines(level: str, start: Vector, around: Obstacle) -> dict[str, Point
     clear = size("segmental_clearance_mm")
     lines = [even(curve_through(knots, _FINE_MM).points_mm, 0.8) for knots in (muscular, dorsal)]
     reach = [size("muscular_share") * thick + clear, size("dorsal_share") * thick + clear]
-    muscular, dorsal = taut(lines, reach, [around], [(1, 0), (1, 0)], rounds=24, pull=0.35)
+    coarse = taut([line[::3] for line in lines], reach, [around], [(1, 0), (1, 0)], rounds=24, pull=0.5)
+    lines = [even(curve_through(line, _FINE_MM).points_mm, 0.8) for line in coarse]
+    muscular, dorsal = taut(lines, reach, [around], [(1, 0), (1, 0)], rounds=12, pull=0.5)
     # with the root: before it, from the dorsal branch in through the foramen
     root, root_radius = outer_root(level)
-    small = size("radicular_diameter_mm") / 2
+    small = 0.55 * size("adamkiewicz_diameter_mm")  # any of them may have to carry the cord's artery
     mouth = int(np.argmin(np.linalg.norm(root - start, axis=1)))
     inward, inward_radius = root[3 : mouth - 1][::-1], root_radius[3 : mouth - 1][::-1]
     tangent = np.gradient(inward, axis=0)

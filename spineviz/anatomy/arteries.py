@@ -1,7 +1,6 @@
 """The arterial tree of the trunk: branches with stored topology, smooth middle lines and tapering lumens.
 
-    column = column("L1", lying=1.0)
-    tree = arterial_tree(column, adamkiewicz="left T12", feeders=tumour("L1"), target=("L1", "left"))
+    tree = arterial_tree(column("L1", lying=1.0), adamkiewicz="left T12", feeders=tumour("L1"), target=("L1", "left"))
     tree.path("aorta", "feeder-1")                  -> ("aorta", "segmental-L1-left", "feeder-1")
     tree.route(("femoral-right", 12.0), ("segmental-L1-left", 20.0)).curve      the way of a catheter
     tree.field(["aorta"]), tree.structures()["segmental-L1-left"].world_mesh(1.0)
@@ -17,21 +16,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import cached_property
+from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spineviz.anatomy.arterial_cord import cord_branches, feeder_branches
 from spineviz.anatomy.arterial_course import Laid, course, wall_way_mm
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
 from spineviz.anatomy.arterial_tubes import branch_mesh, gathered, tapered_tube
 from spineviz.anatomy.column import COLUMN_LEVELS, Column
+from spineviz.anatomy.column import column as column_of
 from spineviz.anatomy.structure import Structure, remembered
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import Field, Vector
 from spineviz.geometry.meshes import Mesh, joined
+from spineviz.geometry.operators import moved
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -298,21 +301,42 @@ def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-_kept: OrderedDict[str, tuple[Laid, ...]] = OrderedDict()
+_kept: OrderedDict[tuple[str, str], tuple[Laid, ...]] = OrderedDict()
 
 
-def _healthy(column: Column) -> tuple[Laid, ...]:
-    """The course of all arteries along `column`, in the sacrum's frame, made once for each posture.
+def _still(posture: Column) -> tuple[Column, str]:
+    """The column along which the arteries are laid, and what names it.
 
-    What lies round a column does not depend on which of its vertebrae is called the world.
+    What lies round a column does not depend on which of its vertebrae is called the world, so that one course serves
+    every treated level; only a collapse is a column of its own.
     """
-    shape = column.pose_key if column.collapse is not None else f"{column.lying:.5f}"
+    if posture.collapse is not None:
+        return posture, posture.pose_key
+    return column_of("L1", posture.lying), f"{posture.lying:.5f}"
+
+
+def _course(posture: Column, cord: tuple[str, str] | None) -> tuple[Laid, ...]:
+    """All arteries but the tumour's, along the column of `_still`, made once."""
+    here, shape = _still(posture)
+    common = remembered(_kept, (shape, ""), lambda: tuple(course(here)), 8)
+    if cord is None:
+        return common
+    side, level = cord
+    name = f"radicular-{level}-{side}"
+    radicular = next(laid for laid in common if laid.name == name)
 
     def make() -> tuple[Laid, ...]:
-        inner = column.world_from_sacrum.inverse()
-        return tuple(laid.moved(inner) for laid in course(column))
+        wide, *further = cord_branches(here, radicular, level, side)
+        return (*(wide if laid.name == name else laid for laid in common), *further)
 
-    return remembered(_kept, shape, make, 4)
+    return remembered(_kept, (shape, f"{side} {level}"), make, 8)
+
+
+def _feeders(laid: list[Laid], grown: Tumour | Field, posture: Column, target: tuple[str, str]) -> list[Laid]:
+    field = grown if isinstance(grown, Field) else moved(grown.full, posture.world_from_vertebra(grown.level))
+    trunk = next(part for part in laid if part.name == f"segmental-{target[0]}-{target[1]}")
+    parent = next(part for part in laid if part.name == trunk.parent)
+    return feeder_branches(trunk, field, wall_way_mm(trunk.line, tapered_tube(parent.line, parent.radius_mm)))
 
 
 def arterial_tree(
@@ -321,7 +345,7 @@ def arterial_tree(
     feeders: Tumour | Field | None = None,
     target: tuple[str, str] = ("L1", "left"),
 ) -> ArterialTree:
-    """The arteries along `column`.
+    """The arteries along a column.
 
     Args:
         column: the posture; chemoembolization is done lying (`column(level, lying=1.0)`).
@@ -338,8 +362,13 @@ def arterial_tree(
         raise RequestError(f"spine.level: {level!r} has no segmental artery here; give T4 to L4")
     if side not in SIDES:
         raise RequestError(f"artery.target_side: there is no side {side!r}; give left or right")
-    laid = [part.moved(column.world_from_sacrum) for part in _healthy(column)]
-    key = f"{column.pose_key}|{adamkiewicz}|{level}-{side}"
+    world = column.world_from_sacrum @ _still(column)[0].world_from_sacrum.inverse()
+    laid = [part.moved(world) for part in _course(column, cord)]
+    key = f"{column.pose_key}|{adamkiewicz}"
+    if feeders is not None:
+        laid += _feeders(laid, feeders, column, target)
+        drawn = np.concatenate([part.line for part in laid if part.kind == "feeder"])
+        key += f"|{level}-{side}|{sha256(np.round(drawn, 3).tobytes()).hexdigest()[:12]}"
     return ArterialTree(_branches(laid), column, target, cord, key)
 
 
