@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _WARM = 1e-1  # the barrier at which a search from a neighbouring shape begins
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
 _NEIGHBOURS = np.arange(-3, 4)
+_CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
+_FINE_MM = 1.5  # no segment of a centreline is longer
 _MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
 _SOFTNESS = 6.0  # exponent with which tubes that overlap are joined; any value has the same walls
 
@@ -196,7 +199,17 @@ def lumen_along(
     first, last = points[0] - points[1], points[-1] - points[-2]
     tubes[0] = _continued(tubes[0], first / np.linalg.norm(first), start=True)
     tubes[-1] = _continued(tubes[-1], last / np.linalg.norm(last), start=False)
-    return Lumen(points, (*tubes, *(_tube(*room) for room in rooms)))
+    tubes += [_tube(*room) for room in rooms]
+    return Lumen(points, tuple(piece for tube in tubes for piece in _smooth_pieces(tube)))
+
+
+def _smooth_pieces(tube: Tube) -> list[Tube]:
+    """A tube cut at its corners: the wall's edge at the inner side of a corner is where two tubes meet, not one."""
+    tangent = np.diff(tube.points_mm, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    corners = np.flatnonzero((tangent[1:] * tangent[:-1]).sum(1) < np.cos(_CORNER)) + 1
+    cuts = [0, *corners.tolist(), len(tube.points_mm) - 1]
+    return [Tube(tube.points_mm[a : b + 1], tube.radius_mm[a : b + 1]) for a, b in pairwise(cuts)]
 
 
 def _tube(points_mm: ArrayLike, radius_mm: ArrayLike) -> Tube:
@@ -208,17 +221,24 @@ def _tube(points_mm: ArrayLike, radius_mm: ArrayLike) -> Tube:
     radius = np.array(np.broadcast_to(np.asarray(radius_mm, float), len(points)))
     if not (radius > 0).all():
         raise ValueError(f"radius_mm must be positive, got {radius.min():g}")
-    return Tube(points, radius)
+    # further vertices on long segments: a device's nodes are followed from vertex to vertex
+    length = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    place = np.concatenate(
+        [i + np.arange(n) / n for i, n in enumerate(np.ceil(length / _FINE_MM).astype(int))] + [[len(points) - 1]]
+    )
+    index = np.arange(len(points))
+    fine = np.stack([np.interp(place, index, points[:, i]) for i in range(3)], axis=1)
+    return Tube(fine, np.interp(place, index, radius))
 
 
 def _continued(tube: Tube, outward: Floats, start: bool, by_mm: float = 40.0) -> Tube:
     """The tube with a straight piece at one end: a device is cut off at its advance, not stopped by a cap."""
-    place = 0 if start else len(tube.points_mm)
-    end = tube.points_mm[0 if start else -1] + by_mm * outward
-    return Tube(
-        np.insert(tube.points_mm, place, end, axis=0),
-        np.insert(tube.radius_mm, place, tube.radius_mm[0 if start else -1]),
-    )
+    end = 0 if start else -1
+    ahead = tube.points_mm[end] + np.arange(_FINE_MM, by_mm, _FINE_MM)[:, None] * outward
+    radius = np.full(len(ahead), tube.radius_mm[end])
+    if start:
+        return Tube(np.concatenate([ahead[::-1], tube.points_mm]), np.concatenate([radius, tube.radius_mm]))
+    return Tube(np.concatenate([tube.points_mm, ahead]), np.concatenate([tube.radius_mm, radius]))
 
 
 @dataclass(frozen=True)
@@ -262,15 +282,14 @@ class Rod:
             return np.full(np.shape(behind_mm), self.stiffness_n_mm2)
         return np.interp(behind_mm, [0.0, self.soft_mm], [self.soft_stiffness_n_mm2, self.stiffness_n_mm2])
 
-    def curvature_at(self, behind_mm: Floats) -> Floats:
-        """Curvature when free, 1/mm, at distances behind the tip."""
-        out = np.zeros(np.shape(behind_mm))
-        start = 0.0
-        for length_mm, angle_deg in self.tip_curve:
-            here = (behind_mm >= start) & (behind_mm < start + length_mm)
-            out[here] = np.deg2rad(angle_deg) / length_mm
-            start += length_mm
-        return out
+    def curvature_at(self, behind_mm: Floats, over_mm: float) -> Floats:
+        """Curvature when free, 1/mm: the mean over `over_mm` round places at distances behind the tip."""
+        if not self.tip_curve:
+            return np.zeros(np.shape(behind_mm))
+        ends = np.concatenate([[0.0], np.cumsum([length for length, _ in self.tip_curve])])
+        turned = np.concatenate([[0.0], np.cumsum(np.deg2rad([angle for _, angle in self.tip_curve]))])
+        behind = np.interp(behind_mm + 0.5 * over_mm, ends, turned)
+        return (behind - np.interp(behind_mm - 0.5 * over_mm, ends, turned)) / over_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,7 +384,7 @@ def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -
         behind = np.maximum(advance - vertex, 0.0)
         own = rod.stiffness_at(behind) * covers
         stiffness += own
-        moment += own * rod.curvature_at(behind)
+        moment += own * rod.curvature_at(behind, spacing_mm)
         sharpest = np.where(covers > 0, np.minimum(sharpest, 1.0 / rod.least_bend_radius_mm), sharpest)
         radius = np.where(node <= advance + 1e-9, np.maximum(radius, rod.radius_mm), radius)
     return _Chain(length, stiffness, moment / stiffness, sharpest, radius, axis)
