@@ -23,6 +23,8 @@ _SKIN_MM = 0.05
 """Between tissue and hollow."""
 _WIDEST_MM = 8.0
 """By how much tissue is laid on at most."""
+_PRESSED = 0.6
+"""About how much thinner pressed tissue is: so much less far apart lie its levels."""
 _REACH_MM = 7.0
 """How far beyond where it lay tissue is looked for."""
 
@@ -86,7 +88,7 @@ def pushed_aside(tissue: Field, volume_ml: float, by: Displacement) -> Field:
 
     def parts(at: Points) -> tuple[Distances, Distances]:
         before, outside = by.origin(at)
-        return tissue.distance(before), np.maximum(_SKIN_MM - outside, by.core.distance(at))
+        return _PRESSED * tissue.distance(before), np.maximum(_SKIN_MM - outside, by.core.distance(at))
 
     lay, kept_out = parts(points)
 

@@ -582,7 +582,9 @@ def tumour_measures(here: Patient, tumour: Structure, amount: float, lying: floa
     x, y = np.meshgrid(np.linspace(low[0], high[0], 40), np.linspace(low[1], high[1], 40))
     slices = [np.column_stack([x.ravel(), y.ravel(), np.full(x.size, z + up)]) for up in (-6.0, -3.0, 0.0, 3.0, 6.0)]
     shares = []
+    reach = tumour.field.bounds_mm
     for points_mm in slices:
         canal = points_mm[home.canal.contains(points_mm)]
-        shares.append(1.0 - float(tumour.field.contains(canal).mean()))
+        near = canal[((canal >= reach[0]) & (canal <= reach[1])).all(axis=1)]
+        shares.append(1.0 - float(tumour.field.contains(near).sum()) / len(canal))
     return greatest_diameter_mm(mesh), neural, min(shares)
