@@ -13,17 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.sourced import sourced_table
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _STILL_ML_S = 1e-9  # less than this is no flow
+
+
+@cache
+def flow_figures() -> dict[str, float]:
+    """The rows of assets/anatomy/flow.csv by name, in the units that it states."""
+    return {name: row.value for name, row in sourced_table(asset("anatomy", "flow.csv")).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +51,7 @@ class FlowTree:
     length_mm: Floats
     radius_mm: Floats
     inflow_ml_s: float
-    power: float = 3.0
+    power: float = field(default_factory=lambda: flow_figures()["split_power"])
     open_share: Floats = field(default_factory=lambda: np.ones(0))
     tumour_share: Floats = field(default_factory=lambda: np.zeros(0))
 
@@ -169,8 +177,8 @@ class Bed:
         kept_share: what stays for good: 0 for contrast in blood, 1 for particles.
     """
 
-    washout_s: float = 6.0
-    kept_share: float = 0.0
+    washout_s: float = field(default_factory=lambda: flow_figures()["blush_s"])
+    kept_share: float = field(default_factory=lambda: flow_figures()["tumour_kept"])
 
     def __post_init__(self) -> None:
         if not self.washout_s > 0 or not 0 <= self.kept_share <= 1:
@@ -223,9 +231,9 @@ class Transport:
 
     tree: FlowTree
     injections: tuple[Injection, ...]
-    bed: Bed = Bed()
-    spread_s: float = 0.12
-    surge: float = 2.0
+    bed: Bed = field(default_factory=Bed)
+    spread_s: float = field(default_factory=lambda: flow_figures()["spread_s"])
+    surge: float = field(default_factory=lambda: flow_figures()["surge"])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "injections", tuple(self.injections))
@@ -453,7 +461,7 @@ def embolize(
     most_pulses: int,
     particles_mg_ml: float,
     capacity_mg: float,
-    stop_share: float = 0.1,
+    stop_share: float | None = None,
     start_s: float = 0.0,
     surge: float = 1.0,
 ) -> Embolization:
@@ -466,11 +474,12 @@ def embolize(
         branch, at_mm: where the tip stands.
         pulse_ml, rate_ml_s, every_s, most_pulses, start_s: what is given at most, and when.
         particles_mg_ml: particles in what is given.
-        stop_share: stop when the flow has fallen to this share of the first.
+        stop_share: stop when the flow has fallen to this share of the first; None takes assets/anatomy/flow.csv.
         surge: as in `Transport`; 1 lets no pulse exceed the blood's own flow.
 
     Raises RequestError where the branch feeds no tumour, or where the very first pulse would run back.
     """
+    stop_share = flow_figures()["stop_share"] if stop_share is None else stop_share
     draw = tree.radius_mm**tree.power * tree.tumour_share * tree.is_end
     fed = tree.behind(branch)
     if not draw[fed].sum() > 0:
