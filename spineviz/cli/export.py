@@ -118,6 +118,9 @@ def _absent(what: str, plan: AugmentationPlan | ComparisonPlan, time_s: float, t
         end = f" to {last:g} s" if last < plan.film.seconds else " s on"
         return f"WHAT: {what} does not exist at {time_s:g} s of {plan.film.name}; it does from {first:g}{end}"
     names = [*dict.fromkeys((*there, *spans)), "all"]
+    meant = [name for name in names if name.endswith(f"/{what}")]
+    if meant:
+        return f"WHAT: {plan.film.name} shows several procedures; give {' or '.join(meant)}"
     return f"WHAT: {plan.film.name} has no {what!r}; it has {', '.join(names)}"
 
 

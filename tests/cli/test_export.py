@@ -136,6 +136,7 @@ def test_an_instrument_comes_with_its_parts(tmp_path, what, step, parts):
             ["balloon-right", "kyphoplasty", "--at", "50"],
             "balloon-right does not exist at 50 s of kyphoplasty",
         ),
+        (["cement", "comparison", "--at", "5"], "give vertebroplasty/cement or kyphoplasty/cement"),
         (["cavity", "kyphoplasty", "--at", "230"], "cavity does not exist at 230 s of kyphoplasty; it does from"),
     ],
 )

@@ -158,8 +158,10 @@ def test_the_tumour_is_pushed_aside_not_lost(step, share):
     for name in ("balloon-right", "balloon-left", "cavity"):
         if name in there:
             assert there[name].field(mesh.points_mm).min() > -0.3
-    # field and surface are one shape; where tissue was pressed flat the field is steep
-    assert np.quantile(np.abs(there["tumour"].field(mesh.points_mm)), 0.95) < 0.2
+    # field and surface are one shape, but for films that are thinner than the surface's spacing
+    grid = lattice(mesh.bounds_mm, 0.5, 1.0)
+    held = float((there["tumour"].field(grid.points()) < 0.0).sum()) * 0.5**3 / 1000.0
+    assert 0.98 * mesh.volume_ml < held < 1.25 * mesh.volume_ml
     assert state.tumour_diameter_mm == pytest.approx(greatest_diameter_mm(mesh), rel=0.03)
     assert state.canal_share == 1.0
     unmoved = plan.state_at("balloon", 1.0)
