@@ -12,10 +12,11 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
 from spineviz.data.sourced import sourced_table
 from spineviz.devices.catalogue import needle_size
-from spineviz.devices.solids import lathe, standing_at
-from spineviz.geometry.fields import Field, capped_cone, capsule, cylinder, half_space
-from spineviz.geometry.meshes import Mesh, joined
-from spineviz.geometry.operators import difference, intersection, moved, union
+from spineviz.devices.solids import Solid, all_of, lathe, standing_at, turned
+from spineviz.geometry.fields import Field, cylinder, half_space
+from spineviz.geometry.frames import looking_along
+from spineviz.geometry.meshes import Mesh
+from spineviz.geometry.operators import difference, intersection, moved
 
 _SIDES = 36
 
@@ -66,18 +67,8 @@ class NeedleShape:
         return difference(tube, cylinder(np.array(back) - over, np.array(front) + over, size.inner_mm / 2))
 
     def handle_field(self) -> Field:
-        """Hub and T-handle behind the shaft, with the stylet's cap while it is in."""
-        part = _parts()
-        z = -self.length_mm
-        half = part["handle_span_mm"] / 2 - part["handle_radius_mm"]
-        middle = z - part["hub_length_mm"]
-        pieces = [
-            capped_cone([0, 0, middle], [0, 0, z], part["hub_radius_mm"], needle_size(self.gauge).radius_mm + 0.9),
-            capsule([-half, 0, middle], [half, 0, middle], part["handle_radius_mm"]),
-        ]
-        if self.stylet:
-            pieces.append(cylinder([0, 0, middle - part["cap_length_mm"]], [0, 0, middle], part["cap_radius_mm"]))
-        return union(*pieces)
+        """Hub and T-handle behind the shaft, with the stylet's cap while it is in; without it the hub is open."""
+        return _handle(self).field
 
     def shaft_mesh(self) -> Mesh:
         """The surface of the steel, closed."""
@@ -85,7 +76,7 @@ class NeedleShape:
 
     def handle_mesh(self) -> Mesh:
         """The surfaces of hub, handle and cap, each closed."""
-        return _handle_mesh(self)
+        return _handle(self).mesh
 
 
 @cache
@@ -136,27 +127,32 @@ def _joined_rings(body: Mesh, rings: NDArray[np.float64]) -> Mesh:
 
 
 @cache
-def _handle_mesh(shape: NeedleShape) -> Mesh:
-    part = _parts()
-    z = -shape.length_mm
-    middle = z - part["hub_length_mm"]
-    neck = needle_size(shape.gauge).radius_mm + 0.9
-    hub = lathe(np.array([[0, middle], [part["hub_radius_mm"], middle], [part["hub_radius_mm"], middle + 6.0],
-                          [neck, z - 0.8], [neck - 0.4, z], [0, z]], float))  # fmt: skip
-    radius, half = part["handle_radius_mm"], part["handle_span_mm"] / 2
-    bulge = half * np.sin(np.linspace(-np.pi / 2, np.pi / 2, 21))  # closer stations where the ends are rounded
-    ends = np.sqrt(np.clip(1.0 - (np.abs(bulge) / half) ** 6, 0.0, 1.0))
-    width = radius * ends * (0.82 + 0.18 * np.cos(bulge / half * np.pi) ** 2)
-    width[[0, -1]] = 0.0
-    bar = lathe(np.column_stack([width, bulge]))
-    # the bar lies along x: z of the lathe becomes x
-    x, y, along = bar.points_mm.T
-    bar = Mesh(np.column_stack([along, x, y + middle]), bar.triangles)
-    pieces = [hub, bar]
+def _handle(shape: NeedleShape) -> Solid:
+    part, size = _parts(), needle_size(shape.gauge)
+    z, wide, half = -shape.length_mm, part["hub_radius_mm"], part["handle_span_mm"] / 2
+    middle, neck = z - part["hub_length_mm"], size.radius_mm + 0.9
+    front = [[wide, middle + 6.0], [neck, z - 0.8], [neck - 0.4, z]]
     if shape.stylet:
-        top, wide = middle - part["cap_length_mm"], part["cap_radius_mm"]
-        pieces.append(lathe(np.array([[0, top], [wide - 1.2, top], [wide, top + 1.2], [wide, middle], [0, middle]])))
-    return joined(*pieces)
+        hub = turned([[0, middle], [wide, middle], *front, [0, z]])
+        bulge = half * np.sin(np.linspace(-np.pi / 2, np.pi / 2, 21))  # closer stations where the ends are rounded
+        bar = turned(np.column_stack([_arm_width(bulge), bulge])).moved(looking_along([0, 0, middle], [1, 0, 0]))
+        top, cap = middle - part["cap_length_mm"], part["cap_radius_mm"]
+        return all_of(hub, bar, turned([[0, top], [cap - 1.2, top], [cap, top + 1.2], [cap, middle], [0, middle]]))
+    # the way for pin and cement is open: the hub is pierced, and the arms begin beside its bore
+    bore = size.inner_mm / 2
+    back, near = middle - part["handle_radius_mm"] - 0.6, bore + 0.8
+    hub = turned([[near, back], [wide, back], *front, [bore, z], [bore, back + 2.0], [near, back]])
+    way = half * np.sin(np.linspace(np.arcsin(near / half), np.pi / 2, 12))
+    arm = turned(np.vstack([[0.0, near], np.column_stack([_arm_width(way), way])]))
+    return all_of(hub, *(arm.moved(looking_along([0, 0, middle], [to, 0, 0])) for to in (-1.0, 1.0)))
+
+
+def _arm_width(along_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The T-handle's radius at places along it, measured from its middle; 0 at its ends."""
+    radius, half = _parts()["handle_radius_mm"], _parts()["handle_span_mm"] / 2
+    ends = np.sqrt(np.clip(1.0 - (np.abs(along_mm) / half) ** 6, 0.0, 1.0))
+    width = radius * ends * (0.82 + 0.18 * np.cos(along_mm / half * np.pi) ** 2)
+    return np.where(np.isclose(np.abs(along_mm), half), 0.0, width)
 
 
 def needle_structures(

@@ -1,4 +1,4 @@
-"""The balloon tamp without its balloon: shaft, stylet, two markers and the Y-shaped hub. The membrane is physics."""
+"""The balloon tamp without its balloon: shaft, stylet, two markers, neck and Y-shaped hub. The membrane is physics."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ def marker(balloon_length_mm: int) -> Solid:
 
 
 @cache
+def neck(balloon_length_mm: int) -> Solid:
+    """The balloon's neck: where it is welded to the shaft, over the rear marker and on along the inner tube. Exact.
+
+    It stays folded, whatever the balloon holds. The tamp's foremost point is the origin.
+    """
+    size, long = balloon_size(balloon_length_mm), kyphoplasty_parts()["tamp_neck_mm"]
+    middle, half = -size.nose_mm - size.length_mm, size.marker_length_mm / 2
+    wide = 0.95 * size.folded_radius_mm  # within the folded balloon while there is one
+    over, tube, gap = size.marker_outer_mm / 2, size.rod_mm / 2, 0.02
+    rear, front = middle - half - 0.1, middle + long
+    inside = [[tube + gap, front], [tube + gap, middle + half + 0.4], [over + gap, middle + half + 0.1]]
+    outside = filleted(
+        [[over + gap, rear], [0.5 * (over + wide), rear], [wide, middle], [wide, middle + 0.4 * long],
+         [tube + 0.1, front], [tube + gap, front]], 0.3,
+    )  # fmt: skip
+    return turned(np.vstack([outside, inside[1:], [[over + gap, rear]]]))
+
+
+@cache
 def tamp_hub(length_mm: float) -> Solid:
     """The Y behind a shaft of `length_mm`: a straight limb with the stylet's cap, a branch for the contrast."""
     part = kyphoplasty_parts()
@@ -112,7 +131,8 @@ def tamp_structures(
 ) -> dict[str, Structure]:
     """The balloon tamp of `side`, its foremost point at `front_mm` (3,), from the skin along `forward` (3,).
 
-    Shaft with inner tube, stylet, hub, and a marker with its middle at each end of the balloon's working length.
+    Shaft with inner tube, stylet, hub, the balloon's neck, and a marker with its middle at each end of the working
+    length.
     Raises RequestError for a balloon that the catalogue does not hold.
     """
     stand, key = standing_at(front_mm, forward), f"tamp-{balloon_length_mm}-{length_mm:g}"
@@ -138,6 +158,10 @@ def tamp_structures(
         ),
         structure_of(f"tamp-hub-{side}", "hub", "pmma", tamp_hub(length_mm), f"tamp-hub-{length_mm:g}", stand),
     ]
+    weld = neck(balloon_length_mm)
+    made.append(
+        structure_of(f"tamp-neck-{side}", "balloon", "pmma", weld, f"neck-{balloon_length_mm}", stand, "cement")
+    )
     for end, z_mm in (("front", -size.nose_mm), ("rear", -size.nose_mm - size.length_mm)):
         made.append(structure_of(f"marker-{end}-{side}", "marker", "platinum", ring, ring_key, at(z_mm), "marker"))
     return {structure.name: structure for structure in made}

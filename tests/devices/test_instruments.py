@@ -30,6 +30,7 @@ from spineviz.devices.filler import filler_structures
 from spineviz.devices.needle import NeedleShape, needle_structures
 from spineviz.devices.pin import pin_structures
 from spineviz.devices.tamp import tamp_structures, working_ends_mm
+from spineviz.geometry.fields import capsule
 
 LONG = 125.0
 TIP = np.array([7.0, 9.0, -2.0])
@@ -73,8 +74,8 @@ def test_surface_is_closed_and_lies_on_the_field(gauge, name):
 @pytest.mark.parametrize(("gauge", "name"), EVERY)
 def test_exact_fields_are_1_lipschitz_and_measure_to_the_surface(gauge, name):
     structure = instruments(gauge)[name]
-    turned_parts = {"cannula", "dilator", "pin", "tamp", "tamp-stylet", "marker-front", "marker-rear", "filler",
-                    "filler-handle", "filler-plunger"}  # fmt: skip
+    turned_parts = {"cannula", "dilator", "pin", "tamp", "tamp-stylet", "tamp-neck", "marker-front", "marker-rear",
+                    "filler", "filler-handle", "filler-plunger"}  # fmt: skip
     assert structure.field.exact == (name.removesuffix("-right") in turned_parts)
     if not structure.field.exact:
         return
@@ -141,9 +142,9 @@ def test_every_folded_balloon_and_what_carries_it_pass_every_cannula(gauge, ball
 @pytest.mark.parametrize("gauge", needle_sizes())
 def test_the_pin_passes_every_needle_and_stands_out_behind_it(gauge):
     over = NeedleShape(gauge, LONG, stylet=False)
-    needle = needle_structures("needle-right", over, TIP, FORWARD)["needle-right"]
+    needle = needle_structures("needle-right", over, TIP, FORWARD).values()  # hub and handle are open too
     pin = pin_structures("right", pin_length_mm(LONG), TIP + 5 * FORWARD, FORWARD, gauge).values()
-    assert clear_of(pin, needle) > 0.05
+    assert clear_of(pin, *needle) > 0.05
     assert pin_mm(gauge) < needle_sizes()[gauge].inner_mm
     back = min(float(p) for s in pin for p in (s.world_mesh(0.5).points_mm - TIP) @ FORWARD)
     assert back < -LONG - 30.0
@@ -167,7 +168,8 @@ def test_parts_of_one_instrument_do_not_share_room(gauge, balloon):
     assert clear_of([made["tamp-stylet-right"]], made["tamp-right"]) > -1e-9
     for end in ("front", "rear"):
         ring = made[f"marker-{end}-right"]
-        assert clear_of([ring], made["tamp-right"], made["tamp-stylet-right"]) > -1e-9
+        assert clear_of([ring], made["tamp-right"], made["tamp-stylet-right"], made["tamp-neck-right"]) > -1e-9
+    assert clear_of([made["tamp-neck-right"]], made["tamp-right"]) > -1e-9
     assert clear_of([made["filler-plunger-right"]], made["filler-right"], made["filler-handle-right"]) > 0.05
 
 
@@ -241,6 +243,17 @@ def test_markers_stand_as_far_apart_as_the_balloon_is_long(balloon):
         assert np.allclose((points.min(0) + points.max(0)) / 2, place, atol=1e-3)
         assert made[f"marker-{end}-left"].material == "platinum"
     assert (TIP - front) @ FORWARD == pytest.approx(balloon_sizes()[balloon].nose_mm)
+
+
+@pytest.mark.parametrize("balloon", balloon_sizes())
+def test_the_neck_lies_within_the_folded_balloon_and_holds_the_rear_marker(balloon):
+    size, made = balloon_sizes()[balloon], tamp_structures("right", balloon, TOOL, TIP, FORWARD)
+    rear, front = working_ends_mm(balloon, TIP, FORWARD)
+    folded = capsule(rear, front, size.folded_radius_mm)
+    assert folded(made["tamp-neck-right"].world_mesh(0.5).points_mm).max() < 0.0
+    ring, neck = (made[f"{name}-right"].world_mesh(0.5).points_mm @ FORWARD for name in ("marker-rear", "tamp-neck"))
+    assert neck.min() < ring.min()
+    assert neck.max() > ring.max() + 1.0
 
 
 def test_the_shaft_ends_behind_the_balloon():

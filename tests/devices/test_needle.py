@@ -21,7 +21,10 @@ def test_every_needle_is_closed_and_its_mesh_lies_on_its_field(gauge, stylet):
     assert mesh.is_closed
     assert mesh.pieces == 1
     assert np.abs(shape.shaft_field()(mesh.points_mm)).max() < 1e-9
-    assert shape.handle_mesh().is_closed
+    handle = shape.handle_mesh()
+    assert handle.is_closed
+    assert handle.volume_ml > 0
+    assert shape.handle_field()(handle.points_mm).max() < 1e-6
 
 
 def test_open_tube_has_the_volume_that_calculus_gives():
