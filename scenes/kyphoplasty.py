@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
 from spineviz.film.anchors import Point, as_point, facing
-from spineviz.film.augmentation import BEHIND_LEFT, LEFT, AugmentationScene
+from spineviz.film.augmentation import BEHIND_LEFT, LEFT, NOTHING_FAINT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.shot import ColumnShot, FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot
 from spineviz.procedures.state import State
 from spineviz.views.camera import camera_from
+
+PUSHED_ASIDE: Mapping[str, float] = MappingProxyType({"tumour": 0.3})
+"""The tumour lies like a shell over balloon, cavity and cement: they show through it."""
 
 
 class Kyphoplasty(AugmentationScene):
@@ -99,7 +103,7 @@ class Kyphoplasty(AugmentationScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(self.from_left, self.glass(highlight=frozenset(self.balloons)), self.from_left),
+            stage=StageShot(self.from_left, self.glass(PUSHED_ASIDE, highlight=frozenset(self.balloons))),
             fluoroscopy=(self.from_the_left,),
             plot=PlotShot("pressure"),
             focus="fluoroscopy" if now.during("watch") else "",
@@ -146,7 +150,7 @@ class Kyphoplasty(AugmentationScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.glass(), self.into_body),
+            stage=StageShot(camera, self.glass(PUSHED_ASIDE), self.into_body),
             fluoroscopy=(self.from_the_left,),
             section=SectionShot(f"needle-{self.sides[-1]}", 34.0 * self.size, self.words(now.step.name, "sagittal")),
             focus="section" if now.after("stays") else "",
@@ -162,7 +166,7 @@ class Kyphoplasty(AugmentationScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(self.into_body, self.glass(highlight=frozenset({"cement"}))),
+            stage=StageShot(self.into_body, self.glass(PUSHED_ASIDE, highlight=frozenset({"cement"}))),
             fluoroscopy=(self.from_the_left,),
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("fill") else "section" if now.during("beyond") else "",
@@ -183,7 +187,7 @@ class Kyphoplasty(AugmentationScene):
             layout="stage+insets",
             stage=StageShot(
                 self.into_body.moved_towards(self.drawn, now.beat("draw")),
-                self.glass(highlight=frozenset({"cement"})),
+                self.glass(PUSHED_ASIDE, highlight=frozenset({"cement"})),
                 self.drawn,
             ),
             fluoroscopy=(self.from_the_left,),
@@ -205,11 +209,14 @@ class Kyphoplasty(AugmentationScene):
         """One column for each state of the body, from its beat on: how it stands, its radiograph, its numbers."""
         close = camera_from((274, 7), (0, -2, 0), 150 * self.size)
         for name, moment in self.states.items():
+            faint = PUSHED_ASIDE if name == "after" else NOTHING_FAINT
             yield ColumnShot(
                 name,
                 self.words(now.step.name, name),
                 self.words(now.step.name, f"{name}_note"),
-                stage=StageShot(close, self.glass(also_hidden=self.room_names, highlight=frozenset({"cement"}))),
+                stage=StageShot(
+                    close, self.glass(PUSHED_ASIDE, also_hidden=self.room_names, highlight=frozenset({"cement"}))
+                ),
                 below=FluoroShot(self.lateral, live=False),
                 gauges=(self.height_gauge, "wedge"),
                 moment=moment,

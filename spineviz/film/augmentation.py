@@ -6,7 +6,9 @@ scenes say only what differs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +26,7 @@ from spineviz.views.stage import StageLook
 TRUNK = frozenset({"skin", "muscle", "lungs", "dressing"})
 RIBS = frozenset({"ribs-right", "ribs-left"})
 FAINT_NERVES = {"roots": 0.45, "dura": 0.3, "cord": 0.6}
+NOTHING_FAINT: Mapping[str, float] = MappingProxyType({})
 BEHIND_LEFT = (-0.7, -0.7, 0.15)
 
 
@@ -337,17 +340,19 @@ class AugmentationScene(ProcedureScene):
 
     def cut_body(self, now: Moment, camera: Camera, marks: tuple[Mark, ...] = ()) -> Shot:
         """The body cut open: hard cement between the trabeculae, and the tumour that is still there."""
-        at = self.parts.at(now.state)
+        plane, state = self.cast_plane, now.state
+        cement = self.parts.on_cut("cement", plane, state)
+        tumour = self.parts.on_cut("tumour", plane, state, beside="cement")
         return self.told(
             now,
             layout="stage+insets",
             seen_from="seen from the left, cut open",
-            stage=StageShot(camera, self.look(cut=self.cast_plane, highlight=frozenset({"cement"})), self.cut_open),
+            stage=StageShot(camera, self.look(cut=plane, highlight=frozenset({"cement"})), self.cut_open),
             fluoroscopy=(FluoroShot(self.lateral, "lateral, seen from the left", live=False),),
             section=SectionShot("axial", 38.0 * self.size, "axial, through the cement"),
             labels=(
-                self.label(now, "cement", "cement", facing(at, "cement", LEFT), "left", now.shown("cast")),
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "right", now.shown(self.tumour_beat)),
+                self.label(now, "cement", "cement", cement, "left", now.shown("cast")),
+                self.label(now, "tumour", "tumour", tumour, "right", now.shown(self.tumour_beat)),
             ),
             marks=marks,
             gauges=("cement", self.height_gauge, "wedge"),
@@ -411,9 +416,9 @@ class AugmentationScene(ProcedureScene):
         """A point of the patient's bare shoulder."""
         return (-120.0, -40.0, 330.0)
 
-    def glass(self, **parts: Any) -> StageLook:
-        """The treated bone as glass, the nerves faint; `parts` as StageLook takes them."""
-        return self.look(glass=frozenset({self.level}), opacity=FAINT_NERVES, **parts)
+    def glass(self, faint: Mapping[str, float] = NOTHING_FAINT, **parts: Any) -> StageLook:
+        """The treated bone as glass, the nerves faint, as `faint` says of other parts; more as StageLook takes it."""
+        return self.look(glass=frozenset({self.level}), opacity={**FAINT_NERVES, **faint}, **parts)
 
     def look(self, also_hidden: frozenset[str] = frozenset(), **parts: Any) -> StageLook:
         """The stage's usual look: bones, discs and nerves without the trunk; `parts` as StageLook takes them."""

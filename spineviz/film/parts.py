@@ -15,11 +15,14 @@ from spineviz.film.anchors import Point, as_point, surface_towards
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
+    from spineviz.geometry.frames import Frame
     from spineviz.procedures.state import State
 
 UP, DOWN, BACK = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, -1.0, 0.0)
 LEFT, RIGHT = (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0)
 _L1_WIDTH_MM = 41.2
+_CUT_REACH_MM = 24.0
+"""How far from its origin a cut face of L1 is looked at."""
 
 
 class Parts:
@@ -167,6 +170,18 @@ class Parts:
         """The middle of the drilled channel."""
         needle = self.plan.needles[side]
         return as_point(needle.tip_at((self.plan.cannula_way_mm(side) + needle.reach_mm) / 2))
+
+    def on_cut(self, name: str, plane: Frame, state: State, beside: str = "") -> Point:
+        """The point of the cut face on `plane` that lies deepest in `name`, and not in `beside` where that is named;
+        the nearest to it where the plane misses it."""
+        at = self.at(state)
+        reach = np.arange(-_CUT_REACH_MM, _CUT_REACH_MM + 0.1, 1.0) * self.size
+        across, up = np.meshgrid(reach, reach)
+        face = plane.points(np.column_stack([across.ravel(), up.ravel(), np.zeros(across.size)]))
+        depth = at[name].field(face)
+        if beside in at:
+            depth = np.maximum(depth, -at[beside].field(face))
+        return as_point(face[int(depth.argmin())])
 
     @cached_property
     def cement_label(self) -> tuple[tuple[float, float, float], Point]:
