@@ -214,9 +214,7 @@ class Kyphoplasty(AugmentationScene):
                 name,
                 self.words(now.step.name, name),
                 self.words(now.step.name, f"{name}_note"),
-                stage=StageShot(
-                    close, self.glass(PUSHED_ASIDE, also_hidden=self.room_names, highlight=frozenset({"cement"}))
-                ),
+                stage=StageShot(close, self.glass(faint, also_hidden=self.room_names, highlight=frozenset({"cement"}))),
                 below=FluoroShot(self.lateral, live=False),
                 gauges=(self.height_gauge, "wedge"),
                 moment=moment,
