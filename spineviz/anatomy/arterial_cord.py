@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.arterial_course import Laid, tapering, wall_way_mm
 from spineviz.anatomy.arterial_data import side_sign, size
-from spineviz.anatomy.arterial_tubes import even, tapered_tube
+from spineviz.anatomy.arterial_tubes import Obstacle, even, solid, tapered_tube, taut
 from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.neural import CanalLine, canal_line, cord_sweep, root_sweeps
 from spineviz.anatomy.sweeps import Sweep, smooth_step
@@ -23,7 +23,9 @@ from spineviz.geometry.grids import lattice
 
 _STEP_MM = 0.4
 _OFF_CORD_MM = 0.15
-_TOP, _BOTTOM = "T3", "L5"
+_TOP, _BOTTOM = "T1", "L5"
+_FIRST = "T3"
+"""Where the anterior spinal artery comes into view."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +81,14 @@ def cord_front(column: Column) -> CordFront:
     return CordFront(line, sweep)
 
 
-def _root_line(column: Column, line: CanalLine, level: str, side: str) -> Points:
-    """(N, 3) the root of one level and side, from the cord outward."""
+def _roots(column: Column, line: CanalLine, level: str, side: str) -> tuple[Points, Obstacle]:
+    """(N, 3) the root of one level and side, from the cord outward; and all roots beside it as something in the way."""
     levels = [name for name in line.way_mm if name != SACRUM]
     sweeps = root_sweeps(column, line)
-    return sweeps[2 * levels.index(level) + (0 if side == "right" else 1)].points_mm
+    here = levels.index(level)
+    meshes = [sweep.mesh(10) for sweep in sweeps[2 * max(here - 4, 0) : 2 * here + 6]]
+    around = solid(np.concatenate([m.points_mm for m in meshes]), np.concatenate([m.normals for m in meshes]), False)
+    return sweeps[2 * here + (0 if side == "right" else 1)].points_mm, around
 
 
 def cord_branches(column: Column, radicular: Laid, level: str, side: str) -> list[Laid]:
@@ -103,14 +108,14 @@ def cord_branches(column: Column, radicular: Laid, level: str, side: str) -> lis
         return arc[cKDTree(front.line.curve.points_mm).query(points)[1]]
 
     # along the root, before it, from the sleeve up
-    root = _root_line(column, front.line, level, side)
+    root, roots = _roots(column, front.line, level, side)
     door = int(np.argmin(np.linalg.norm(root - start, axis=1)))
     along = root[: max(door - 1, 2)][::-1]
     ways = way_of(along)
     turn = size("hairpin_radius_mm")
     first = float(way_of(start[None])[0])
     top = min(first - size("adamkiewicz_rise_mm"), front.line.conus_mm - 26.0)
-    top = max(top, 12.0)
+    top = max(top, front.line.way_mm[_FIRST] + 4.0)
     leave = first - 0.55 * (first - top)
     along, ways = along[ways > leave], ways[ways > leave]
     _, _, ahead = front.axes(ways)
@@ -131,7 +136,12 @@ def cord_branches(column: Column, radicular: Laid, level: str, side: str) -> lis
     lifted, _, _ = front.axes(climb)
     on_front = front.outside((base - middle[0] + lifted) * (1.0 - blend) + on_front * blend, climb, off)
     knots = _thinned(np.concatenate([start[None], beside, on_front[1:]]), 2.2)
-    limb = even(curve_through(knots, _STEP_MM).points_mm, _STEP_MM)
+    cord = front.sweep.mesh(32)
+    in_the_way = [roots, solid(cord.points_mm, cord.normals, False)]
+    reach = radius + _OFF_CORD_MM
+    limb = even(curve_through(knots, _STEP_MM).points_mm, 0.8)
+    (limb,) = taut([limb], [reach], in_the_way, [(1, 3)], rounds=36, pull=0.4)
+    limb = even(limb, _STEP_MM)
     # the hairpin: half a circle on the cord's front, from the limb over to the middle and down
     angle = np.linspace(0.0, np.pi, 22)[1:]
     wide_turn = abs(float(aim[-1])) / 2
@@ -146,7 +156,7 @@ def cord_branches(column: Column, radicular: Laid, level: str, side: str) -> lis
     end = min(front.line.conus_mm - 3.0, front.line.sac_mm - 6.0)
     for name, ways, thick in (
         ("anterior-spinal", np.arange(top + 1.6, end, 1.2), lower),
-        ("anterior-spinal-upper", np.arange(top + 1.6, 1.0, -1.2), upper),
+        ("anterior-spinal-upper", np.arange(top + 1.6, front.line.way_mm[_FIRST] - 8.0, -1.2), upper),
     ):
         off_here = thick / 2 + _OFF_CORD_MM
         lift = smooth_step(np.abs(ways - ways[0]) / 6.0)

@@ -25,7 +25,6 @@ from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Distances, Field, Points, Vector
 from spineviz.geometry.frames import Frame, rotation_about
 
-_MIRROR = np.array([-1.0, 1.0, 1.0])
 _FINE_MM, _COARSE_MM = 0.5, 1.0
 _RIB_REACH_MM = 130.0
 """How far to the side ribs are looked at."""
@@ -114,19 +113,18 @@ def _reach(level: str, angle_deg: NDArray[np.float64], height_mm: NDArray[np.flo
 
 @cache
 def _bone_points(level: str) -> tuple[Points, Points]:
-    """Points of the bone of `level` and of the near parts of its ribs, and their outward normals, in its frame."""
+    """Points of the right half of `level` with the near part of its rib, and their outward normals, in its frame."""
     from spineviz.anatomy.bones import carved_mesh
     from spineviz.anatomy.ribs import rib_sweep, rib_table
 
     mesh = carved_mesh(level, 1.2)
-    near = mesh.points_mm[:, 1] > -58.0  # no vessel passes behind the laminae
+    near = (mesh.points_mm[:, 1] > -58.0) & (mesh.points_mm[:, 0] > -0.5)  # no vessel passes behind the laminae
     points, normals = [mesh.points_mm[near]], [mesh.normals[near]]
     if level in rib_table():
         rib = rib_sweep(level).mesh(16)
         beside = rib.points_mm[:, 0] < _RIB_REACH_MM
-        for mirror in (np.ones(3), _MIRROR):
-            points.append(rib.points_mm[beside] * mirror)
-            normals.append(rib.normals[beside] * mirror)
+        points.append(rib.points_mm[beside])
+        normals.append(rib.normals[beside])
     return np.concatenate(points), np.concatenate(normals)
 
 
@@ -159,9 +157,7 @@ def _in_the_way(
         add(_annulus(column, level), inner)
     for level in roots:
         line, radius = outer_root(level)
-        surface, outward = tube_points(line, radius)
-        for mirror in (np.ones(3), _MIRROR):
-            add((surface * mirror, outward * mirror), inner @ column.world_from_vertebra(level))
+        add(tube_points(line, radius), inner @ column.world_from_vertebra(level))
     return solid(np.concatenate(points), np.concatenate(normals))
 
 
@@ -205,7 +201,7 @@ def _arch(column: Column) -> Points:
     backward and to the left."""
     axes = world_from_pelvis(column).rotation
     start = column.world_from_vertebra("T4").origin_mm
-    places = np.array([[4.0, 66.0, 2.0], [-2.0, 57.0, 17.0], [-12.0, 40.0, 25.5], [-21.5, 22.0, 20.0]])
+    places = np.array([[4.0, 70.0, -6.0], [-2.0, 60.0, 9.0], [-12.0, 43.5, 16.5], [-20.5, 26.0, 12.0]])
     return start + places @ axes.T
 
 
@@ -227,7 +223,7 @@ def aorta(column: Column) -> Laid:
     from scipy.interpolate import PchipInterpolator
 
     radius = np.minimum.accumulate(PchipInterpolator(ways, diameters)(curve.arc_mm)) / 2
-    around = _in_the_way(column, ("T3", *SEGMENTAL_LEVELS, "L5"), SEGMENTAL_LEVELS, Frame(), ())
+    around = _in_the_way(column, ("T2", "T3", *SEGMENTAL_LEVELS, "L5"), ("T2", "T3", *SEGMENTAL_LEVELS), Frame(), ())
     line = _pushed(curve.points_mm, radius + size("aorta_wall_mm"), around)
     return Laid("aorta", None, "aorta", line, radius, on_side=False)
 
@@ -319,7 +315,7 @@ def iliac_branches(column: Column, trunk: Laid, side: str) -> list[Laid]:
     arc = Curve(pieces[0]).arc_mm
     parent = trunk.radius_mm[-1]
     radius = tapering(pieces[0], start_mm, size("common_iliac_end_diameter_mm"))
-    radius = radius + (parent - radius[0]) * (1.0 - smooth_step(arc / 20.0))
+    radius = radius + (parent - radius[0]) * (1.0 - smooth_step(arc / 24.0))
     names = [f"common-iliac-{side}", f"external-iliac-{side}", f"femoral-{side}", f"superficial-femoral-{side}"]
     outer = [("external_iliac_diameter_mm", "external_iliac_end_diameter_mm")]
     outer += [("common_femoral_diameter_mm", "common_femoral_end_diameter_mm")]
@@ -521,9 +517,8 @@ def _outer_lines(level: str, start: Vector, around: Obstacle) -> dict[str, Point
             [[0, 0, 0], [5, -3.0, -2.5], [14, -7.5, -6.0], [27, -12.0, -11.0], [42, -15.0, -16.0], [56, -11.0, -20.0]],
             float,
         )
-    behind = np.array([max(tip[0] * 0.62, lower[0] + 6.0), lower[1] - 1.0, (tip[2] + lower[2]) / 2 - 1.5])
-    dorsal = np.array([start, start + [3.4, -4.6, 0.2], (start + [5.5, -8.0, 0.0] + behind) / 2 + [2.5, 0.0, 0.0],
-                       behind, behind + [-1.5, -10.0, -4.0], behind + [-4.5, -19.0, -7.0]])  # fmt: skip
+    behind = np.array([max(tip[0] * 0.66, lower[0] + 7.0), lower[1] - 1.0, (tip[2] + lower[2]) / 2 - 1.5])
+    dorsal = np.array([start, start + [3.4, -4.6, 0.2], behind, behind + [-1.5, -11.0, -5.0]])
     clear = size("segmental_clearance_mm")
     lines = [even(curve_through(knots, _FINE_MM).points_mm, 0.8) for knots in (muscular, dorsal)]
     reach = [size("muscular_share") * thick + clear, size("dorsal_share") * thick + clear]

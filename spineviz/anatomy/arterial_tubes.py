@@ -11,6 +11,8 @@ from spineviz.geometry.curves import Curve, transported_frames
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.meshes import Mesh
 
+_MIRROR = np.array([-1.0, 1.0, 1.0])
+_NEAR_MM, _THIN_MM = 8.0, 2.0
 _INSET_MM = 0.12
 """How far under the parent's surface a branch's surface begins."""
 
@@ -47,24 +49,38 @@ def tapered_tube(line: Points, radius_mm: NDArray[np.float64]) -> Field:
     return Field(distance, box_bounds((line - reach).min(0), (line + reach).max(0)), exact=False)
 
 
-def gathered(fields: Sequence[Field]) -> Field:
-    """The union of many fields, each asked only about the points to which its box comes nearer than what was found.
+def gathered(fields: Sequence[Field], lines: Sequence[Points], widest_mm: Sequence[float]) -> Field:
+    """The union of many tubes with their middle lines, each asked only about the points that it can be nearest to.
 
-    Thick ones should come first. The answer is the union's own at every point.
+    The tube of the nearest vertex gives a bound; of the others those are asked whose box comes nearer than that. More
+    than `_NEAR_MM` from every lumen thin ones are not asked again: there the way may be too long by a thin one's radius.
     """
-    boxes = [field.bounds_mm for field in fields]
+    boxes = np.array([field.bounds_mm for field in fields])
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    tree: list = []
 
     def distance(p: Points) -> Distances:
+        from scipy.spatial import cKDTree
+
+        if not len(p):
+            return np.zeros(0)
+        if not tree:
+            tree.append(cKDTree(np.concatenate(lines)))
+        first = owner[tree[0].query(p)[1]]
         out = np.full(len(p), np.inf)
-        for field, (low, high) in zip(fields, boxes, strict=True):
-            beyond = np.maximum(np.maximum(low - p, p - high), 0.0)
-            near = np.flatnonzero((beyond * beyond).sum(1) < np.maximum(out, 0.0) ** 2 + 1e-12)
+        for i in np.unique(first):
+            mine = np.flatnonzero(first == i)
+            out[mine] = fields[i].distance(p[mine])
+        whole, close = np.arange(len(p)), np.flatnonzero(out < _NEAR_MM)
+        for i, (low, high) in enumerate(boxes):
+            asked = whole if widest_mm[i] > _THIN_MM else close
+            q, bound = p[asked], np.maximum(out[asked], 0.0)[:, None]
+            near = asked[((q > low - bound) & (q < high + bound)).all(axis=1) & (first[asked] != i)]
             if len(near):
-                out[near] = np.minimum(out[near], field.distance(p[near]))
+                out[near] = np.minimum(out[near], fields[i].distance(p[near]))
         return out
 
-    low = np.min([box[0] for box in boxes], axis=0)
-    return Field(distance, box_bounds(low, np.max([box[1] for box in boxes], axis=0)), exact=False)
+    return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
 
 
 def _cap(
@@ -173,18 +189,26 @@ Obstacle = Callable[[Points], tuple[Distances, Points]]
 """Points (N, 3) -> how far they are from what is in the way (N,), and the unit ways out of it (N, 3)."""
 
 
-def solid(points_mm: Points, normals: Points) -> Obstacle:
-    """What is bounded by a dense cloud of surface points (K, 3) with outward unit normals (K, 3)."""
+def solid(points_mm: Points, normals: Points, alike: bool = True) -> Obstacle:
+    """What is bounded by a dense cloud of surface points (K, 3) with outward unit normals (K, 3).
+
+    `alike`: it is the same on both sides, so that only its right half is looked at.
+    """
     from scipy.spatial import cKDTree
 
-    tree = cKDTree(points_mm)
+    if alike:
+        right = points_mm[:, 0] > -0.5
+        points_mm, normals = points_mm[right], normals[right]
+    tree = cKDTree(points_mm, balanced_tree=False, compact_nodes=False)
 
     def away(p: Points) -> tuple[Distances, Points]:
-        way, near = tree.query(p)
-        offset = p - points_mm[near]
-        out = (offset * normals[near]).sum(1) > 0.0
+        mirror = np.where(p[:, :1] < 0.0, _MIRROR, 1.0) if alike else np.ones((1, 3))
+        q = p * mirror
+        way, near = tree.query(q)
+        offset = q - points_mm[near]
+        out = np.einsum("ij,ij->i", offset, normals[near]) > 0.0
         along = offset / np.maximum(way, 1e-9)[:, None]
-        return np.where(out, way, -way), np.where((out & (way > 0.3))[:, None], along, normals[near])
+        return np.where(out, way, -way), np.where((out & (way > 0.3))[:, None], along, normals[near]) * mirror
 
     return away
 

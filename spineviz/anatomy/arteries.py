@@ -222,7 +222,10 @@ class ArterialTree:
     def field(self, names: Iterable[str] | None = None) -> Field:
         """The lumens of `names`, or of all, as one field, world frame. Inexact; RequestError for an unknown branch."""
         chosen = [self.branch(name) for name in (self.branches if names is None else names)]
-        return gathered([b.field for b in sorted(chosen, key=lambda b: -float(b.radius_mm.max()))])
+        if len(chosen) == 1:
+            return chosen[0].field
+        widest = [float(b.radius_mm.max()) for b in chosen]
+        return gathered([b.field for b in chosen], [b.centreline.points_mm for b in chosen], widest)
 
     def mesh(self, name: str, spacing_mm: float = 1.0) -> Mesh:
         """The closed surface of one branch, world frame; where it springs from a parent's side it begins there."""
