@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from spineviz.film.anchors import facing
+from spineviz.film.anchors import Point, facing
 from spineviz.film.augmentation import LEFT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.parts import Parts
-from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
+from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot, smooth
 from spineviz.geometry.frames import Frame, translation
 from spineviz.procedures.comparison import PROCEDURES
 from spineviz.views.camera import camera_from
@@ -55,11 +55,11 @@ class Comparison(AugmentationScene):
     ) -> Shot:
         """Both procedures side by side: `stage` and `below` by procedure, `header` over the lower view.
 
-        `waits` is the procedure that has nothing to do, the beat with which its wait begins and the one with which it
-        ends (None: not in this step): its column says so, and dims. `parts` go to the Shot.
+        `waits` is the procedure that has nothing to do, the beat with which its wait begins ("": with the step) and the
+        one with which it ends (None: not in this step): its column says so, and dims. `parts` go to the Shot.
         """
         who, start, end = waits or ("", "", None)
-        waiting = bool(waits) and now.after(start) and not (end and now.after(end))
+        waiting = bool(waits) and (not start or now.after(start)) and not (end and now.after(end))
         if waiting:
             parts.setdefault("focus", next(name for name in PROCEDURES if name != who))
         columns = tuple(
@@ -72,7 +72,7 @@ class Comparison(AugmentationScene):
                 gauges,
                 plan=name,
                 note=self.words(now.step.name, "waits") if name == who else "",
-                note_shown=now.shown(start, until=end) if waiting else 0.0,
+                note_shown=(now.shown(start, until=end) if start else 1.0) if waiting else 0.0,
             )
             for name in PROCEDURES
         )
@@ -113,7 +113,21 @@ class Comparison(AugmentationScene):
             self.words(now.step.name, "after" if now.over("collapse") else "before"),
             (self.height_gauge, "wedge"),
             marks=tuple(mark for name in PROCEDURES for mark in self.measured(now, name, "stage", shown)),
+            labels=tuple(
+                self.beside(now, name, "tumour", "tumour", self.tumour(now, name), "left", now.shown("same"), rest=end)
+                for name, end in self.tumours.items()
+            ),
         )
+
+    def tumour(self, now: Moment, name: str) -> Point:
+        """Where the tumour of one procedure's body shows from the left."""
+        return facing(self.of[name].at(getattr(now.state, name)), "tumour", LEFT)
+
+    @cached_property
+    def tumours(self) -> Mapping[str, Point]:
+        """Of each procedure, where the tumour shows once the bone is broken."""
+        broken = self.plan.state_at("fracture", 1.0)
+        return {n: facing(parts.at(getattr(broken, n)), "tumour", LEFT) for n, parts in self.of.items()}
 
     def shot_posture(self, now: Moment) -> Shot:
         """Face down; lying opens both by the same amount."""
@@ -180,7 +194,7 @@ class Comparison(AugmentationScene):
         anchor = parts.on_cannula(side, 3.0) if name == KYPHOPLASTY else self.at_rest(name, 16.0)
         return self.beside(now, name, TOOL[name], "steel", anchor, "left", shown, 0.8)
 
-    def at_rest(self, name: str, back_mm: float) -> tuple[float, float, float]:
+    def at_rest(self, name: str, back_mm: float) -> Point:
         """The point `back_mm` behind the needle's tip where it comes to rest."""
         line = self.plan.plans[name].needles[self.sides[-1]]
         x, y, z = (float(v) for v in line.tip_at(line.reach_mm - back_mm))
@@ -203,12 +217,14 @@ class Comparison(AugmentationScene):
                         under = (x, y, z - 11.0 * self.size)
                         words = self.words("channel", "markers")
                         marks.append(Mark("text", "kyphoplasty:lateral", (under,), words, shown=shown, side="right"))
-        labels = [self.tool_label(now, VERTEBROPLASTY, 1.0)]
-        if now.after("drill"):
-            labels.append(self.tool_label(now, KYPHOPLASTY, 1.0))
+        labels = [self.tool_label(now, name, 1.0) for name in PROCEDURES]
+        folded = at.get(f"balloon-{self.sides[-1]}")
+        if now.after("markers") and folded is not None:
+            x, y, z = (float(v) for v in np.asarray(folded.field.bounds_mm).mean(0))
+            labels[1] = self.beside(now, KYPHOPLASTY, "balloon", "balloon", (x, y, z), "left", shown)
         return self.columns(
             now,
-            lambda name: StageShot(self.upright_body, self.glass()),
+            lambda name: StageShot(self.upright_body, self.glass(self.faint(name, now.beat("insert")))),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
             waits=(VERTEBROPLASTY, "insert", None),
@@ -219,7 +235,8 @@ class Comparison(AugmentationScene):
     def shot_inflation(self, now: Moment) -> Shot:
         """Balloons grow and the end-plate lifts on one side; nothing changes on the other."""
         at = self.of[KYPHOPLASTY].at(now.state.kyphoplasty)
-        camera = self.upright_body.moved_towards(self.upright_left, now.beat("inflate") * 2.2)
+        opened = smooth(2.2 * now.step.beat_share("inflate", now.share))
+        camera = self.upright_body.moved_towards(self.upright_left, opened)
         lift = now.shown("lift")
         labels = (
             self.beside(now, KYPHOPLASTY, "balloon", "balloon", facing(at, f"balloon-{self.sides[-1]}", LEFT), "left",
@@ -229,11 +246,13 @@ class Comparison(AugmentationScene):
         before = (lying["upper-back"], lying["upper-front"])
         return self.columns(
             now,
-            lambda name: StageShot(camera, self.glass(highlight=self.balloons), self.upright_left),
+            lambda name: StageShot(
+                camera, self.glass(self.faint(name), highlight=self.balloons), self.upright_left
+            ),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
             ("balloon", self.height_gauge, self.gain_gauge),
-            waits=(VERTEBROPLASTY, "inflate", None),
+            waits=(VERTEBROPLASTY, "", None),
             labels=labels,
             marks=(
                 *(mark for name in PROCEDURES for mark in self.measured(now, name, "lateral", lift)),
@@ -255,11 +274,11 @@ class Comparison(AugmentationScene):
         cut = now.after("withdraw")
         return self.columns(
             now,
-            lambda name: StageShot(self.upright_left, self.glass()),
-            lambda name: SectionShot(f"needle-{side}", 30.0 * self.size) if cut else self.from_the_left,
+            lambda name: StageShot(self.upright_left, self.glass(self.faint(name))),
+            lambda name: SectionShot(f"needle-{side}", 36.0 * self.size) if cut else self.from_the_left,
             self.words(now.step.name, "section" if cut else "lateral"),
             ("cavity", self.height_gauge, self.gain_gauge),
-            waits=(VERTEBROPLASTY, "deflate", None),
+            waits=(VERTEBROPLASTY, "", None),
             labels=labels,
         )
 
@@ -271,7 +290,7 @@ class Comparison(AugmentationScene):
         marks = tuple(mark for name in PROCEDURES for mark in self.back_quarter(now, name))
         return self.columns(
             now,
-            lambda name: StageShot(camera, self.glass(highlight=frozenset({"cement"})), self.upright_body),
+            lambda name: StageShot(camera, self.cementing(name), self.upright_body),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
             ("cement", "back_wall", "wedge"),
@@ -296,7 +315,7 @@ class Comparison(AugmentationScene):
         camera = self.upright_body.moved_towards(self.upright_left, now.beat("harden"))
         return self.columns(
             now,
-            lambda name: StageShot(camera, self.glass(highlight=frozenset({"cement"})), self.upright_body),
+            lambda name: StageShot(camera, self.cementing(name), self.upright_body),
             lambda name: self.from_the_left,
             self.words(now.step.name, "lateral"),
             ("cement", "back_wall", "wedge"),
@@ -334,6 +353,7 @@ class Comparison(AugmentationScene):
             lambda name: FluoroShot(self.lateral, live=False),
             self.words(now.step.name, "lateral"),
             ("cement", self.height_gauge, self.gain_gauge),
+            focus="stage",
             labels=tuple(labels),
             marks=tuple(mark for name in PROCEDURES for mark in self.measured(now, name, "lateral", shown)),
         )
@@ -367,14 +387,22 @@ class Comparison(AugmentationScene):
         name: str,
         word: str,
         role: str,
-        anchor: tuple[float, float, float],
+        anchor: Point,
         side: Side,
         shown: float,
         importance: float = 1.0,
-        rest: tuple[float, float, float] | None = None,
+        rest: Point | None = None,
     ) -> Label:
         """A label on one procedure's stage, with the film's word for it."""
         return Label(self.words("access", word), role, anchor, side, importance, shown, rest, f"{name}:stage")
+
+    def faint(self, name: str, share: float = 1.0) -> dict[str, float]:
+        """How solid the tumour is: what lies in it, balloon, cavity and cement, shows through it."""
+        return {"tumour": 1.0 - 0.85 * share} if name == KYPHOPLASTY else {}
+
+    def cementing(self, name: str) -> StageLook:
+        """The bone as glass, the cement bright."""
+        return self.glass(self.faint(name), highlight=frozenset({"cement"}))
 
     @property
     def gain_gauge(self) -> str:
@@ -387,7 +415,7 @@ class Comparison(AugmentationScene):
         return frozenset(f"balloon-{side}" for side in self.sides)
 
     @cached_property
-    def full_balloon(self) -> tuple[float, float, float]:
+    def full_balloon(self) -> Point:
         """Where the full balloon shows from the left."""
         full = self.of[KYPHOPLASTY].at(self.plan.state_at("inflation", 1.0).kyphoplasty)
         return facing(full, f"balloon-{self.sides[-1]}", LEFT)

@@ -393,9 +393,11 @@ class Screen:
         x, y, width, height = shown.panel.picture.pixels(self.scale)
         out = []
         if shown.panel.framed:
-            lit = shown.shot.focus != "" and shown.panel.light >= 1.0 and _focus(shown.shot) != ""
-            title, header = _header(shown.view)
             column = shown.shot.layout == "columns"
+            lit = shown.shot.focus != "" and shown.panel.light >= 1.0 and _focus(shown.shot) != ""
+            if column:  # "stage" and "below" are in every column
+                lit = shown.name.startswith(f"{shown.shot.focus}:")
+            title, header = _header(shown.view)
             frame = _frame(shown.panel.rect, self.theme.name, self.scale, title, header, lit, column)
             out.append(frame.faded(shown.opacity))
         fitted = cover(picture, (width, height))
