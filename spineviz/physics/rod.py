@@ -205,6 +205,29 @@ def lumen_along(
     return Lumen(points, tuple(piece for tube in tubes for piece in _smooth_pieces(tube)))
 
 
+def lumen_within(way_mm: ArrayLike, tubes: Sequence[tuple[ArrayLike, ArrayLike]]) -> Lumen:
+    """Vessels that are open to a device as (centreline (N, 3), radius) each, and its way (M, 3) through them, in mm.
+
+    For a tree whose branches begin on their parents' middle lines: every branch on the way, whole. A tube that ends
+    where the way ends goes on a little.
+
+    Raises ValueError as `lumen_along` does, and for a way that leaves the tubes.
+    """
+    way = np.asarray(way_mm, float)
+    opened = []
+    for points_mm, radius_mm in tubes:
+        tube = _tube(points_mm, radius_mm)
+        for end, inner, start in ((0, 1, True), (-1, -2, False)):
+            outward = tube.points_mm[end] - tube.points_mm[inner]
+            if min(np.linalg.norm(way[[0, -1]] - tube.points_mm[end], axis=1)) < 1.0:
+                tube = _continued(tube, outward / np.linalg.norm(outward), start)
+        opened += _smooth_pieces(tube)
+    made = Lumen(_tube(way, 1.0).points_mm, tuple(opened))
+    if made.clearance_mm(made.points_mm).min() <= 0:
+        raise ValueError("way_mm must lie within the tubes")
+    return made
+
+
 def _smooth_pieces(tube: Tube) -> list[Tube]:
     """A tube cut at its corners: the wall's edge at the inner side of a corner is where two tubes meet, not one."""
     tangent = np.diff(tube.points_mm, axis=0)

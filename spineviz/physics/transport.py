@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -518,9 +519,68 @@ def embolize(
     return Embolization(tuple(pulses), np.array(held), astray, np.array(flow_share), stop)
 
 
-def branches_between(parent: Sequence[int], branch: int) -> list[int]:
-    """The branches from the root to `branch`, both included."""
-    out = [branch]
-    while parent[out[-1]] >= 0:
-        out.append(int(parent[out[-1]]))
-    return out[::-1]
+@dataclass(frozen=True, eq=False)
+class Forks:
+    """Vessels cut where others spring from them, as `FlowTree` wants them.
+
+    Attributes:
+        parent: (P,) the piece from whose end each piece begins; -1 at the root.
+        vessel: (P,) the vessel that it is a piece of.
+        first_mm, last_mm: (P,) where on that vessel it lies.
+    """
+
+    parent: Indices
+    vessel: Indices
+    first_mm: Floats
+    last_mm: Floats
+
+    @property
+    def length_mm(self) -> Floats:
+        """(P,) of each piece."""
+        return self.last_mm - self.first_mm
+
+    def place(self, vessel: int, way_mm: float) -> tuple[int, float]:
+        """The piece, and the way along it, that a way along a vessel is."""
+        pieces = np.flatnonzero(self.vessel == vessel)
+        piece = pieces[min(int(np.searchsorted(self.last_mm[pieces], way_mm)), len(pieces) - 1)]
+        return int(piece), float(min(max(way_mm - self.first_mm[piece], 0.0), self.length_mm[piece]))
+
+    def ends(self, vessel: int) -> int:
+        """The last piece of a vessel."""
+        return int(np.flatnonzero(self.vessel == vessel)[-1])
+
+
+def cut_at_forks(parent: Sequence[int], parent_mm: ArrayLike, length_mm: ArrayLike) -> Forks:
+    """Cut vessels where others spring from them.
+
+    Args:
+        parent: (B,) of each vessel the one that it springs from, -1 for the root, which comes first; parents before
+            children.
+        parent_mm: (B,) where on the parent it begins; read for all but the root.
+        length_mm: (B,) of each vessel.
+
+    Forks less than 0.1 mm apart, or that near to an end, are one. Raises ValueError where a vessel springs from beyond
+    its parent's end.
+    """
+    begins, length = np.asarray(parent_mm, float), np.asarray(length_mm, float)
+    springs, vessels, first, last = [], [], [], []
+    ending: list[list[tuple[float, int]]] = []  # of each vessel, where its pieces end and which these are
+    for k, above in enumerate(parent):
+        if above >= 0 and not 0 <= begins[k] <= length[above] + 0.1:
+            raise ValueError(f"vessel {k} springs from {begins[k]:g} mm of one that is {length[above]:g} mm long")
+        forks = sorted(begins[j] for j in range(len(parent)) if parent[j] == k)
+        cuts = [0.0]
+        for fork in forks:
+            if 0.1 < fork < length[k] - 0.1 and fork - cuts[-1] > 0.1:
+                cuts.append(float(fork))
+        cuts.append(float(length[k]))
+        before = -1 if above < 0 else min((abs(end - begins[k]), piece) for end, piece in ending[above])[1]
+        ending.append([])
+        for start, end in pairwise(cuts):
+            springs.append(before)
+            vessels.append(k)
+            first.append(start)
+            last.append(end)
+            before = len(springs) - 1
+            ending[k].append((end, before))
+    return Forks(np.array(springs, np.int64), np.array(vessels, np.int64), np.array(first), np.array(last))

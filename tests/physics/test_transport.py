@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spineviz.data.errors import RequestError
-from spineviz.physics.transport import Bed, FlowTree, Injection, Transport, embolize, flow_figures
+from spineviz.physics.transport import Bed, FlowTree, Injection, Transport, cut_at_forks, embolize, flow_figures
 
 # aorta, segmental artery with a feeder and a muscular branch, aorta below, two iliacs
 AORTA = FlowTree(
@@ -265,3 +265,36 @@ def test_a_tree_that_is_none_is_refused(parent, length, message):
 def test_a_tip_outside_its_branch_is_refused():
     with pytest.raises(ValueError, match="at_mm 50 does not lie on branch 3"):
         Transport(AORTA, (Injection(FEEDER, 1.0, 1.0, at_mm=50.0),))
+
+
+def test_vessels_are_cut_where_others_spring():
+    # an aorta with a pair of branches at 40 mm, one at 70 mm and two from its end
+    forks = cut_at_forks([-1, 0, 0, 0, 0, 0], [0, 40, 40.02, 70, 100, 100], [100, 30, 31, 20, 60, 61])
+    assert forks.parent.tolist() == [-1, 0, 1, 0, 0, 1, 2, 2]
+    assert forks.vessel.tolist() == [0, 0, 0, 1, 2, 3, 4, 5]
+    assert forks.length_mm == pytest.approx([40, 30, 30, 30, 31, 20, 60, 61], abs=0.05)
+    assert forks.place(0, 55.0) == (1, pytest.approx(15.0))
+    assert forks.place(0, 0.0) == (0, 0.0)
+    assert forks.place(3, 20.0) == (5, pytest.approx(20.0))
+    assert (forks.ends(0), forks.ends(2)) == (2, 4)
+    tree = FlowTree(forks.parent, forks.length_mm, np.full(8, 1.0), 8.0)
+    assert tree.flow_ml_s == pytest.approx([8, 8 / 3, 4 / 3, 8 / 3, 8 / 3, 4 / 3, 2 / 3, 2 / 3])
+    with pytest.raises(ValueError, match="vessel 1 springs from 120 mm of one that is 100 mm long"):
+        cut_at_forks([-1, 0], [0, 120], [100, 30])
+
+
+@given(tree=trees())
+def test_cutting_keeps_every_length_and_every_way_from_the_root(tree):
+    share = np.linspace(0.2, 1.0, len(tree))
+    parent_mm = np.where(tree.parent >= 0, share * tree.length_mm[tree.parent], 0.0)
+    forks = cut_at_forks(tree.parent.tolist(), parent_mm, tree.length_mm)
+    assert np.bincount(forks.vessel, forks.length_mm) == pytest.approx(tree.length_mm)
+
+    def way(parents, lengths, k):
+        return 0.0 if k < 0 else lengths[k] + way(parents, lengths, parents[k])
+
+    for k in range(len(tree)):
+        direct, above = float(tree.length_mm[k]), k
+        while tree.parent[above] >= 0:
+            direct, above = direct + float(parent_mm[above]), int(tree.parent[above])
+        assert way(forks.parent, forks.length_mm, forks.ends(k)) == pytest.approx(direct, abs=1.5)
