@@ -1,5 +1,6 @@
 """Every step of every film: labels, signs, captions and panels as they come on screen, without drawing."""
 
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -34,12 +35,22 @@ def moments(clock, step):
     return [found.start_s + EVERY_S * i for i in range(count)] + [found.end_s - 0.05]
 
 
+@pytest.fixture(scope="module")
+def told(scenes):
+    """film, step -> (time, shot, its labels as drawn) throughout the step, found once for all tests."""
+
+    @cache
+    def find(name, step):
+        scene = scenes[name]
+        shots = [(time, scene.shot_at(time)) for time in moments(scene.clock, step)]
+        return [(time, shot, scene.screen.labels_of(shot, time)) for time, shot in shots]
+
+    return find
+
+
 @pytest.mark.parametrize(("name", "step"), STEPS)
-def test_labels_never_overlap_cross_or_leave_the_stage(scenes, name, step):
-    scene = scenes[name]
-    for time in moments(scene.clock, step):
-        shot = scene.shot_at(time)
-        drawn = scene.screen.labels_of(shot, time)
+def test_labels_never_overlap_cross_or_leave_the_stage(told, name, step):
+    for time, shot, drawn in told(name, step):
         for label, place, at in drawn:
             area, *keep = label_area(shot, label.view)
             assert area.holds(place.box), time
@@ -51,13 +62,11 @@ def test_labels_never_overlap_cross_or_leave_the_stage(scenes, name, step):
 
 
 @pytest.mark.parametrize(("name", "step"), STEPS)
-def test_labels_do_not_jump(scenes, name, step):
+def test_labels_do_not_jump(told, name, step):
     """Within one layout a label that has appeared keeps its place until it goes."""
-    scene = scenes[name]
     before = {}
-    for time in moments(scene.clock, step):
-        shot = scene.shot_at(time)
-        now = {(label.view, label.text): place.box for label, place, _ in scene.screen.labels_of(shot, time)}
+    for time, shot, drawn in told(name, step):
+        now = {(label.view, label.text): place.box for label, place, _ in drawn}
         key = (shot.layout, shot.focus)
         for text, box in now.items():
             if (key, text) in before:
@@ -76,10 +85,9 @@ def test_no_label_is_left_out_of_a_key_frame(scenes, name, step):
 
 
 @pytest.mark.parametrize(("name", "step"), STEPS)
-def test_words_fit_the_screen_at_every_moment(scenes, name, step):
+def test_words_fit_the_screen_at_every_moment(scenes, told, name, step):
     scene = scenes[name]
-    for time in moments(scene.clock, step):
-        shot = scene.shot_at(time)
+    for time, shot, _ in told(name, step):
         panels = panels_of(shot)
         room = gauge_places(len(shot.gauges))[0].x if shot.gauges else WIDTH
         for line in wrap(shot.caption):
