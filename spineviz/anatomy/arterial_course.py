@@ -287,27 +287,34 @@ def iliac_branches(column: Column, trunk: Laid, side: str) -> list[Laid]:
         half = (fork + places["ligament"]) / 2
         knots = np.array(
             [
-                first, first + 5.0 * along + 1.0 * out, first + 0.45 * (fork - first) + 3.0 * out + [0.0, 3.0, 0.0],
+                first, first + 5.0 * along + 1.0 * out, first + 0.45 * (fork - first) + 1.0 * out + [0.0, 3.0, 0.0],
                 fork + 0.6 * deep, half + np.array([2.0 * sign, -5.0, -4.0]) + deep,
-                places["ligament"] + 0.5 * way + [0.0, 1.2, 0.0], places["fork"], end,
+                places["ligament"], places["ligament"] + 0.5 * way + [0.0, 1.2, 0.0], places["fork"], end,
             ]
         )  # fmt: skip
         return curve_through(pelvis.points(knots), _COARSE_MM).points_mm
 
     ligament = pelvis.point(places["ligament"])
+    wanted, reach = common + external, start_mm / 2 + size("aorta_wall_mm")
 
-    def excess(dip: float) -> float:
-        line = laid(dip)
-        near = int(np.argmin(np.linalg.norm(line - ligament, axis=1)))
-        return float(Curve(line).arc_mm[near]) - common - external
+    def length(line: Points) -> float:
+        """How far the ligament lies along `line`."""
+        return float(Curve(line).arc_mm[np.argmin(np.linalg.norm(line - ligament, axis=1))])
 
     from scipy.optimize import brentq
 
-    shortest = min(np.arange(-20.0, 16.0, 5.0), key=excess)
-    dip = brentq(excess, shortest, 60.0, xtol=0.1) if excess(shortest) < 0.0 else shortest
-    line = laid(dip)
-    reach = start_mm / 2 + size("aorta_wall_mm")
-    (line,) = taut([line], [reach], [bones], [(2, len(line) // 2)], rounds=12, pull=0.2)
+    dips = np.arange(-20.0, 61.0, 10.0)
+    lengths = [length(laid(dip)) for dip in dips]
+    shortest = int(np.argmin(lengths))
+    lost = 0.0  # what drawing it taut takes off
+    for _ in range(3):
+        dip = dips[shortest]
+        if lengths[shortest] < wanted + lost < lengths[-1]:
+            aim = wanted + lost
+            dip = brentq(lambda d, aim=aim: length(laid(d)) - aim, dips[shortest], dips[-1], xtol=0.05)
+        line = laid(dip)
+        (line,) = taut([line], [reach], [bones], [(2, len(line) // 2)], rounds=12, pull=0.2)
+        lost += wanted - length(line)
     whole = Curve(line)
     cuts = [0.0, common, common + external, common + external + femoral, whole.length_mm]
     pieces = [even(whole.part(a, b).points_mm, _COARSE_MM) for a, b in pairwise(cuts)]

@@ -52,8 +52,8 @@ def tapered_tube(line: Points, radius_mm: NDArray[np.float64]) -> Field:
 def gathered(fields: Sequence[Field], lines: Sequence[Points], widest_mm: Sequence[float]) -> Field:
     """The union of many tubes with their middle lines, each asked only about the points that it can be nearest to.
 
-    The tube of the nearest vertex gives a bound; of the others those are asked whose box comes nearer than that. More
-    than `_NEAR_MM` from every lumen thin ones are not asked again: there the way may be too long by a thin one's radius.
+    The tube of the nearest vertex gives a bound; of the others those are asked whose box comes nearer than that. Far
+    from every lumen (`_NEAR_MM`) thin ones are not asked: there the way may be too long by a thin one's radius.
     """
     boxes = np.array([field.bounds_mm for field in fields])
     owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
@@ -108,8 +108,10 @@ def branch_mesh(line: Points, radius_mm: NDArray[np.float64], parent: Field | No
     curve = Curve(line)
     keep = _ring_places(curve, radius_mm, spacing_mm)
     frames = transported_frames(curve)[keep]
-    middle, radius = line[keep], radius_mm[keep]
-    sides = sides_for(float(radius.max()))
+    sides = sides_for(float(radius_mm.max()))
+    # a polygon of the circle's own area
+    grow = np.sqrt(2.0 * np.pi / (sides * np.sin(2.0 * np.pi / sides)))
+    middle, radius = line[keep], grow * radius_mm[keep]
     angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     around = np.einsum("mij,sj->msi", frames[:, :, :2], ring) * radius[:, None, None]
