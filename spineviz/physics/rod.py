@@ -50,6 +50,13 @@ class Tube:
 
     points_mm: Points
     radius_mm: Floats
+    ends: tuple[int, ...] = ()  # of several tubes in a row, where each but the last ends: no wall leads across
+
+    @cached_property
+    def _first_last(self) -> NDArray[np.int64]:
+        """(2, N) the first and last vertex of the tube that each vertex is of."""
+        cuts = [0, *self.ends, len(self.points_mm)]
+        return np.concatenate([np.tile([[a], [b - 1]], (1, b - a)) for a, b in pairwise(cuts)], axis=1)
 
     @cached_property
     def _steps(self) -> tuple[Points, Floats]:
@@ -63,6 +70,8 @@ class Tube:
         length = np.sqrt(length2)
         out = np.zeros_like(self.points_mm)
         out[1:-1] = np.diff(step / length[:, None], axis=0) / (0.5 * (length[1:] + length[:-1]))[:, None]
+        for end in self.ends:
+            out[end - 1 : end + 1] = 0.0
         return out
 
     def vertices(self, at_mm: Points) -> NDArray[np.int64]:
@@ -74,7 +83,8 @@ class Tube:
 
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same, sought only among the neighbours of (M,) vertices."""
-        around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, 0), len(self.points_mm) - 1)
+        first, last = self._first_last[:, vertex, None]
+        around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, first), last)
         off = self.points_mm[around] - at_mm[:, None]
         best = (self.radius_mm[around] - np.sqrt(np.einsum("mki,mki->mk", off, off))).argmax(1)
         return around[np.arange(len(around)), best]
@@ -91,7 +101,8 @@ class Tube:
         vertex = self.vertices(at_mm) if vertex is None else vertex
         step, length2 = self._steps
         # the two segments that meet at the vertex
-        segment = np.stack([np.maximum(vertex - 1, 0), np.minimum(vertex, len(step) - 1)])
+        first, last = self._first_last[:, vertex]
+        segment = np.stack([np.maximum(vertex - 1, first), np.minimum(vertex, last - 1)])
         start, along, squared = points[segment], step[segment], length2[segment]
         share = np.einsum("smi,smi->sm", at_mm - start, along) / squared
         share = np.minimum(np.maximum(share, 0.0), 1.0)
@@ -117,6 +128,16 @@ class Lumen:
 
     points_mm: Points
     tubes: tuple[Tube, ...]
+
+    @cached_property
+    def all_tubes(self) -> Tube:
+        """All tubes in one row."""
+        ends = np.cumsum([len(tube.points_mm) for tube in self.tubes])[:-1]
+        return Tube(
+            np.concatenate([tube.points_mm for tube in self.tubes]),
+            np.concatenate([tube.radius_mm for tube in self.tubes]),
+            tuple(ends.tolist()),
+        )
 
     @cached_property
     def arc_mm(self) -> Floats:
@@ -451,12 +472,15 @@ class _Problem:
         chain = self.chain
         before = np.concatenate([chain.length_mm[:1], chain.length_mm])
         mean = 0.5 * (before[1:] + before[:-1])
-        self._near: list[tuple[Any, Any]] = []
-        self._tried: tuple[Points, tuple[Floats, list[tuple[Any, ...]]]] | None = None
+        # which node is in or near which vertex of all tubes, pair by pair, and where the pairs of each node begin
+        self._node = self._vertex = self._starts = np.zeros(0, np.int64)
+        self._tried: tuple[Points, tuple[Floats, tuple[Any, ...]]] | None = None
         self.bend = chain.stiffness / mean
         # free turn at each vertex: 2 tan(angle / 2) as in `turns`, halved
         self.half = 0.5 * chain.free * mean
-        self.stretch = _STRETCH * chain.stiffness.max() / SPACING_MM**2 / chain.length_mm
+        # an edge resists as the softer of its ends does
+        softer = np.minimum(chain.stiffness, np.append(chain.stiffness[1:], chain.stiffness[-1]))
+        self.stretch = _STRETCH * softer / SPACING_MM**2 / chain.length_mm
         self.straight = not self.half.any()
         self.cross = _cross(chain.axis)
         self.off_axis = np.eye(3) - np.outer(chain.axis, chain.axis)
@@ -474,7 +498,7 @@ class _Problem:
         u, v = tangent[:-1], tangent[1:]
         turn = v - u
         if not self.straight:
-            turn = turn - self.half[:, None] * np.cross(self.chain.axis, u + v)
+            turn = turn - self.half[:, None] * ((u + v) @ self.cross.T)
         return 0.5 * float(self.bend @ (turn * turn).sum(1))
 
     def least_barrier(self, energy_n_mm: float) -> float:
@@ -506,30 +530,31 @@ class _Problem:
 
     def locate(self, nodes: Points) -> None:
         """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
-        self._near, self._tried = [], None
+        self._tried = None
+        pairs = []
+        before = 0
         for tube in self.lumen.tubes:
             vertex = tube.vertices(nodes)
             gap = tube.radius_mm[vertex] - np.linalg.norm(nodes - tube.points_mm[vertex], axis=1)
             near = np.flatnonzero(gap > -_MARGIN_MM)
-            self._near.append((near, vertex[near]))
+            pairs.append(np.stack([near, vertex[near] + before]))
+            before += len(tube.points_mm)
+        found = np.concatenate(pairs, axis=1)
+        self._node, self._vertex = found[:, np.argsort(found[0], kind="stable")]
+        self._starts = np.searchsorted(self._node, np.arange(len(nodes)))
 
-    def _rooms(self, nodes: Points) -> tuple[Floats, list[tuple[Any, ...]]]:
+    def _rooms(self, nodes: Points) -> tuple[Floats, tuple[Any, ...]]:
         """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
-        parts = []
-        total = np.zeros(len(nodes))
-        for number, (tube, (near, vertex)) in enumerate(zip(self.lumen.tubes, self._near, strict=True)):
-            if not len(near):
-                continue
-            at = nodes[near]
-            vertex = tube.vertices_near(at, vertex)
-            place, tangent, radius, growth = tube.nearest(at, self.chain.radius_mm[near], vertex)
-            off = at - place
-            wide = np.where(radius > 0, radius, 1.0)
-            share = np.where(radius > 0, (off * off).sum(1) / wide**2, 2.0)
-            room = np.maximum(1.0 - share, 0.0)
-            total[near] += room**_SOFTNESS
-            parts.append((number, near, vertex, room, off, tangent, wide, growth, share))
-        return total ** (1 / _SOFTNESS), parts
+        at = nodes[self._node]
+        tubes = self.lumen.all_tubes
+        vertex = tubes.vertices_near(at, self._vertex)
+        place, tangent, radius, growth = tubes.nearest(at, self.chain.radius_mm[self._node], vertex)
+        off = at - place
+        wide = np.where(radius > 0, radius, 1.0)
+        share = np.where(radius > 0, np.einsum("mi,mi->m", off, off) / wide**2, 2.0)
+        room = np.maximum(1.0 - share, 0.0)
+        total = np.add.reduceat(room**_SOFTNESS, self._starts)
+        return total ** (1 / _SOFTNESS), (vertex, room, off, tangent, wide, growth, share)
 
     def derivatives(self, nodes: Points, barrier: float, guard: float, force: Floats | None = None) -> _Local:
         """Value, gradient and Hessian, this as the upper bands (9, 3 M) of `scipy.linalg.solveh_banded`.
@@ -554,8 +579,8 @@ class _Problem:
         if not self.straight:
             twice, square = 2 * self.half * self.bend, self.half**2 * self.bend
             both = square[:, None] * ((u + v) @ self.off_axis)
-            grad_u += both - twice[:, None] * np.cross(v, self.chain.axis)
-            grad_v += both - twice[:, None] * np.cross(self.chain.axis, u)
+            grad_u += both + twice[:, None] * (v @ self.cross.T)
+            grad_v += both - twice[:, None] * (u @ self.cross.T)
             second = square[:, None, None] * self.off_axis
             hess_u, hess_v = hess_u + second, hess_v + second
             hess_uv = hess_uv + second + twice[:, None, None] * self.cross
@@ -594,20 +619,16 @@ class _Problem:
         tried = self._tried  # the trial that was taken is where derivatives are asked for next
         room, parts = tried[1] if tried is not None and tried[0] is nodes else self._rooms(nodes)
         force = barrier / room if force is None else force
-        push, bowl = np.zeros((count, 3)), np.zeros((count, 3, 3))
-        followed = []
-        for number, near, vertex, room_here, off, along_tube, wide, growth, share in parts:
-            weight = np.where(room_here > 0, (room_here / room[near]) ** (_SOFTNESS - 1), 0.0)
-            towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
-            push[near] += weight[:, None] * towards
-            # on the outer side of a bend the wall is hollow along the vessel too
-            inward = np.minimum((self.lumen.tubes[number].bends[vertex] * off).sum(1), 0.0)
-            flat_share = 1.0 / (1.0 - inward)
-            across = np.eye(3) - (flat_share[:, None] * along_tube)[:, :, None] * along_tube[:, None, :]
-            bowl[near] += (2 * weight / wide**2)[:, None, None] * across
-            followed.append((near, vertex))
-        if len(followed) == len(self._near):
-            self._near = followed
+        vertex, room_here, off, along_tube, wide, growth, share = parts
+        self._vertex = vertex
+        weight = np.where(room_here > 0, (room_here / room[self._node]) ** (_SOFTNESS - 1), 0.0)
+        towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
+        push = np.add.reduceat(weight[:, None] * towards, self._starts)
+        # on the outer side of a bend the wall is hollow along the vessel too
+        inward = np.minimum(np.einsum("mi,mi->m", self.lumen.all_tubes.bends[vertex], off), 0.0)
+        along_tube_less = along_tube / (1.0 - inward)[:, None]
+        across = np.eye(3) - along_tube_less[:, :, None] * along_tube[:, None, :]
+        bowl = np.add.reduceat((2 * weight / wide**2)[:, None, None] * across, self._starts)
         value -= barrier * float(np.log(room).sum())
         grad -= barrier * push / room[:, None]
         own += force[:, None, None] * (bowl + push[:, :, None] * push[:, None, :] / room[:, None, None])
@@ -850,9 +871,9 @@ def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[t
         )
 
 
-_CLOSE_MM = 0.25  # how far a mixed shape may lie from the one that is sought
+_CLOSE_MM = 0.6  # how far a mixed shape may lie from the one that is sought
 _POLISH = 3  # steps that take the kinks out of a mixed shape
-_SHORT_MM = 0.5  # stations closer than this are never divided
+_SHORT_MM = 2.5  # stations closer than this are never divided
 
 
 @dataclass(frozen=True, eq=False)
