@@ -256,7 +256,7 @@ def femoral_places(side: str) -> dict[str, Vector]:
     radius = size("common_femoral_diameter_mm") / 2
     ahead = groin("femoral_head_diameter_mm") / 2 + groin("artery_before_head_mm") + radius
     over = head + np.array([-groin("artery_medial_of_centre_mm"), ahead, 0.0])
-    ligament = over + np.array([-3.0, 0.5, groin("ligament_above_centre_mm")])
+    ligament = over + np.array([-5.5, -4.5, groin("ligament_above_centre_mm")])
     fork = over + np.array([1.0, -1.5, -groin("fork_below_centre_mm")])
     return {name: place * np.array([sign, 1.0, 1.0]) for name, place in
             (("head", head), ("over", over), ("ligament", ligament), ("fork", fork))}  # fmt: skip
@@ -276,7 +276,6 @@ def iliac_branches(column: Column, trunk: Laid, side: str) -> list[Laid]:
     low = size("femoral_stub_mm")
     common, external = size(f"common_iliac_{side}_mm"), size("external_iliac_mm")
     femoral = size("common_femoral_mm")
-    way = places["fork"] - places["ligament"]
     end = places["fork"] + low * np.array([-0.10 * sign, -0.22, -0.97])
     bones = _in_the_way(column, ("L4", "L5", SACRUM), ("L4", "L5"), Frame(), ())
     start_mm, end_mm = size("common_iliac_diameter_mm"), size("common_femoral_end_diameter_mm")
@@ -287,9 +286,9 @@ def iliac_branches(column: Column, trunk: Laid, side: str) -> list[Laid]:
         half = (fork + places["ligament"]) / 2
         knots = np.array(
             [
-                first, first + 5.0 * along + 1.0 * out, first + 0.45 * (fork - first) + 1.0 * out + [0.0, 3.0, 0.0],
+                first, first + 5.0 * along + 1.8 * out, first + 0.45 * (fork - first) + 1.0 * out + [0.0, 3.0, 0.0],
                 fork + 0.6 * deep, half + np.array([2.0 * sign, -5.0, -4.0]) + deep,
-                places["ligament"], places["ligament"] + 0.5 * way + [0.0, 1.2, 0.0], places["fork"], end,
+                places["ligament"], places["fork"], end,
             ]
         )  # fmt: skip
         return curve_through(pelvis.points(knots), _COARSE_MM).points_mm
