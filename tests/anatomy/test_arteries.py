@@ -408,6 +408,10 @@ def test_adamkiewicz_comes_in_on_its_side_and_level_and_turns_back(text):
     after = tangent[-1]
     assert before @ after < -0.85
     assert np.linalg.norm(points[-1] - points[max(top - 14, 0)]) < 8.0
+    # round the hairpin it comes nearer to the middle all the way
+    turning = points[branch.centreline.arc_mm > branch.length_mm - 6.0, 0] * sign
+    assert (np.diff(turning) < 0.02).all()
+    assert turning[0] < 2.0 * size("hairpin_radius_mm") + 0.2
     # less than two and a half bodies and discs, but to one that comes in far below the cord
     assert 15.0 < up.max() - up[0] < (95.0 if level < "L3" or level[0] == "T" else 125.0)
     assert np.abs(points[-1][0]) < 0.05
