@@ -123,7 +123,8 @@ class Lumen:
 
     Attributes:
         points_mm: (N, 3) the way, from the puncture to the end: the centrelines one after another.
-        tubes: what is open to the device; their union is the lumen. Made by `lumen_along`.
+        tubes: what is open to the device; their union is the lumen. Made by `lumen_of`, `lumen_along` or
+            `lumen_within`.
     """
 
     points_mm: Points
@@ -923,6 +924,33 @@ class Course:
         if advances[-1] < advances[0]:
             advances, stations = advances[::-1], stations[::-1]
         return self.at(float(np.interp(advance_mm, advances, stations)))
+
+
+def joined(courses: Sequence[Course]) -> Course:
+    """Courses of the same devices one after another, as one: from the last shape of each to the first of the next too.
+
+    So a catheter that is drawn down the aorta in one lumen goes on into a branch in another; the lumen is the union of
+    theirs. The stations of a course begin 1 after the end of the course before. Raises ValueError for other devices or
+    another facing.
+    """
+    last = courses[-1]
+    names = [rod for rod, _ in last.rods[0]]
+    tubes: dict[bytes, Tube] = {}
+    stations: list[Floats] = []
+    begin = 0.0
+    for each in courses:
+        if [rod for rod, _ in each.rods[0]] != names or (each.facing != last.facing).any():
+            raise ValueError("courses to be joined must be of the same devices, facing the same way")
+        tubes.update((tube.points_mm.tobytes() + tube.radius_mm.tobytes(), tube) for tube in each.lumen.tubes)
+        stations.append(begin + each.stations)
+        begin = float(stations[-1][-1]) + 1.0
+    return Course(
+        Lumen(last.lumen.points_mm, tuple(tubes.values())),
+        last.facing,
+        np.concatenate(stations),
+        tuple(rods for each in courses for rods in each.rods),
+        tuple(shape for each in courses for shape in each.shapes),
+    )
 
 
 def _between(course: Course, before: int, share: float) -> Shape:

@@ -44,7 +44,8 @@ class FlowTree:
         length_mm, radius_mm: (B,) of each branch.
         inflow_ml_s: what enters the root.
         power: blood divides in proportion to radius to this power.
-        open_share: (B,) what of the bed at the end of each branch is still open, 0 to 1; read at ends only.
+        open_share: (B,) what of the bed at the end of each branch is open: 0 is closed, 1 draws what the artery's
+            radius says, more is a tumour that draws more blood; read at ends only.
         tumour_share: (B,) what of the outflow at the end of each branch goes to the tumour, 0 to 1; read at ends only.
     """
 
@@ -68,8 +69,8 @@ class FlowTree:
                 values = np.ones(count) if name == "open_share" else np.zeros(count)
             if values.shape != (count,):
                 raise ValueError(f"{name} must have shape ({count},), got {values.shape}")
-            if name.endswith("share") and ((values < 0) | (values > 1)).any():
-                raise ValueError(f"{name} must lie between 0 and 1")
+            if name.endswith("share") and ((values < 0) | (values > (np.inf if name == "open_share" else 1))).any():
+                raise ValueError(f"{name} must not be negative" + (", nor more than 1" if name[0] == "t" else ""))
             if name.endswith("mm") and not (values > 0).all():
                 raise ValueError(f"{name} must be positive, got {values.min():g}")
             object.__setattr__(self, name, values)
@@ -465,6 +466,7 @@ def embolize(
     stop_share: float | None = None,
     start_s: float = 0.0,
     surge: float = 1.0,
+    slower: bool = True,
 ) -> Embolization:
     """Pulses of particles into a feeder: they go with the flow, lodge in the tumour's bed and close it bit by bit.
 
@@ -477,8 +479,9 @@ def embolize(
         particles_mg_ml: particles in what is given.
         stop_share: stop when the flow has fallen to this share of the first; None takes assets/anatomy/flow.csv.
         surge: as in `Transport`; 1 lets no pulse exceed the blood's own flow.
+        slower: whether pulses become slower, and as much smaller, when the flow would no longer take them.
 
-    Raises RequestError where the branch feeds no tumour, or where the very first pulse would run back.
+    Raises RequestError where the branch feeds no tumour, and, unless `slower`, where the first pulse would run back.
     """
     stop_share = flow_figures()["stop_share"] if stop_share is None else stop_share
     draw = tree.radius_mm**tree.power * tree.tumour_share * tree.is_end
@@ -486,7 +489,8 @@ def embolize(
     if not draw[fed].sum() > 0:
         raise RequestError("particles: the branch that is injected feeds no tumour; choose one that does")
     first = float(tree.flow_ml_s[branch])
-    if rate_ml_s > surge * first:
+    margin = flow_figures()["pulse_margin"]
+    if rate_ml_s > surge * first and not slower:
         raise RequestError(
             f"particles: {rate_ml_s:g} mL/s would run back, the branch takes {surge * first:.2f} mL/s; give it slower"
         )
@@ -502,13 +506,15 @@ def embolize(
         if flow[branch] <= stop_share * first:
             stop = "stasis"
             break
-        if rate_ml_s > surge * flow[branch]:
+        rate = min(rate_ml_s, margin * surge * float(flow[branch])) if slower else rate_ml_s
+        if rate > surge * flow[branch]:
             stop = "reflux"
             break
-        pulses.append(Injection(branch, pulse_ml, rate_ml_s, start_s + number * every_s, at_mm, now))
+        volume = pulse_ml * rate / rate_ml_s
+        pulses.append(Injection(branch, volume, rate, start_s + number * every_s, at_mm, now))
         share = np.zeros(len(tree))
         share[fed] = flow[fed] / flow[branch]
-        gone = np.where(tree.is_end, share, 0.0) * pulse_ml * particles_mg_ml
+        gone = np.where(tree.is_end, share, 0.0) * volume * particles_mg_ml
         to_bed = np.minimum(gone * tree.tumour_share, np.maximum(capacity - lodged, 0.0))
         lodged += to_bed
         astray += gone - to_bed

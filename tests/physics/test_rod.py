@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import curve_through
-from spineviz.physics.rod import Rod, catalogue_rods, course, lumen_along, lumen_of, rest, turns
+from spineviz.physics.rod import (
+    Rod,
+    catalogue_rods,
+    course,
+    joined,
+    lumen_along,
+    lumen_of,
+    lumen_within,
+    rest,
+    turns,
+)
 
 CATHETER = Rod(0.8, 160.0, 5.0, name="catheter")
 WIRE = Rod(0.45, 500.0, 3.0, name="wire")
@@ -130,6 +140,28 @@ def test_the_shaped_tip_hooks_the_orifice():
     assert shape.tip_mm[2] == pytest.approx(119.5, abs=1.5)
     assert shape.clearance_mm >= 0
     assert shape.points_mm[:, 1].max() > 5
+
+
+def test_drawn_down_the_aorta_it_goes_on_into_the_orifice():
+    aorta = (np.linspace([0, 0, 0], [0, 0, 200], 100), 9.0)
+    branch = (np.array([[0, 0, 120], [0, -20, 119], [0, -40, 117.0]]), 1.5)
+    up = lumen_within(aorta[0], [aorta])
+    way = np.concatenate([np.linspace([0, 0, 0], [0, 0, 120], 60), branch[0][1:]])
+    into = lumen_within(way, [aorta, branch])
+    assert into.radius_at([60.0, 150.0]) == pytest.approx([9.0, 1.5])
+    whole = joined([course(up, SHAPED, [140.0, 132.0]), course(into, SHAPED, [132.0, 138.0])])
+    shapes = [whole.at(station) for station in np.linspace(0, whole.stations[-1], 40)]
+    tips = np.array([shape.tip_mm for shape in shapes])
+    assert min(shape.clearance_mm for shape in shapes) >= -1e-9
+    assert np.linalg.norm(np.diff(tips, axis=0), axis=1).max() < 2.5
+    assert tips[-1][1] < -10
+    with pytest.raises(ValueError, match="same devices"):
+        joined([course(up, CATHETER, [50.0]), course(into, SHAPED, [50.0])])
+
+
+def test_a_way_outside_the_vessels_is_refused():
+    with pytest.raises(ValueError, match="way_mm must lie within"):
+        lumen_within([[0, 0, 0], [0, 20, 100.0]], [([[0, 0, 0], [0, 0, 100.0]], 5.0)])
 
 
 @settings(max_examples=25)

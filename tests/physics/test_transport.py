@@ -209,7 +209,7 @@ def test_a_closed_bed_draws_no_blood_and_takes_nothing():
 
 
 def test_particles_slow_the_flow_until_one_stops():
-    done = embolize(AORTA, FEEDER, 5.0, 0.02, 0.02, 3.0, 200, 20.0, 10.0, surge=20.0)
+    done = embolize(AORTA, FEEDER, 5.0, 0.02, 0.02, 3.0, 200, 20.0, 10.0, surge=20.0, slower=False)
     assert done.stop == "stasis"
     assert (np.diff(done.flow_share) < 0).all()
     assert done.flow_share[-1] <= flow_figures()["stop_share"] < done.flow_share[-2]
@@ -229,11 +229,35 @@ def test_particles_slow_the_flow_until_one_stops():
 
 def test_one_stops_before_particles_run_back():
     first = float(AORTA.flow_ml_s[FEEDER])
-    done = embolize(AORTA, FEEDER, 5.0, 0.01, 0.5 * first, 3.0, 500, 20.0, 10.0)
+    done = embolize(AORTA, FEEDER, 5.0, 0.01, 0.5 * first, 3.0, 500, 20.0, 10.0, slower=False)
     assert done.stop == "reflux"
     assert done.flow_share[-1] < 0.5 < done.flow_share[-2]
     moved = Transport(AORTA, done.pulses, surge=1.0)
     assert max(moved.runs_back_ml_s(i) for i in range(len(done.pulses))) == 0
+
+
+def test_pulses_become_slower_and_smaller_with_the_flow_and_never_run_back():
+    done = embolize(AORTA, FEEDER, 5.0, 0.2, 0.2, 3.0, 500, 20.0, 10.0)
+    assert done.stop == "stasis"
+    rates = [pulse.rate_ml_s for pulse in done.pulses]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] < 0.2
+    assert all(pulse.volume_ml == pytest.approx(pulse.rate_ml_s) for pulse in done.pulses)
+    moved = Transport(AORTA, done.pulses, surge=1.0)
+    assert max(moved.runs_back_ml_s(i) for i in range(len(done.pulses))) == 0
+    assert np.delete(moved.arrived_ml(1e4), FEEDER).max() == 0
+
+
+def test_a_tumour_that_draws_more_takes_its_blood_from_the_whole_way():
+    thirsty = np.ones(7)
+    thirsty[FEEDER] = 5.0
+    more = AORTA.with_open(thirsty)
+    # 5 x 0.6³ + 0.9³ in place of 0.6³ + 0.9³ at the fork, and the segmental artery draws as much more
+    assert more.flow_ml_s[FEEDER] / more.flow_ml_s[MUSCULAR] == pytest.approx(5 * (0.6 / 0.9) ** 3)
+    grown = (5 * 0.6**3 + 0.9**3) / (0.6**3 + 0.9**3)
+    assert more.flow_ml_s[SEGMENTAL] / more.flow_ml_s[2] == pytest.approx(
+        grown * AORTA.flow_ml_s[SEGMENTAL] / AORTA.flow_ml_s[2]
+    )
 
 
 def test_the_whole_dose_may_be_given_first():
@@ -250,7 +274,7 @@ def test_a_branch_without_tumour_and_a_first_pulse_too_fast_are_refused():
     with pytest.raises(RequestError, match="feeds no tumour"):
         embolize(AORTA, MUSCULAR, 5.0, 0.1, 0.1, 3.0, 5, 20.0, 10.0)
     with pytest.raises(RequestError, match=r"9 mL/s would run back, the branch takes 0\.\d\d mL/s"):
-        embolize(AORTA, FEEDER, 5.0, 0.1, 9.0, 3.0, 5, 20.0, 10.0)
+        embolize(AORTA, FEEDER, 5.0, 1.0, 9.0, 3.0, 5, 20.0, 10.0, slower=False)
 
 
 @pytest.mark.parametrize(
