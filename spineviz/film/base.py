@@ -216,9 +216,9 @@ class ProcedureScene(Scene):
         return Moment(step, share, self.state)
 
     def state(self, step: str, share: float) -> Any:
-        """The plan's State at a share of a step; the latest are kept."""
+        """The plan's State at a share of a step, without what no picture shows; the latest are kept."""
         key = (step, round(share, 9))
-        return _kept(self._states, key, lambda: self.plan.state_at(step, share), 64)
+        return _kept(self._states, key, lambda: self.plan.state_at(step, share, measured=False), 64)
 
     def told(self, now: Moment, **parts: Any) -> Shot:
         """A Shot of `parts` with title, seen_from and caption of the step's narration, unless `parts` has them."""

@@ -155,12 +155,14 @@ class AugmentationPlan(ABC):
 
     # moments ----------------------------------------------------------------------------------------------------------
 
-    def state_at(self, step: str, share: float) -> State:
+    def state_at(self, step: str, share: float, measured: bool = True) -> State:
         """Every number when `share` (0 to 1) of `step` is over. Depends on nothing else.
 
+        Where it is not `measured`, what must be measured on the tumour's surface is left out (None): pictures do
+        without it, and it takes longer than all the rest.
         Raises RequestError for an unknown step or a share outside 0 to 1.
         """
-        return self._moment(step, share, measured=True)
+        return self._moment(step, share, measured)
 
     def state_at_time(self, time_s: float) -> State:
         """Every number `time_s` seconds into the film; RequestError for a time outside it."""

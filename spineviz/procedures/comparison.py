@@ -173,12 +173,15 @@ class ComparisonPlan:
         moving = {name: _moves(track, now) for name, track in self.tracks[step].items()}
         return not moving[procedure] and any(moving.values())
 
-    def state_at(self, step: str, share: float) -> ComparisonState:
-        """Every number of both when `share` (0 to 1) of `step` is over. Depends on nothing else.
+    def state_at(self, step: str, share: float, measured: bool = True) -> ComparisonState:
+        """Every number of both when `share` (0 to 1) of `step` is over; `measured` as AugmentationPlan.state_at takes
+        it. Depends on nothing else.
 
         Raises RequestError for an unknown step or a share outside 0 to 1.
         """
-        states = {name: plan.state_at(*self.moment_of(name, step, share)) for name, plan in self.plans.items()}
+        states = {
+            name: plan.state_at(*self.moment_of(name, step, share), measured) for name, plan in self.plans.items()
+        }
         here = self.film.step(step)
         return ComparisonState(here.start_s + share * here.seconds, step, share, **states)
 
@@ -199,7 +202,8 @@ class ComparisonPlan:
 
     def structures_at_time(self, time_s: float) -> dict[str, Structure]:
         """All that exists `time_s` seconds into the film; RequestError for a time outside it."""
-        return self.structures_at(self.state_at_time(time_s))
+        step, share = self.film.at(time_s)
+        return self.structures_at(self.state_at(step.name, share, measured=False))
 
     def spans(self) -> dict[str, tuple[float, float]]:
         """From when to when (seconds of this film, to a tenth) the structures exist that come or go, by

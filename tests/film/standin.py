@@ -76,7 +76,7 @@ class StandinPlan:
         self.case = SimpleNamespace(seed=1, spine=SimpleNamespace(level="L1"))
         self.planes = {"axial": Frame()}
 
-    def state_at(self, step: str, share: float) -> Any:
+    def state_at(self, step: str, share: float, measured: bool = True) -> Any:
         fill = CLOCK.step("first").beat_share("fill", share) if step == "first" else 1.0
         return SimpleNamespace(
             cement_ml=3.0 * fill,
@@ -154,11 +154,11 @@ class Pair(Standin):
     def make_plan(self, case: Any) -> Any:
         plan = StandinPlan()
         late = StandinPlan()
-        late.state_at = lambda step, share: plan.state_at(step, max(0.0, share - 0.1))
+        late.state_at = lambda step, share, measured=True: plan.state_at(step, max(0.0, share - 0.1))
         plan.plans = {"one": plan, "two": late}
         both = StandinPlan()
         both.plans = plan.plans
-        both.state_at = lambda step, share: SimpleNamespace(
+        both.state_at = lambda step, share, measured=True: SimpleNamespace(
             one=plan.state_at(step, share), two=late.state_at(step, share)
         )
         return both

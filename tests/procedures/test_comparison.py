@@ -187,6 +187,16 @@ def test_each_state_is_that_of_the_procedure_s_own_film(plan, moment):
         assert getattr(state, name).public() == own.state_at(*plan.moment_of(name, step, share)).public()
 
 
+def test_a_state_that_is_not_measured_lacks_the_tumour_s_numbers_only(plan):
+    whole, quick = (plan.state_at("inflation", 0.6, measured).public() for measured in (True, False))
+    for name in PROCEDURES:
+        for key in STATE_KEYS:
+            if key in ("tumour_diameter_mm", "tumour_neural_mm", "canal_share"):
+                assert quick[name][key] is None
+            else:
+                assert quick[name][key] == whole[name][key], key
+
+
 def test_a_moment_by_its_second(plan):
     step = CLOCK.step("cement")
     assert plan.state_at_time(step.start_s + 6.0).public() == plan.state_at("cement", 6.0 / step.seconds).public()
