@@ -95,7 +95,7 @@ class Kyphoplasty(AugmentationScene):
     def shot_inflation(self, now: Moment) -> Shot:
         """The balloons grow in two planes; then the end-plate lifts, measured; the back wall is watched."""
         if not now.after("lift"):
-            return self.two_planes(now, gauges=("balloon", "pressure", "wedge"))
+            return self.two_planes(now, seen_from="seen from behind", gauges=("balloon", "pressure", "wedge"))
         at, edges = self.parts.at(now.state), self.parts.edges(now.state)
         lying = self.parts.edges_of(self.plan.patient.amount(1.0, 1.0))
         side = self.sides[-1]

@@ -24,7 +24,7 @@ PARTS = {
     "needle": ("handle",),
     "cannula": ("cannula-hub",),
     "drill": ("drill-handle",),
-    "tamp": ("tamp-stylet", "tamp-hub", "marker-front", "marker-rear"),
+    "tamp": ("tamp-stylet", "tamp-neck", "tamp-hub", "marker-front", "marker-rear"),
     "filler": ("filler-handle", "filler-plunger"),
 }
 """What comes along when an instrument is exported."""

@@ -93,6 +93,8 @@ _LEAST_PACKED_ML = 0.03
 """With less in them balloons have packed nothing yet."""
 _STEEPEST_DEG = 20.0
 """About the steepest slant of a line to the midline through a narrow pedicle."""
+_LEAST_SHOWN_LIFT = 0.01
+"""A smaller lift is not told as one."""
 _LEAST_BALLOON_ML = 0.02
 """With less in it a balloon is still its folded sleeve."""
 
@@ -488,6 +490,7 @@ class KyphoplastyPlan(AugmentationPlan):
             "rated_ml": self.balloon.rated_ml,
             "rated_psi": self.balloon.rated_psi,
             "peak_psi": max(inflation.peak_psi.values()),
+            "lifted": "yes" if inflation.lift_peak >= _LEAST_SHOWN_LIFT else "no",
             "inflation_stop": next(stop for stop in _STOPS if stop in inflation.stop.values()),
             **{f"inflation_stop_{side}": stop for side, stop in inflation.stop.items()},
             "rim_share_max": self.rim.share_max,
@@ -542,7 +545,7 @@ _PARTS = {
     "dilator": ("dilator",),
     "cannula": ("cannula", "cannula-hub"),
     "drill": ("drill", "drill-handle"),
-    "tamp": ("tamp", "tamp-stylet", "tamp-hub", "marker-front", "marker-rear", "balloon"),
+    "tamp": ("tamp", "tamp-stylet", "tamp-neck", "tamp-hub", "marker-front", "marker-rear", "balloon"),
     "filler": ("filler", "filler-handle", "filler-plunger"),
 }
 """Each tool, and the structures that it brings."""

@@ -107,8 +107,8 @@ def test_the_exported_cavity_is_what_the_balloons_left(tmp_path):
     [
         ("cannula-right", "drill", {"cannula-right", "cannula-hub-right"}),
         ("drill-left", "drill", {"drill-left", "drill-handle-left"}),
-        ("tamp-left", "balloon", {"tamp-left", "tamp-stylet-left", "tamp-hub-left", "marker-front-left",
-                                  "marker-rear-left"}),
+        ("tamp-left", "balloon", {"tamp-left", "tamp-stylet-left", "tamp-neck-left", "tamp-hub-left",
+                                  "marker-front-left", "marker-rear-left"}),
         ("channel-right", "cavity", {"channel-right"}),
         ("rim", "cavity", {"rim"}),
     ],
