@@ -30,12 +30,9 @@ Floats = NDArray[np.float64]
 SPACING_MM = 2.0
 """Distance of the nodes along a device, unless told otherwise."""
 
-_STRETCH = (
-    200.0  # stiffness against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
-)
+_STRETCH = 200.0  # against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
-_WARM = 1e-1  # the barrier at which a search from a neighbouring shape begins
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
 _NEIGHBOURS = np.arange(-3, 4)
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
@@ -786,10 +783,11 @@ def rest(
     way = chain.way_mm
     if start is not None and abs(start.way_mm[-1] - way[-1]) <= _FAR_MM:
         nodes = _begun(lumen, start, way[1:])
-        barrier = _WARM / _SHARE_LEFT * problem.least_barrier(start.energy_n_mm)
+        energy = start.energy_n_mm
     else:
         nodes = lumen.at(way[1:])
-        barrier = problem.least_barrier(problem.energy(nodes)) / _SHARE_LEFT
+        energy = problem.energy(nodes)
+    barrier = problem.least_barrier(energy) / _SHARE_LEFT
     nodes = _inside(lumen, _loosened(lumen, nodes, chain.radius_mm), chain.radius_mm, least=0.005)
     nodes = _settled(problem, nodes, barrier)
     _refuse_what_is_too_sharp(problem, nodes, rods)
@@ -979,6 +977,24 @@ def _mixed(one: Shape, two: Shape, share: float, way: Floats) -> Points:
     return (1 - share) * first + share * second
 
 
+def _ill_between(
+    stations: Sequence[float], rods: Sequence[tuple[tuple[Rod, float], ...]], shapes: Sequence[Shape]
+) -> list[int]:
+    """The stations behind which another is wanted, in order.
+
+    How well two neighbours can be mixed is seen at each station from what its own neighbours, mixed, make of it: over
+    half the distance that error is a quarter.
+    """
+    ways = [max(abs(a - b) for (_, a), (_, b) in zip(one, two, strict=True)) for one, two in pairwise(rods)]
+    ill = {0} if len(stations) == 2 else set()
+    for k in range(1, len(stations) - 1):
+        share = (stations[k] - stations[k - 1]) / (stations[k + 1] - stations[k - 1])
+        mixed = _mixed(shapes[k - 1], shapes[k + 1], share, shapes[k].way_mm)
+        if np.linalg.norm(mixed - shapes[k].points_mm, axis=1).max() > 4.0 * _CLOSE_MM:
+            ill |= {k - 1, k}
+    return sorted(before for before in ill if ways[before] > _SHORT_MM)
+
+
 def course(
     lumen: Lumen,
     rod: Rod,
@@ -989,7 +1005,7 @@ def course(
 ) -> Course:
     """A device at each of a row of advances (K,), every search beginning from the shape before.
 
-    Where the shape halfway between two stations is not what mixing the two gives, it becomes a station too, and so on.
+    Where mixing two neighbours would not give what lies between, the shape halfway becomes a station too, and so on.
 
     Args:
         lumen, rod, facing: as in `rest`.
@@ -1011,21 +1027,16 @@ def course(
         wire = within[0] if within and within[0][1] > 0 else None
         return rest(lumen, outer, advance, wire, towards, start)
 
-    stations, rods, shapes = [0.0], [asked[0]], [sought(asked[0], None)]
-    for number in range(1, len(asked)):
-        waiting = [(float(number), asked[number], sought(asked[number], shapes[-1]))]
-        while waiting:
-            station, there, shape = waiting[-1]
-            halfway = _rods_between(rods[-1], there, 0.5)
-            way = max(abs(a - b) for (_, a), (_, b) in zip(rods[-1], there, strict=True))
-            if way > _SHORT_MM:
-                middle = sought(halfway, shapes[-1])
-                mixed = _mixed(shapes[-1], shape, 0.5, middle.way_mm)
-                if np.linalg.norm(mixed - middle.points_mm, axis=1).max() > _CLOSE_MM:
-                    waiting.append((0.5 * (stations[-1] + station), halfway, middle))
-                    continue
-            waiting.pop()
-            stations.append(station)
-            rods.append(there)
-            shapes.append(shape)
+    stations = [float(number) for number in range(len(asked))]
+    rods = list(asked)
+    shapes: list[Shape] = []
+    for each in asked:
+        shapes.append(sought(each, shapes[-1] if shapes else None))
+    wanted = _ill_between(stations, rods, shapes)
+    while wanted:
+        for before in reversed(wanted):
+            stations.insert(before + 1, 0.5 * (stations[before] + stations[before + 1]))
+            rods.insert(before + 1, _rods_between(rods[before], rods[before + 1], 0.5))
+            shapes.insert(before + 1, sought(rods[before + 1], shapes[before]))
+        wanted = _ill_between(stations, rods, shapes)
     return Course(lumen, towards, np.array(stations), tuple(rods), tuple(shapes))
