@@ -33,14 +33,12 @@ class Kyphoplasty(AugmentationScene):
 
     def shot_access(self, now: Moment) -> Shot:
         """Needle, pin and cannula go one line through the pedicle, in two planes, by the same safety rule."""
-        side = self.sides[-1]
-        shown = now.shown("cannula")
-        tip = self.parts.at(now.state).get(f"cannula-{side}")
-        marks = self.safety_rule(now, until="pin")
-        if tip is not None:
-            words = self.words(now.step.name, "cannula")
-            marks += (Mark("text", "lateral", (self.parts.on_cannula(side, 12.0),), words, shown=shown, side="right"),)
-        return self.two_planes(now, marks=marks)
+        place = self.parts.on_cannula(self.sides[-1], 12.0)
+        named = tuple(
+            Mark("text", "lateral", (place,), self.words(now.step.name, name), shown=shown, side="right")
+            for name, shown in (("pin", now.shown("pin", until="cannula")), ("cannula", now.shown("rest")))
+        )
+        return self.two_planes(now, marks=(*self.safety_rule(now, until="pin"), *named))
 
     # ---- 4 the drill -------------------------------------------------------------------------------------------------
 
@@ -54,7 +52,7 @@ class Kyphoplasty(AugmentationScene):
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.glass(), self.into_body),
+            stage=StageShot(camera, self.glass(PUSHED_ASIDE), self.into_body),
             fluoroscopy=(self.from_the_left,),
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("stop") else "",
@@ -118,7 +116,7 @@ class Kyphoplasty(AugmentationScene):
                 Mark("line", "stage", (lying["upper-back"], lying["upper-front"]), self.words("inflation", "lying"),
                      "muted", shown=shown, side="left", dashed=True),
                 *self.endplates("lateral", now.state, shown if not now.after("watch") else 0.0),
-                Mark("line", "lateral", (edges["upper-back"], edges["lower-back"]), self.words("inflation", "wall"),
+                Mark("line", "lateral", self.parts.back_wall(now.state), self.words("inflation", "wall"),
                      "safe", shown=now.shown("watch"), side="right"),
                 Mark("tick", "lateral", (as_point(np.array(edges["upper-back"]) + [0, -7, 9]),), role="safe",
                      shown=now.shown("watch")),
@@ -146,7 +144,7 @@ class Kyphoplasty(AugmentationScene):
         if "cavity" in at:
             labels.append(self.label(now, "cavity", "cavity", facing(at, "cavity", BEHIND_LEFT), "left", stays))
         if "rim" in at:
-            labels.append(self.label(now, "rim", "bone", facing(at, "rim", (-0.8, 0.2, 0.5)), "left", stays, 0.8))
+            labels.append(self.label(now, "rim", "bone", facing(at, "rim", (-0.8, 0.6, -0.1)), "left", stays, 0.8))
         return self.told(
             now,
             layout="stage+insets",
@@ -161,20 +159,21 @@ class Kyphoplasty(AugmentationScene):
     # ---- 8 cement ----------------------------------------------------------------------------------------------------
 
     def shot_cement(self, now: Moment) -> Shot:
-        """Cement fills the cavity first, then a little beyond its wall; it stops."""
+        """Cement fills the cavity first, then a little beyond its wall; it stops, and AP is checked for leaks."""
         filler = self.parts.on_cannula(self.sides[-1], 24.0)
+        checked = now.after("leak")
         return self.told(
             now,
             layout="stage+insets",
             stage=StageShot(self.into_body, self.glass(PUSHED_ASIDE, highlight=frozenset({"cement"}))),
-            fluoroscopy=(self.from_the_left,),
+            fluoroscopy=(self.from_behind if checked else self.from_the_left,),
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
-            focus="fluoroscopy" if now.during("fill") else "section" if now.during("beyond") else "",
+            focus="fluoroscopy" if now.during("fill") else "",
             labels=(
                 self.label(now, "filler", "steel", filler, "right", now.shown("prepare"), 0.7),
                 *self.cement_labels(now, now.shown("fill")),
             ),
-            marks=self.stop_line(now, "stop"),
+            marks=() if checked else self.stop_line(now, "stop"),
             gauges=("cement", "back_wall", "wedge"),
         )
 

@@ -106,7 +106,7 @@ class AugmentationScene(ProcedureScene):
                 FluoroShot(
                     self.lateral,
                     "lateral, standing",
-                    title="Radiograph, after" if now.over("collapse") else "Radiograph, before",
+                    title="Radiograph now" if now.over("collapse") else "Earlier radiograph",
                     live=False,
                     moment=("fracture", 1.0) if now.over("collapse") else ("fracture", 0.0),
                 ),
@@ -304,7 +304,7 @@ class AugmentationScene(ProcedureScene):
         signs go as the beat `until` begins."""
         edges = self.parts.edges(now.state)
         rule, zone = now.shown("rule", until=until), now.shown("ring", until="pass_wall")
-        wall = (edges["upper-back"], edges["lower-back"])
+        wall = self.parts.back_wall(now.state)
         above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
         return (
             Mark("area", "ap", self.parts.canal_zone, "", "danger", shown=0.45 * zone),
@@ -383,8 +383,7 @@ class AugmentationScene(ProcedureScene):
 
     def stop_line(self, now: Moment, beat: str) -> tuple[Mark, ...]:
         """The back quarter of the body in lateral, where the cement stops; it appears with `beat`."""
-        back, quarter = self.parts.across(now.state, 0.0), self.parts.across(now.state, 0.25)
-        corners = (back[0], quarter[0], quarter[1], back[1])
+        corners = self.parts.back_quarter(now.state)
         return (Mark("area", "lateral", corners, "back quarter", "danger", shown=now.shown(beat), side="right"),)
 
     @cached_property

@@ -65,6 +65,27 @@ class Parts:
         corners = dict(zip(names, map(as_point, moved), strict=True))
         return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
 
+    def back_wall(self, state: State) -> tuple[Point, ...]:
+        """The back wall in the middle plane, from its upper corner by its waist to its lower one."""
+        edges = self.edges(state)
+        waist = np.array(self.bone.landmarks["body-back-centre"])[None, :]
+        amount = self.plan.patient.amount(state.collapse, state.lying, state.lift)
+        return (
+            edges["upper-back"],
+            as_point(self.plan.patient.fracture.forward(waist, amount)[0]),
+            edges["lower-back"],
+        )
+
+    def back_quarter(self, state: State) -> tuple[Point, ...]:
+        """The corners of the back quarter in the middle plane, from the wall's waist to where the cement must stop."""
+        edges = self.edges(state)
+        corners = []
+        stops = (float(self.bone.landmarks["body-back-centre"][1]), float(self.plan.back_quarter_y_mm))
+        for end, order in (("upper", stops), ("lower", stops[::-1])):
+            back, front = np.array(edges[f"{end}-back"]), np.array(edges[f"{end}-front"])
+            corners += [as_point(back + (y - back[1]) / (front[1] - back[1]) * (front - back)) for y in order]
+        return tuple(corners)
+
     def across(self, state: State, share: float) -> tuple[Point, Point]:
         """The upper and the lower edge of the body, `share` of the way from back to front."""
         edges = self.edges(state)
