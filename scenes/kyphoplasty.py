@@ -114,7 +114,7 @@ class Kyphoplasty(AugmentationScene):
             marks=(
                 *self.endplates("stage", now.state, shown),
                 Mark("line", "stage", (lying["upper-back"], lying["upper-front"]), self.words("inflation", "lying"),
-                     "muted", shown=shown, side="left", dashed=True),
+                     "muted", shown=shown, side="right", dashed=True),
                 *self.endplates("lateral", now.state, shown if not now.after("watch") else 0.0),
                 Mark("line", "lateral", self.parts.back_wall(now.state), self.words("inflation", "wall"),
                      "safe", shown=now.shown("watch"), side="right"),
