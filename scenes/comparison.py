@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spineviz.film.anchors import Point, facing
+from spineviz.film.anchors import Point, as_point, facing
 from spineviz.film.augmentation import LEFT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.parts import Parts
@@ -39,7 +39,7 @@ class Comparison(AugmentationScene):
         size = self.size
         self.of = {name: Parts(plan) for name, plan in self.plan.plans.items()}
         self.upright_left = camera_from((274, 7), (0, -8, 0), 225 * size).shifted(0.14, 0.0)
-        self.upright_behind = camera_from((0, 34), (0, -44, 4), 400 * size)
+        self.upright_behind = camera_from((0, -4), (0, -30, 2), 350 * size)
         self.upright_body = camera_from((296, 20), (0, -8, 0), 232 * size).shifted(0.14, 0.0)
         self.upright_cut = camera_from((279, 8), (0, -6, 0), 205 * size).shifted(0.14, 0.0)
 
@@ -159,14 +159,18 @@ class Comparison(AugmentationScene):
 
     def shot_access(self, now: Moment) -> Shot:
         """The same way through the pedicle: then on with the needle, or out with it and in with a cannula."""
-        lateral = now.after("onward")
+        # the rule asks for both planes: AP first, then lateral
+        lateral = now.after("onward") or self.second_half(now, "rule")
         camera = self.upright_behind.moved_towards(self.upright_body, now.beat("onward"))
+        rest = self.upright_body if now.after("onward") else self.upright_behind
         marks: list[Mark] = []
         for name in PROCEDURES:
             edges = self.of[name].edges(getattr(now.state, name))
             ring, rule = now.shown("approach"), now.shown("rule", until="onward")
             if lateral:
                 wall = (edges["upper-back"], edges["lower-back"])
+                over = as_point(np.array(edges["upper-back"]) + [0.0, -7.0, 9.0])
+                marks.append(Mark("tick", f"{name}:lateral", (over,), role="safe", shown=rule))
                 marks.append(
                     Mark("line", f"{name}:lateral", wall, self.words("access", "wall"), shown=1.0, side="left",
                          dashed=True)
@@ -181,9 +185,10 @@ class Comparison(AugmentationScene):
                 marks.append(Mark("tick", view, (self.parts.beside_pedicle(side),), role="safe", shown=rule))
         return self.columns(
             now,
-            lambda name: StageShot(camera, self.glass(), self.upright_body if lateral else self.upright_behind),
+            lambda name: StageShot(camera, self.glass(), rest),
             lambda name: self.from_the_left if lateral else self.from_behind,
             self.words(now.step.name, "lateral" if lateral else "ap"),
+            seen_from=self.words("access", "onward") if now.over("onward") else "seen from behind",
             marks=tuple(marks),
             labels=tuple(self.tool_label(now, name, now.shown("rest")) for name in PROCEDURES),
         )
@@ -271,7 +276,7 @@ class Comparison(AugmentationScene):
                             now.shown("stays")),
             )  # fmt: skip
         side = self.sides[-1]
-        cut = now.after("withdraw")
+        cut = now.after("stays")
         return self.columns(
             now,
             lambda name: StageShot(self.upright_left, self.glass(self.faint(name))),
@@ -287,12 +292,13 @@ class Comparison(AugmentationScene):
     def shot_cement(self, now: Moment) -> Shot:
         """Cement in both: between trabeculae here, into the cavity there; both stop before the back quarter."""
         camera = self.upright_left.moved_towards(self.upright_body, now.beat("prepare"))
-        marks = tuple(mark for name in PROCEDURES for mark in self.back_quarter(now, name))
+        behind = now.after("leak")  # AP is checked: what leaks sideways shows there
+        marks = () if behind else tuple(mark for name in PROCEDURES for mark in self.back_quarter(now, name))
         return self.columns(
             now,
             lambda name: StageShot(camera, self.cementing(name), self.upright_body),
-            lambda name: self.from_the_left,
-            self.words(now.step.name, "lateral"),
+            lambda name: self.from_behind if behind else self.from_the_left,
+            self.words(now.step.name, "ap" if behind else "lateral"),
             ("cement", "back_wall", "wedge"),
             labels=self.cements(now, now.shown("fill")),
             marks=marks,
@@ -347,9 +353,7 @@ class Comparison(AugmentationScene):
         shown = now.shown("posture", until="cast")
         return self.columns(
             now,
-            lambda name: StageShot(
-                camera, self.look(cut=self.cuts[name], highlight=frozenset({"cement"})), self.upright_cut
-            ),
+            lambda name: StageShot(camera, self.look(cut=self.cut, highlight=frozenset({"cement"})), self.upright_cut),
             lambda name: FluoroShot(self.lateral, live=False),
             self.words(now.step.name, "lateral"),
             ("cement", self.height_gauge, self.gain_gauge),
@@ -359,14 +363,14 @@ class Comparison(AugmentationScene):
         )
 
     @cached_property
-    def cuts(self) -> Mapping[str, Frame]:
-        """Of each procedure, a sagittal cut on the way to a needle's tip, where there is more cement than in the very
-        middle."""
-        out = {}
-        for name, plan in self.plan.plans.items():
-            tip = plan.needles[self.sides[-1]].path.tip_mm
-            out[name] = translation((0.5 * tip[0], 0.0, 0.0)) @ plan.planes["sagittal"]
-        return out
+    def cut(self) -> Frame:
+        """One sagittal cut for both: through the tumour where an instrument goes to its side, or else halfway to a
+        needle's tip."""
+        plan = self.plan.plans[VERTEBROPLASTY]
+        if self.plan.case.tumour.side in self.sides:
+            return plan.planes["tumour"]
+        tip = plan.needles[self.sides[-1]].path.tip_mm
+        return translation((0.5 * tip[0], 0.0, 0.0)) @ plan.planes["sagittal"]
 
     # ---- what the shots share ----------------------------------------------------------------------------------------
 
@@ -398,7 +402,7 @@ class Comparison(AugmentationScene):
 
     def faint(self, name: str, share: float = 1.0) -> dict[str, float]:
         """How solid the tumour is: what lies in it, balloon, cavity and cement, shows through it."""
-        return {"tumour": 1.0 - 0.85 * share} if name == KYPHOPLASTY else {}
+        return {"tumour": 1.0 - 0.7 * share} if name == KYPHOPLASTY else {}
 
     def cementing(self, name: str) -> StageLook:
         """The bone as glass, the cement bright."""

@@ -16,6 +16,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
@@ -241,11 +242,13 @@ class ComparisonPlan:
             **shared,
             **self._prefixed(lambda plan: own[plan.PROCEDURE]),
             "regained_as": REGAINED_AS[self.case.fracture.shape],
+            **self._prefixed(lambda plan: {"cement_to_back_wall_mm": _to_back_wall_mm(plan)}),
         }
 
     def words(self) -> dict[str, float | str]:
         """What captions and cards may name: both plans' words with "vp_" and "kp_" before them, what both share
-        without, and regained_as: "angle", "front" or "middle", by which the fracture's recovery is told."""
+        without; each one's cement_to_back_wall_mm; and regained_as: "angle", "front" or "middle", by which the
+        fracture's recovery is told."""
         return dict(self._words)
 
     def _prefixed(self, read: Callable[[AugmentationPlan], Mapping[str, Any]]) -> dict[str, Any]:
@@ -269,6 +272,12 @@ class ComparisonPlan:
                 if apart:
                     out.setdefault(name, {})[section] = apart
         return out
+
+
+def _to_back_wall_mm(plan: AugmentationPlan) -> float:
+    """From the rearmost cement, when all is in, to the back wall of the body, mm."""
+    wall = float(vertebra(plan.level).landmarks["body-back-centre"][1])
+    return plan.margins["cement_to_back_quarter_mm"] + plan.back_quarter_y_mm - wall
 
 
 def _moves(track: Track, time_s: float) -> bool:

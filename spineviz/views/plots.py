@@ -77,7 +77,9 @@ def pressure(state: Any, plan: Any) -> Plot:
     for side in sides:
         points = tuple((float(x), float(y)) for x, y in np.asarray(course.curve(side, share), float))
         traces.append(Trace(side[0].upper(), points, "balloon" if side == "right" else "text", side == "left"))
-    return Plot("mL", "psi", _HEADROOM * float(whole[:, 0].max()), _HEADROOM * float(whole[:, 1].max()), tuple(traces))
+    x_unit = "mL, each balloon" if len(sides) > 1 else "mL"
+    x_top, y_top = (float(top) for top in _HEADROOM * whole.max(0))
+    return Plot(x_unit, "psi", x_top, y_top, tuple(traces))
 
 
 PLOTS: Mapping[str, PlotReader] = MappingProxyType({"pressure": pressure})

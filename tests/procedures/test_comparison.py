@@ -241,6 +241,15 @@ def test_words_of_each_are_prefixed_and_what_is_shared_is_not(plan):
     assert all(math.isfinite(value) for value in plan.margins.values())
 
 
+def test_the_table_s_way_to_the_back_wall_is_the_gauge_s(plan):
+    from spineviz.views.gauges import GAUGES
+
+    for name, own in plan.plans.items():
+        state = own.state_at(own.film.steps[-1].name, 1.0)
+        reading = GAUGES["back_wall"](state, own, own.words())
+        assert plan.words()[f"{PREFIXES[name]}cement_to_back_wall_mm"] == pytest.approx(reading.value)
+
+
 def test_no_caption_names_without_prefix_what_differs(plan):
     """{cement_ml} would say one procedure's figure for both."""
     own = [p.words() for p in plan.plans.values()]
