@@ -285,7 +285,7 @@ class ProcedureScene(Scene):
             self._structures,
             key,
             lambda: self.plan_of(plan).structures_at(self._state(time_s, moment, plan)),
-            2 * len(self.plans) + 2,
+            max(4, 2 * len(self.plans)),
         )
 
     def state_key(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Hashable:
