@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spineviz.film.anchors import Point, as_point, facing
+from spineviz.film.anchors import Point, facing
 from spineviz.film.augmentation import LEFT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.parts import Parts
@@ -165,11 +165,10 @@ class Comparison(AugmentationScene):
         rest = self.upright_body if now.after("onward") else self.upright_behind
         marks: list[Mark] = []
         for name in PROCEDURES:
-            edges = self.of[name].edges(getattr(now.state, name))
             ring, rule = now.shown("approach"), now.shown("rule", until="onward")
             if lateral:
-                wall = (edges["upper-back"], edges["lower-back"])
-                over = as_point(np.array(edges["upper-back"]) + [0.0, -7.0, 9.0])
+                state = getattr(now.state, name)
+                wall, over = self.of[name].back_wall(state), self.of[name].over_wall(state)
                 marks.append(Mark("tick", f"{name}:lateral", (over,), role="safe", shown=rule))
                 marks.append(
                     Mark("line", f"{name}:lateral", wall, self.words("access", "wall"), shown=1.0, side="left",
@@ -307,10 +306,9 @@ class Comparison(AugmentationScene):
     def back_quarter(self, now: Moment, name: str) -> tuple[Mark, ...]:
         """Where the cement stops, in lateral."""
         parts, state = self.of[name], getattr(now.state, name)
-        back, quarter = parts.across(state, 0.0), parts.across(state, 0.25)
-        corners = (back[0], quarter[0], quarter[1], back[1])
+        corners = parts.back_quarter(state)
         view, shown = f"{name}:lateral", now.shown("stop")
-        under = (0.0, quarter[1][1], quarter[1][2] - 9.0 * self.size)
+        under = (0.0, corners[2][1], corners[2][2] - 9.0 * self.size)
         return (
             Mark("area", view, corners, role="danger", shown=shown),
             Mark("text", view, (under,), self.words("cement", "quarter"), shown=shown, side="right"),
@@ -377,13 +375,7 @@ class Comparison(AugmentationScene):
     def measured(self, now: Moment, name: str, view: str, shown: float) -> tuple[Mark, ...]:
         """The lines along both end-plates of one procedure's body, with their angle."""
         state = getattr(now.state, name)
-        edges = self.of[name].edges(state)
-        where = f"{name}:{view}"
-        return (
-            Mark("line", where, (edges["upper-back"], edges["upper-front"]), shown=shown),
-            Mark("line", where, (edges["lower-back"], edges["lower-front"]), f"{state.wedge_deg:.1f}°", shown=shown,
-                 side="left"),
-        )  # fmt: skip
+        return self.endplates(f"{name}:{view}", state, shown, "left", self.of[name])
 
     def beside(
         self,

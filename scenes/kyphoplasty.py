@@ -11,13 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
 
-import numpy as np
-
 from spineviz.film.anchors import Point, as_point, facing
 from spineviz.film.augmentation import BEHIND_LEFT, LEFT, NOTHING_FAINT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.shot import ColumnShot, FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot
-from spineviz.procedures.state import State
 from spineviz.views.camera import camera_from
 
 PUSHED_ASIDE: Mapping[str, float] = MappingProxyType({"tumour": 0.3})
@@ -118,19 +115,10 @@ class Kyphoplasty(AugmentationScene):
                 *self.endplates("lateral", now.state, shown if not now.after("watch") else 0.0),
                 Mark("line", "lateral", self.parts.back_wall(now.state), self.words("inflation", "wall"),
                      "safe", shown=now.shown("watch"), side="right"),
-                Mark("tick", "lateral", (as_point(np.array(edges["upper-back"]) + [0, -7, 9]),), role="safe",
+                Mark("tick", "lateral", (self.parts.over_wall(now.state),), role="safe",
                      shown=now.shown("watch")),
             ),
             gauges=("balloon", self.height_gauge, "wedge"),
-        )  # fmt: skip
-
-    def endplates(self, view: str, state: State, shown: float) -> tuple[Mark, ...]:
-        """The lines along both end-plates at `state`, with their angle."""
-        edges = self.parts.edges(state)
-        return (
-            Mark("line", view, (edges["upper-back"], edges["upper-front"]), shown=shown),
-            Mark("line", view, (edges["lower-back"], edges["lower-front"]), f"{state.wedge_deg:.1f}°",
-                 shown=shown, side="right"),
         )  # fmt: skip
 
     # ---- 7 the cavity ------------------------------------------------------------------------------------------------

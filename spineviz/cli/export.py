@@ -20,14 +20,6 @@ ENDINGS = (".stl", ".obj", ".ply", ".glb")
 SPACING_MM = 0.6
 COARSE_MM = {"skin": 3.0, "muscle": 3.0, "lung": 3.0, "lungs": 3.0}
 """By role or name, where detail would only cost room; everything else is SPACING_MM fine."""
-PARTS = {
-    "needle": ("handle",),
-    "cannula": ("cannula-hub",),
-    "drill": ("drill-handle",),
-    "tamp": ("tamp-stylet", "tamp-neck", "tamp-hub", "marker-front", "marker-rear"),
-    "filler": ("filler-handle", "filler-plunger"),
-}
-"""What comes along when an instrument is exported."""
 
 
 @click.command("export")
@@ -105,9 +97,12 @@ def _of_film(
 
 def _along(what: str) -> list[str]:
     """The names of what comes along with the instrument `what` ("needle-right")."""
+    from spineviz.procedures.kyphoplasty import PARTS
+
     procedure, slash, name = what.rpartition("/")
     tool, _, side = name.rpartition("-")
-    return [f"{procedure}{slash}{part}-{side}" for part in PARTS.get(tool, ())]
+    # a balloon is a thing of its own, not a piece of its tamp
+    return [f"{procedure}{slash}{part}-{side}" for part in PARTS.get(tool, ())[1:] if part != "balloon"]
 
 
 def _absent(what: str, plan: AugmentationPlan | ComparisonPlan, time_s: float, there: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.parts import BACK, LEFT, Parts
 from spineviz.film.shot import FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot
 from spineviz.geometry.frames import Frame, translation
+from spineviz.procedures.state import State
 from spineviz.views.camera import Camera, camera_from
 from spineviz.views.fluoroscopy import projection
 from spineviz.views.stage import StageLook
@@ -90,7 +91,7 @@ class AugmentationScene(ProcedureScene):
         at = self.parts.at(now.state)
         state = now.state
         camera = self.near.moved_towards(self.from_left, now.beat("tumour"))
-        edges = self.parts.edges(now.state)
+        wall = self.parts.back_wall(state)
         shown = now.shown("measure", until="back_wall")
         top, bottom, height = self.parts.measured_height(now.state)
         return self.told(
@@ -115,7 +116,7 @@ class AugmentationScene(ProcedureScene):
             focus="section" if now.during("collapse") else "",
             labels=(
                 self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", now.shown("tumour")),
-                self.label(now, "wall", "bone", edges["body-back"], "right", now.shown("back_wall")),
+                self.label(now, "wall", "bone", wall[1], "right", now.shown("back_wall")),
             ),
             marks=(
                 Mark(
@@ -126,30 +127,10 @@ class AugmentationScene(ProcedureScene):
                     shown=shown,
                     side="left" if self.height_gauge == "anterior_height" else "right",
                 ),
-                Mark("line", "stage", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                Mark(
-                    "line",
-                    "stage",
-                    (edges["lower-back"], edges["lower-front"]),
-                    f"{state.wedge_deg:.1f}°",
-                    shown=shown,
-                    side="right",
-                ),
-                Mark(
-                    "line",
-                    "stage",
-                    (edges["upper-back"], edges["lower-back"]),
-                    role="safe",
-                    shown=now.shown("back_wall"),
-                ),
-                Mark("tick", "stage", (edges["body-back"],), role="safe", shown=now.shown("back_wall")),
-                Mark(
-                    "line",
-                    "section",
-                    (edges["upper-back"], edges["lower-back"]),
-                    role="safe",
-                    shown=now.shown("back_wall"),
-                ),
+                *self.endplates("stage", state, shown),
+                Mark("line", "stage", wall, role="safe", shown=now.shown("back_wall")),
+                Mark("tick", "stage", (wall[1],), role="safe", shown=now.shown("back_wall")),
+                Mark("line", "section", wall, role="safe", shown=now.shown("back_wall")),
             ),
             gauges=(self.height_gauge, "wedge"),
         )
@@ -158,7 +139,6 @@ class AugmentationScene(ProcedureScene):
         """Face down; posture; the level is counted; true AP; the skin is numbed and nicked."""
         if not now.after("count"):
             camera = self.room.moved_towards(self.room.orbited(-7).nearer(1.03), now.beat("posture"))
-            edges, shown = self.parts.edges(now.state), now.shown("posture")
             at = self.parts.at(now.state)
             return self.told(
                 now,
@@ -171,17 +151,7 @@ class AugmentationScene(ProcedureScene):
                     ),
                     self.label(now, "patient", "skin", self.on_patient, "left", now.shown("room")),
                 ),
-                marks=(
-                    Mark("line", "lateral", (edges["upper-back"], edges["upper-front"]), shown=shown),
-                    Mark(
-                        "line",
-                        "lateral",
-                        (edges["lower-back"], edges["lower-front"]),
-                        f"{now.state.wedge_deg:.1f}°",
-                        shown=shown,
-                        side="left",
-                    ),
-                ),
+                marks=self.endplates("lateral", now.state, now.shown("posture"), "left"),
                 gauges=(self.height_gauge, "wedge"),
             )
         if not now.after("numb"):
@@ -285,6 +255,17 @@ class AugmentationScene(ProcedureScene):
         )
         return tuple(marks)
 
+    def endplates(
+        self, view: str, state: State, shown: float, side: Side = "right", parts: Parts | None = None
+    ) -> tuple[Mark, ...]:
+        """The lines along both end-plates of the body of `parts` at `state`, with their angle."""
+        edges = (parts or self.parts).edges(state)
+        return (
+            Mark("line", view, (edges["upper-back"], edges["upper-front"]), shown=shown),
+            Mark("line", view, (edges["lower-back"], edges["lower-front"]), f"{state.wedge_deg:.1f}°",
+                 shown=shown, side=side),
+        )  # fmt: skip
+
     # ---- through the pedicle -----------------------------------------------------------------------------------------
 
     def two_planes(self, now: Moment, **parts: Any) -> Shot:
@@ -302,17 +283,15 @@ class AugmentationScene(ProcedureScene):
     def safety_rule(self, now: Moment, until: str) -> tuple[Mark, ...]:
         """In AP the tip stays outside the pedicle's inner edge until lateral shows it in front of the back wall; the
         signs go as the beat `until` begins."""
-        edges = self.parts.edges(now.state)
         rule, zone = now.shown("rule", until=until), now.shown("ring", until="pass_wall")
         wall = self.parts.back_wall(now.state)
-        above_wall = as_point(np.array(edges["upper-back"]) + [0, -7, 9])
         return (
             Mark("area", "ap", self.parts.canal_zone, "", "danger", shown=0.45 * zone),
             Mark("text", "ap", (self.parts.over_canal,), "canal", shown=zone, side="right"),
             *(self.oval(side, now.shown("ring")) for side in self.sides),
             *(Mark("tick", "ap", (self.parts.beside_pedicle(side),), role="safe", shown=rule) for side in self.sides),
             Mark("line", "lateral", wall, "back wall", shown=now.shown("advance"), side="left", dashed=True),
-            Mark("tick", "lateral", (above_wall,), role="safe", shown=rule),
+            Mark("tick", "lateral", (self.parts.over_wall(now.state),), role="safe", shown=rule),
         )
 
     def oval(self, side: str, shown: float, text: str = "", text_side: Side = "") -> Mark:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.vertebra import vertebra
-from spineviz.film.anchors import Point, as_point, surface_towards
+from spineviz.film.anchors import Point, as_point, facing, surface_towards
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
@@ -62,8 +62,7 @@ class Parts:
         names = ("upper-front", "upper-back", "lower-front", "lower-back")
         marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
         moved = self.plan.patient.fracture.forward(marks, amount)
-        corners = dict(zip(names, map(as_point, moved), strict=True))
-        return {**corners, "body-back": as_point((moved[1] + moved[3]) / 2)}
+        return dict(zip(names, map(as_point, moved), strict=True))
 
     def back_wall(self, state: State) -> tuple[Point, ...]:
         """The back wall in the middle plane, from its upper corner by its waist to its lower one."""
@@ -75,6 +74,10 @@ class Parts:
             as_point(self.plan.patient.fracture.forward(waist, amount)[0]),
             edges["lower-back"],
         )
+
+    def over_wall(self, state: State) -> Point:
+        """A place behind the back wall's upper corner, for a sign."""
+        return as_point(np.array(self.edges(state)["upper-back"]) + [0.0, -7.0, 9.0])
 
     def back_quarter(self, state: State) -> tuple[Point, ...]:
         """The corners of the back quarter in the middle plane, from the wall's waist to where the cement must stop."""
@@ -207,8 +210,6 @@ class Parts:
     @cached_property
     def cement_label(self) -> tuple[tuple[float, float, float], Point]:
         """The way from the cement's middle to where it shows beside the tumour, and the surface point there at last."""
-        from spineviz.film.anchors import facing
-
         last = self.plan.film.steps[-1].name
         at = self.at(self.plan.state_at(last, 1.0))
         ways = ((-1.0, 0.0, 0.0), (-0.8, 0.5, 0.1), (-0.6, 0.4, -0.7), (-0.6, 0.4, 0.7))

@@ -302,7 +302,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
     def _own_names(self, state: State) -> Iterator[str]:
         for side in self.stations:
-            for tool, parts in _PARTS.items():
+            for tool, parts in PARTS.items():
                 if state.way_mm(side, tool) is not None:
                     yield from (f"{part}-{side}" for part in parts)
             if side in state.drilled_mm:
@@ -318,7 +318,7 @@ class KyphoplastyPlan(AugmentationPlan):
         for side, at in self.stations.items():
             line = self.needles[side]
             forward = line.path.forward
-            tips = {tool: line.tip_at(way) for tool in _PARTS if (way := state.way_mm(side, tool)) is not None}
+            tips = {tool: line.tip_at(way) for tool in PARTS if (way := state.way_mm(side, tool)) is not None}
             if "needle" in tips:
                 shape = NeedleShape(self.size.gauge, line.length_mm, stylet=state.stylet > 0.5)
                 out |= needle_structures(f"needle-{side}", shape, tips["needle"], forward)
@@ -539,7 +539,7 @@ class KyphoplastyPlan(AugmentationPlan):
 
 # where the instruments are --------------------------------------------------------------------------------------------
 
-_PARTS = {
+PARTS = {
     "needle": ("needle", "handle"),
     "pin": ("pin",),
     "dilator": ("dilator",),
