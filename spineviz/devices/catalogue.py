@@ -183,12 +183,6 @@ def filler_mm(cannula_gauge: int) -> float:
     return running_mm(cannula_size(cannula_gauge).inner_mm)
 
 
-def filler_ml(cannula_gauge: int, length_mm: float) -> float:
-    """How much cement a bone filler of `length_mm` holds (pi r^2 L)."""
-    bore = filler_mm(cannula_gauge) - 2 * kyphoplasty_parts()["tube_wall_mm"]
-    return float(np.pi * (bore / 2) ** 2 * length_mm / 1000.0)
-
-
 def tool_length_mm(cannula_length_mm: float, beyond_mm: float) -> float:
     """Length of an instrument whose tip reaches `beyond_mm` past the cannula's and whose handle stays behind its hub.
 
