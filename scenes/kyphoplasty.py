@@ -54,7 +54,7 @@ class Kyphoplasty(AugmentationScene):
             section=SectionShot("axial", 38.0 * self.size, self.words(now.step.name, "axial")),
             focus="fluoroscopy" if now.during("stop") else "",
             labels=(
-                self.label(now, "cannula", "steel", self.parts.on_cannula(side, 18.0), "right", now.shown("drill"), 0.8),
+                self.label(now, "cannula", "steel", self.parts.on_cannula(side, 18.0), "left", now.shown("drill"), 0.8),
                 self.label(now, "drill", "steel", as_point(end), "left", now.shown("stop", until="out")),
                 self.label(now, "channel", "cavity", self.parts.in_channel(side), "left", now.shown("out")),
             ),
