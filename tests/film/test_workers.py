@@ -139,16 +139,24 @@ def children_of(pid):
 
 
 def alive(pids):
-    """Those that still run; a zombie that nobody has waited for does not."""
-    out = []
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            continue
-        if state != "Z":
-            out.append(pid)
+    """Those that still run; a zombie that nobody has waited for does not.
+
+    A process closes its pipes, which is what a render waits for, a moment before the system says that it has ended:
+    whoever still seems to run is looked at again for up to a second.
+    """
+    out, until = list(pids), time.monotonic() + 1.0
+    while out := [pid for pid in out if runs(pid)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
     return out
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sends POSIX signals")
