@@ -8,9 +8,31 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spineviz.geometry.fields import Distances, Field, Points
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What is spread unevenly through a shape: small volumes, in cells whose content changes while the volumes stand.
+
+    Attributes:
+        points_mm: (N, 3) middles of the small volumes, world frame.
+        volume_mm3: (N,) what room each takes.
+        cell: (N,) the cell, 0 to C - 1, that each belongs to.
+        share: (C,) the concentration in each cell now; 1 is the material undiluted.
+        key: names points, volumes and cells, not the shares: with an equal key only `share` differs.
+    """
+
+    points_mm: Points
+    volume_mm3: Distances
+    cell: NDArray[np.int64]
+    share: Distances
+    key: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +53,8 @@ class Structure:
             there is no core; None: the same everywhere, as the material says.
         healthy: world points (N, 3) -> where the tissue that is there now lay in the healthy bone, (N, 3) in the world,
             so that a texture is carried along; None: it has not moved.
+        cells: the material diluted in blood or tissue (contrast, drug): where it is and how much of it; None: all of
+            the shape is the material.
     """
 
     name: str
@@ -45,6 +69,7 @@ class Structure:
     core_material: str | None = None
     bone_share: Callable[[Points], Distances] | None = None
     healthy: Callable[[Points], Points] | None = None
+    cells: Cells | None = None
 
     def world_mesh(self, spacing_mm: float) -> Mesh:
         """The surface in the world frame, with vertices about `spacing_mm` apart."""
