@@ -880,14 +880,15 @@ class Course:
     """A device on its way: its shapes at some stations, and at any moment between two of them.
 
     Attributes:
-        lumen, facing: as in `rest`.
+        lumen: as in `rest`.
+        facings: (S, 3) at each station the direction to which a shaped tip bends: an operator turns it on the way.
         stations: (S,) where the shapes were sought, in numbers of the stations that were asked for (0 to K - 1).
         rods: at each of them the devices, one in the other, with their lengths beyond the puncture.
         shapes: at each of them.
     """
 
     lumen: Lumen
-    facing: Floats
+    facings: Floats
     stations: Floats
     rods: tuple[tuple[tuple[Rod, float], ...], ...]
     shapes: tuple[Shape, ...]
@@ -928,8 +929,7 @@ def joined(courses: Sequence[Course]) -> Course:
     """Courses of the same devices one after another, as one: from the last shape of each to the first of the next too.
 
     So a catheter that is drawn down the aorta in one lumen goes on into a branch in another; the lumen is the union of
-    theirs. The stations of a course begin 1 after the end of the course before. Raises ValueError for other devices or
-    another facing.
+    theirs. The stations of a course begin 1 after the end of the course before. Raises ValueError for other devices.
     """
     last = courses[-1]
     names = [rod for rod, _ in last.rods[0]]
@@ -937,14 +937,14 @@ def joined(courses: Sequence[Course]) -> Course:
     stations: list[Floats] = []
     begin = 0.0
     for each in courses:
-        if [rod for rod, _ in each.rods[0]] != names or (each.facing != last.facing).any():
-            raise ValueError("courses to be joined must be of the same devices, facing the same way")
+        if [rod for rod, _ in each.rods[0]] != names:
+            raise ValueError("courses to be joined must be of the same devices")
         tubes.update((tube.points_mm.tobytes() + tube.radius_mm.tobytes(), tube) for tube in each.lumen.tubes)
         stations.append(begin + each.stations)
         begin = float(stations[-1][-1]) + 1.0
     return Course(
         Lumen(last.lumen.points_mm, tuple(tubes.values())),
-        last.facing,
+        np.concatenate([each.facings for each in courses]),
         np.concatenate(stations),
         tuple(rods for each in courses for rods in each.rods),
         tuple(shape for each in courses for shape in each.shapes),
@@ -953,7 +953,8 @@ def joined(courses: Sequence[Course]) -> Course:
 
 def _between(course: Course, before: int, share: float) -> Shape:
     rods = _rods_between(course.rods[before], course.rods[before + 1], share)
-    problem = _problem(course.lumen, [(rod, advance) for rod, advance in rods if advance > 0], course.facing)
+    facing = _facing_between(course.facings[before], course.facings[before + 1], share)
+    problem = _problem(course.lumen, [(rod, advance) for rod, advance in rods if advance > 0], facing)
     nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
     nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
     energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
@@ -964,6 +965,13 @@ def _rods_between(
     one: tuple[tuple[Rod, float], ...], two: tuple[tuple[Rod, float], ...], share: float
 ) -> tuple[tuple[Rod, float], ...]:
     return tuple((rod, (1 - share) * a + share * b) for (rod, a), (_, b) in zip(one, two, strict=True))
+
+
+def _facing_between(one: Floats, two: Floats, share: float) -> Floats:
+    """(3,) the direction between two; where they are opposite, the first."""
+    mixed = (1 - share) * one + share * two
+    length = float(np.linalg.norm(mixed))
+    return mixed / length if length > 1e-6 else one
 
 
 def _mixed(one: Shape, two: Shape, share: float, way: Floats) -> Points:
@@ -1008,9 +1016,10 @@ def course(
     Where mixing two neighbours would not give what lies between, the shape halfway becomes a station too, and so on.
 
     Args:
-        lumen, rod, facing: as in `rest`.
+        lumen, rod: as in `rest`.
         advances_mm: (K,) its length beyond the puncture at each station; about 10 to 20 mm apart.
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
+        facing: as in `rest`, one for all or (K, 3).
 
     Raises RequestError as `rest` does.
     """
@@ -1020,23 +1029,24 @@ def course(
         ((rod, float(advance)), (over, float(wire))) if over is not None else ((rod, float(advance)),)
         for advance, wire in zip(advances, wires, strict=True)
     ]
-    towards = np.asarray(facing, float)
 
-    def sought(rods: tuple[tuple[Rod, float], ...], start: Shape | None) -> Shape:
+    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, start: Shape | None) -> Shape:
         (outer, advance), *within = rods
         wire = within[0] if within and within[0][1] > 0 else None
         return rest(lumen, outer, advance, wire, towards, start)
 
     stations = [float(number) for number in range(len(asked))]
     rods = list(asked)
+    facings = list(np.broadcast_to(np.asarray(facing, float), (len(asked), 3)))
     shapes: list[Shape] = []
-    for each in asked:
-        shapes.append(sought(each, shapes[-1] if shapes else None))
+    for each, towards in zip(asked, facings, strict=True):
+        shapes.append(sought(each, towards, shapes[-1] if shapes else None))
     wanted = _ill_between(stations, rods, shapes)
     while wanted:
         for before in reversed(wanted):
             stations.insert(before + 1, 0.5 * (stations[before] + stations[before + 1]))
             rods.insert(before + 1, _rods_between(rods[before], rods[before + 1], 0.5))
-            shapes.insert(before + 1, sought(rods[before + 1], shapes[before]))
+            facings.insert(before + 1, _facing_between(facings[before], facings[before + 1], 0.5))
+            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], shapes[before]))
         wanted = _ill_between(stations, rods, shapes)
-    return Course(lumen, towards, np.array(stations), tuple(rods), tuple(shapes))
+    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes))
