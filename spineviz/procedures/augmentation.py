@@ -33,7 +33,7 @@ from spineviz.physics.cement import Fill
 from spineviz.procedures.access import SIDES, PlannedNeedle, check_access, least_apart_mm, rules, walls
 from spineviz.procedures.case import Case
 from spineviz.procedures.filling import LATTICE_MM, Cement, auto_balloon_ml, cement_figure
-from spineviz.procedures.kept import keep_plan, kept_plan, plan_digest
+from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest, taken, under
 from spineviz.procedures.needle_path import NeedlePath
 from spineviz.procedures.state import State, smoothstep
 
@@ -51,9 +51,6 @@ _KEPT_SHAPES = 12
 
 Done = Callable[[str, str], float]
 """(step, beat) -> how much of it is over, 0 to 1."""
-
-Packed = tuple[dict[str, Any], dict[str, NDArray]]
-"""Plain numbers, and arrays by name."""
 
 
 @dataclass(frozen=True)
@@ -458,16 +455,6 @@ def planned(kind: type[_Plan], case: Case, make: Callable[[Case, str], _Plan]) -
     packed = make(case, digest).packed()
     keep_plan(digest, *packed)
     return kind.unpacked(case, digest, *packed)  # the same numbers to the last bit whether made now or kept
-
-
-def under(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """`arrays` with "NAME-" before their names."""
-    return {f"{name}-{key}": array for key, array in arrays.items()}
-
-
-def taken(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Those of `arrays` that were put `under` `name`, with their own names."""
-    return {key.removeprefix(f"{name}-"): array for key, array in arrays.items() if key.startswith(f"{name}-")}
 
 
 def case_patient(case: Case) -> Patient:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from spineviz.data.assets import asset
 from spineviz.data.cache import cache_folder
 
 Arrays = dict[str, NDArray]
+Packed = tuple[dict[str, Any], Arrays]
+"""Plain numbers, and arrays by name."""
 
 
 @cache
@@ -80,3 +83,13 @@ def kept_plan(digest: str) -> tuple[dict[str, Any], Arrays] | None:
             return record["numbers"], {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def under(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """`arrays` with "NAME-" before their names."""
+    return {f"{name}-{key}": array for key, array in arrays.items()}
+
+
+def taken(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Those of `arrays` that were put `under` `name`, with their own names."""
+    return {key.removeprefix(f"{name}-"): array for key, array in arrays.items() if key.startswith(f"{name}-")}

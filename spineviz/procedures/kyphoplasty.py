@@ -55,15 +55,12 @@ from spineviz.procedures.augmentation import (
     AugmentationPlan,
     Done,
     Leg,
-    Packed,
     case_patient,
     gain_words,
     height_words,
     planned,
     present,
-    taken,
     tumour_measures,
-    under,
     way_along,
 )
 from spineviz.procedures.case import Case
@@ -78,6 +75,7 @@ from spineviz.procedures.filling import (
     room_of,
     speed_in,
 )
+from spineviz.procedures.kept import Packed, taken, under
 from spineviz.procedures.needle_path import NeedlePath, NoPathError, Rules, Surroundings, bone_ahead_mm, remeasured
 from spineviz.procedures.state import State, smoothstep
 
