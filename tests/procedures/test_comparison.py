@@ -12,18 +12,17 @@ from hypothesis import strategies as st
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film
 from spineviz.data.narration import narration
-from spineviz.procedures import comparison
+from spineviz.procedures import tracks as in_step
 from spineviz.procedures.case import Case
 from spineviz.procedures.comparison import (
     PREFIXES,
     PROCEDURES,
     ComparisonPlan,
     plan_comparison,
-    shown_s,
-    tracks,
 )
 from spineviz.procedures.kyphoplasty import plan_kyphoplasty
 from spineviz.procedures.state import STATE_KEYS
+from spineviz.procedures.tracks import shown_s, tracks
 from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 
 CLOCK = film("comparison")
@@ -63,10 +62,10 @@ def test_both_films_are_told_from_the_fracture_to_the_cast(plan):
 
 def faulty(monkeypatch, change):
     """The tracks of the film's file after `change` of its text."""
-    text = comparison.asset("films", "comparison.toml").read_text("utf-8")
+    text = in_step.asset("films", "comparison.toml").read_text("utf-8")
     changed = change(text)
     assert changed != text
-    monkeypatch.setattr(comparison, "asset", lambda *_: SimpleNamespace(read_text=lambda *_: changed))
+    monkeypatch.setattr(in_step, "asset", lambda *_: SimpleNamespace(read_text=lambda *_: changed))
     return tracks("comparison", {name: film(name) for name in PROCEDURES})
 
 
