@@ -21,8 +21,10 @@ Pixels = NDArray[np.uint8]
 Structures = Mapping[str, "Structure"]
 Kept = TypeVar("Kept")
 
-MOST_STAGES, MOST_FLUOROSCOPES = 2, 2
+MOST_STAGES, MOST_FLUOROSCOPES = 2, 3
 """How many windows and monitors are kept open: each holds meshes or line integrals in memory."""
+_ROADMAP = "roadmap"
+"""The role of what a roadmap alone shows."""
 
 
 class Painter:
@@ -44,7 +46,7 @@ class Painter:
         from spineviz.views.stage import Stage
 
         stage = _kept(self._stages, size_px, lambda: Stage(size_px, self.theme, self.supersample), MOST_STAGES, _close)
-        return stage.draw(structures, shot.camera, shot.look)
+        return stage.draw(_without_roadmap(structures), shot.camera, shot.look)
 
     def fluoroscopy(
         self, size_px: Size, structures: Structures, shot: FluoroShot, time_s: float, type_px: float
@@ -52,14 +54,16 @@ class Painter:
         """The radiograph at `time_s`, (H, W, 3), with burnt-in sides in type of `type_px`."""
         fluoroscope = self._fluoroscope(size_px, shot, type_px)
         ground = self.theme.colour("panel")
-        return fluoroscope.picture(_of_patient(structures), time_s, shot.live, ground)
+        return fluoroscope.picture(_of_patient(structures), time_s, shot.live, ground, shot.mode, shot.contrast)
 
     def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
         """The drawn plane, (H, W, 3)."""
         from spineviz.views.section import SectionMarks, draw_section
 
         marks = SectionMarks(text_px=type_px)
-        return draw_section(_of_patient(structures), plane, shot.half_width_mm, size_px, self.theme, marks)
+        return draw_section(
+            _without_roadmap(_of_patient(structures)), plane, shot.half_width_mm, size_px, self.theme, marks
+        )
 
     def scan(self, size_px: Size, structures: Structures, shot: ScanShot, type_px: float) -> Pixels:
         """The simulated sagittal image, (H, W, 3)."""
@@ -67,7 +71,9 @@ class Painter:
         from spineviz.views.section import plane_frame
 
         plane = plane_frame("sagittal", (shot.x_mm, 0.0, 0.0))
-        grey = sagittal_scan(_of_patient(structures), size_px, shot.half_width_mm, plane, self.seed, type_px)
+        grey = sagittal_scan(
+            _without_roadmap(_of_patient(structures)), size_px, shot.half_width_mm, plane, self.seed, type_px
+        )
         return np.repeat(grey[:, :, None], 3, axis=2)
 
     def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:
@@ -92,17 +98,17 @@ class Painter:
         """The number of the X-ray pulse on screen; 0 for a stored picture."""
         if not shot.live:
             return 0
-        from spineviz.views.fluoroscopy import beam
+        from spineviz.views.fluoroscopy import pulse
 
-        return int(np.floor(time_s * beam("pulses_per_s") + 1e-6))
+        return pulse(time_s, shot.mode)
 
     def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float:
         """When the X-ray pulse on screen was; `time_s` for a stored picture."""
         if not shot.live:
             return time_s
-        from spineviz.views.fluoroscopy import beam
+        from spineviz.views.fluoroscopy import pulses_per_s
 
-        return self.pulse(shot, time_s) / beam("pulses_per_s")
+        return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
     def close(self) -> None:
         """Give windows and monitors back."""
@@ -127,6 +133,17 @@ def _of_patient(structures: Structures) -> Structures:
     if not any(s.material == "theatre" for s in structures.values()):
         return structures
     return {name: s for name, s in structures.items() if s.material != "theatre"}
+
+
+def _to_look_at(structures: Structures) -> Structures:
+    """What sections and scans show: no roadmap either, which only a monitor does."""
+    return _without_roadmap(_of_patient(structures))
+
+
+def _without_roadmap(structures: Structures) -> Structures:
+    if not any(s.role == _ROADMAP for s in structures.values()):
+        return structures
+    return {name: s for name, s in structures.items() if s.role != _ROADMAP}
 
 
 def _close(stage: Any) -> None:

@@ -189,7 +189,7 @@ def cuts(old: View, new: View) -> bool:
         step = float(np.linalg.norm(old.camera.position_mm - new.camera.position_mm))
         return step > CUT_SHARE * new.camera.distance_mm or _hidden(old) != _hidden(new)
     if isinstance(old, FluoroShot) and isinstance(new, FluoroShot):
-        return old.projection.key != new.projection.key
+        return (old.projection.key, old.mode) != (new.projection.key, new.mode)
     if isinstance(old, SectionShot) and isinstance(new, SectionShot):
         return (old.plane, old.half_width_mm) != (new.plane, new.half_width_mm)
     return False
@@ -594,13 +594,17 @@ def _look(view: View) -> Hashable:
 
 
 def _shapes(structures: Any) -> Hashable:
-    """The same for structures that look the same: their names, surfaces and places."""
+    """The same for structures that look the same: their names, surfaces, places and what their cells hold."""
     return tuple(
-        (name, part.key, part.role, part.world_from_local.matrix.tobytes())
+        (name, part.key, part.role, part.world_from_local.matrix.tobytes(), _held(part.cells))
         if hasattr(part, "key")
         else (name, frozen(part))
         for name, part in structures.items()
     )
+
+
+def _held(cells: Any) -> Hashable:
+    return None if cells is None else (cells.key, cells.share.tobytes())
 
 
 def _ordered(shown: list[Shown]) -> list[Shown]:

@@ -38,7 +38,7 @@ from spineviz.views.signs import Mark, Point, Side
 
 if TYPE_CHECKING:
     from spineviz.views.camera import Camera
-    from spineviz.views.fluoroscopy import Projection
+    from spineviz.views.fluoroscopy import Mode, Projection
     from spineviz.views.stage import StageLook
 
 Layout = Literal["stage+insets", "two-plane", "table", "columns", "stage", "card"]
@@ -102,11 +102,14 @@ class FluoroShot:
     """A simulated radiograph.
 
     Attributes:
-        projection: as spineviz.views.fluoroscopy takes it; its name ("ap", "lateral") is what marks refer to.
+        projection: as spineviz.views.fluoroscopy takes it; its name ("ap", "lateral", "front") is what marks refer to.
         header: muted words at the right of the panel's header ("AP, seen from behind").
         title: bold words at its left.
         live: False holds the noise still (a stored picture).
         moment, plan: as in StageShot.
+        mode: "live"; "subtraction", the vessels that hold contrast alone; "roadmap", those of a structure of the role
+            "roadmap" bright under what moves now. No other view shows such a structure.
+        contrast: names or roles of what subtraction leaves; all else is in its mask.
     """
 
     projection: Projection
@@ -115,6 +118,8 @@ class FluoroShot:
     live: bool = True
     moment: tuple[str, float] | None = None
     plan: str = ""
+    mode: Mode = "live"
+    contrast: tuple[str, ...] = ("contrast",)
 
 
 @dataclass(frozen=True)

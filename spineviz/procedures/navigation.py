@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import cache, cached_property
 from typing import Any
 
@@ -25,7 +26,7 @@ from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import Points, Vector, unit
-from spineviz.physics.rod import Course, Lumen, Rod, Shape, catalogue_rods, course, joined, lumen_within
+from spineviz.physics.rod import Course, Lumen, Rod, Shape, catalogue_rods, course, joined, lumen_within, rest
 from spineviz.physics.rod_packing import packed_course, unpacked_course
 from spineviz.procedures.kept import Packed, taken, under
 
@@ -197,10 +198,17 @@ class Ways:
         """The way along the middle lines to where a segmental artery begins in the aorta's middle."""
         return self.tree.distance_mm(self.start, ("aorta", self.tree.branch(self.trunk(target)).parent_mm))
 
-    def parked_mm(self, target: Target) -> float:
-        """How much of the catheter is in when its tip is parked in that artery."""
-        wall = self.tree.branch(self.trunk(target)).wall_mm
-        return self.orifice_mm(target) + wall + navigation_figure("parked_mm")
+    def wall_mm(self, target: Target) -> float:
+        """The way along the middle lines to where that artery's middle leaves the aorta."""
+        return self.orifice_mm(target) + self.tree.branch(self.trunk(target)).wall_mm
+
+    def past_wall_mm(self, target: Target, point_mm: Vector) -> float:
+        """How far a point (3,) in that artery is past the aorta's wall."""
+        branch = self.tree.branch(self.trunk(target))
+        line = branch.centreline
+        near = int(np.argmin(np.linalg.norm(line.points_mm - point_mm, axis=1)))
+        along = float((point_mm - line.points_mm[near]) @ line.tangents()[near])
+        return float(line.arc_mm[near]) + along - branch.wall_mm
 
     def facing(self, target: Target) -> Vector:
         """(3,) the way out of the aorta into that artery."""
@@ -253,6 +261,23 @@ class _Leading:
 
     ways: Ways
     kit: Kit
+    _parked: dict[Target, float] = attribute(default_factory=dict)
+    _onward: dict[tuple[Target, Target, float], Passage] = attribute(default_factory=dict)
+
+    def parked_mm(self, target: Target) -> float:
+        """How much of the catheter is in when its tip is parked in that artery: found on the shape, since a catheter
+        that leans on the outer wall of every bend takes a longer way than the middle."""
+        if target not in self._parked:
+            wanted = navigation_figure("parked_mm")
+            advance = self.ways.wall_mm(target) + wanted
+            for _ in range(4):
+                shape = rest(self.ways.into(target), self.kit.catheter, advance, facing=self.ways.facing(target))
+                short = wanted - self.ways.past_wall_mm(target, shape.tip_mm)
+                if abs(short) < 0.3:
+                    break
+                advance += short
+            self._parked[target] = advance
+        return self._parked[target]
 
     def wire(self) -> Passage:
         """The wire alone, from the puncture on."""
@@ -269,7 +294,7 @@ class _Leading:
 
     def top_mm(self, target: Target) -> float:
         """Where the tip re-forms."""
-        return self.ways.parked_mm(target) + navigation_figure("above_orifice_mm")
+        return self.parked_mm(target) + navigation_figure("above_orifice_mm")
 
     def bare(self, target: Target, catheter_mm: float) -> Passage:
         """The wire is drawn back until the tip has its own shape, facing the target's wall."""
@@ -279,7 +304,7 @@ class _Leading:
 
     def hook(self, target: Target, from_mm: float, wire_mm: float = 0.0) -> Passage:
         """Drawn down the aorta until the tip goes into the target's artery; the wire, if there is one, stands."""
-        end = min(self.ways.parked_mm(target), from_mm)
+        end = min(self.parked_mm(target), from_mm)
         down = _steps(from_mm, end, 8.0)
         facing = self.ways.facing(target)
         first = self._course(self.ways.aorta, down, np.full(len(down), wire_mm), facing)
@@ -295,6 +320,12 @@ class _Leading:
     def onward(self, here: Target, there: Target, catheter_mm: float) -> Passage:
         """From one parked place to the next: out of the orifice, turned, drawn down; led up by the wire where it lies
         higher."""
+        key = (here, there, round(catheter_mm, 6))
+        if key not in self._onward:
+            self._onward[key] = self._led_on(here, there, catheter_mm)
+        return self._onward[key]
+
+    def _led_on(self, here: Target, there: Target, catheter_mm: float) -> Passage:
         facing = self.ways.facing(here)
         out = joined(
             [
@@ -304,7 +335,7 @@ class _Leading:
         )
         parts = [out]
         at = catheter_mm
-        if self.ways.parked_mm(there) > catheter_mm + _HIGHER_MM:
+        if self.parked_mm(there) > catheter_mm + _HIGHER_MM:
             top, lead = self.top_mm(there), navigation_figure("wire_lead_mm")
             inward = np.concatenate([np.arange(0.0, at - 40.0, 60.0), at + np.arange(-40.0, lead + 1.0, 15.0)])
             up = _steps(at, top)
@@ -377,7 +408,7 @@ def chosen_kit(french: int, micro_french: float) -> Kit:
     """The devices of the catalogue by the catheter's and the microcatheter's French size."""
     rods = catalogue_rods()
     return Kit(
-        rods["wire-035-J"], rods[f"catheter-cobra-{french}F"], rods[f"microcatheter-{micro_french:.1f}F"],
+        rods["wire-035-angled"], rods[f"catheter-cobra-{french}F"], rods[f"microcatheter-{micro_french:.1f}F"],
         rods["wire-014"],
     )  # fmt: skip
 

@@ -67,12 +67,16 @@ class SectionMarks:
     text_px: float | None = None
 
 
-def plane_frame(kind: str, origin_mm: ArrayLike = (0.0, 0.0, 0.0)) -> Frame:
-    """The plane "axial", "sagittal" or "coronal" through `origin_mm`, turned as vertebroplasty is seen.
+def plane_frame(kind: str, origin_mm: ArrayLike = (0.0, 0.0, 0.0), uppermost: str = "back") -> Frame:
+    """The plane "axial", "sagittal" or "coronal" through `origin_mm`, turned as the patient lies on the table.
 
-    Axial: as the patient lies, back uppermost, left on screen left. Sagittal: head up, front on screen left. Coronal:
-    from behind, left on screen left. ValueError for another kind.
+    With the back uppermost, as in vertebroplasty: axial back up and left on screen left; coronal from behind, left on
+    screen left. With the front uppermost, as in chemoembolization: axial front up and left on screen right; coronal
+    from the front, left on screen right. Sagittal is head up, front on screen left in both. ValueError for another
+    kind, or for what is neither "back" nor "front".
     """
+    if uppermost not in ("back", "front"):
+        raise ValueError(f"uppermost {uppermost!r}; there is back, front")
     axes = {
         "axial": [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
         "sagittal": [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
@@ -80,7 +84,10 @@ def plane_frame(kind: str, origin_mm: ArrayLike = (0.0, 0.0, 0.0)) -> Frame:
     }
     if kind not in axes:
         raise ValueError(f"kind {kind!r}; there is {', '.join(axes)}")
-    return Frame(np.array(axes[kind]), np.asarray(origin_mm, float))
+    turned = np.array(axes[kind])
+    if uppermost == "front" and kind != "sagittal":  # half a turn about the long axis
+        turned = np.diag([-1.0, -1.0, 1.0]) @ turned
+    return Frame(turned, np.asarray(origin_mm, float))
 
 
 # --- colours of material ---

@@ -15,17 +15,9 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.geometry.fields import Field, box, capsule, cylinder, ellipsoid, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.operators import difference, moved
-from spineviz.views.fluoroscopy import (
-    PROJECTIONS,
-    Fluoroscope,
-    absorption_at,
-    absorption_per_mm,
-    beam,
-    bone_absorption_per_mm,
-    projection,
-    voxels,
-)
+from spineviz.views.fluoroscopy import PROJECTIONS, Fluoroscope, beam, projection
 from spineviz.views.rasters import Shelf
+from spineviz.views.voxels import absorption_at, absorption_per_mm, bone_absorption_per_mm, voxels
 
 COEFFICIENT = {"air": 0.0, "water": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
 UNIT = COEFFICIENT.__getitem__
@@ -402,7 +394,7 @@ def test_markers_are_black_in_a_folded_balloon():
 
 
 def test_a_rib_that_moves_keeps_its_cubes_and_its_picture(monkeypatch):
-    import spineviz.views.fluoroscopy as module
+    import spineviz.views.attenuation as module
 
     made = []
     asked = module.voxels
