@@ -33,16 +33,20 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "handle": "hub",
         "fracture": "cleft",
         "channel": "cavity",
-        "contrast": "balloon",
+        "microcatheter": "catheter",
+        "sheath": "hub",
+        "particle": "drug",
+        "nerve": "roots",
+        "roadmap": "contrast",
     }
 )
 """Roles that share the colour of another name, because they are the same thing."""
 
 REQUIRED = (
     "ground", "panel", "text", "muted", "line", "edge", "outline", "bone", "trabecula", "marrow", "disc", "cord",
-    "roots", "dura", "tumour", "artery", "cement", "balloon", "marker", "cavity", "rim", "cleft", "steel", "wire",
-    "hub", "drug", "safe", "danger", "ligament", "cartilage", "muscle", "fat", "skin", "lung", "gown", "cloth", "table",
-    "mattress", "c-arm", "detector", "floor",
+    "roots", "dura", "tumour", "necrosis", "artery", "vein", "contrast", "cement", "balloon", "marker", "cavity", "rim",
+    "cleft", "steel", "wire", "catheter", "hub", "drug", "safe", "danger", "ligament", "cartilage", "muscle", "fat",
+    "skin", "lung", "gown", "glove", "cloth", "table", "mattress", "c-arm", "detector", "floor",
 )  # fmt: skip
 """The names that every theme has."""
 

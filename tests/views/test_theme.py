@@ -47,6 +47,17 @@ TOUCHING = [
     ("marker", "balloon"), ("marker", "cement"), ("balloon", "trabecula"), ("balloon", "marrow"),
     ("marker", "trabecula"), ("balloon", "cleft"), ("cement", "trabecula"), ("cement", "marrow"),
     ("steel", "marrow"), ("tumour", "marrow"), ("muscle", "fat"),
+    ("artery", "contrast"), ("artery", "catheter"), ("artery", "wire"), ("artery", "hub"), ("artery", "vein"),
+    ("artery", "roots"), ("artery", "ligament"), ("artery", "necrosis"), ("artery", "steel"),
+    ("contrast", "tumour"), ("contrast", "drug"), ("contrast", "bone"), ("contrast", "catheter"), ("contrast", "cord"),
+    ("contrast", "necrosis"), ("contrast", "muscle"),
+    ("catheter", "wire"), ("catheter", "steel"), ("catheter", "hub"), ("catheter", "bone"), ("catheter", "tumour"),
+    ("catheter", "drug"), ("catheter", "cord"),
+    ("drug", "bone"), ("drug", "cord"), ("drug", "necrosis"), ("necrosis", "tumour"), ("necrosis", "bone"),
+    ("necrosis", "cord"), ("necrosis", "dura"), ("necrosis", "marrow"),
+    ("vein", "roots"), ("vein", "bone"), ("vein", "muscle"), ("vein", "fat"), ("vein", "skin"), ("vein", "steel"),
+    ("hub", "skin"), ("hub", "bone"), ("hub", "vein"), ("glove", "skin"), ("glove", "cloth"), ("glove", "gown"),
+    ("ligament", "skin"), ("ligament", "muscle"),
 ]  # fmt: skip
 """Pairs that meet on the screen without an outline between them; steel on bone carries one."""
 
@@ -130,7 +141,22 @@ def test_text_is_legible_on_the_stage(ink, ground):
 
 @pytest.mark.parametrize("ground", ["ground", "panel"])
 @pytest.mark.parametrize(
-    "ink", ["line", "safe", "cement", "disc", "balloon", "cord", "tumour", "artery", "drug", "steel"]
+    "ink",
+    [
+        "line",
+        "safe",
+        "cement",
+        "disc",
+        "balloon",
+        "cord",
+        "tumour",
+        "artery",
+        "vein",
+        "contrast",
+        "catheter",
+        "drug",
+        "steel",
+    ],
 )
 def test_lines_show_on_their_ground(ink, ground):
     assert contrast(theme().hex(ink), theme().hex(ground)) >= 3.0
