@@ -1,0 +1,360 @@
+"""Line integrals of attenuation along the rays of a cone beam: Beer-Lambert, without what a monitor makes of it.
+
+Where structures overlap, the one of higher rank takes the other's place: each adds, over its own extent, the
+difference between its own coefficient and that of what lies under it. The line integral of every structure is
+therefore an image of its own, kept by (key, pose, what lies under it), and a frame costs only what has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.geometry.fields import Points
+from spineviz.geometry.frames import Frame
+from spineviz.views.angiography import Image, cell_matrix, shape_path
+from spineviz.views.projection import Lattice, Projection, beam, lattice_over, splat
+from spineviz.views.rasters import Shelf, spline_weights
+from spineviz.views.voxels import (
+    Absorption,
+    Seen,
+    Voxels,
+    absorption_at,
+    absorption_per_mm,
+    corners,
+    laid_over,
+    rank_order,
+    voxels,
+)
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
+"""Sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
+_BONE_MM, _FAR_BONE_MM = (0.6, 0.75), (0.9, 1.2)
+"""Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small and where they are not."""
+_FINE_PIXEL_MM = 0.3
+_FAINT_PER_MM = 0.005
+"""What differs from water by less leaves no edge that fine cubes would show."""
+_VOIDS = ("cavity", "channel")
+"""Roles that leave an edge although they hardly differ from water: bone ends at them."""
+_PACKED_BY = ("balloon", "cavity")
+"""Roles round which bone is packed: no packed bone lies in them."""
+_LIKE_WHAT_IS_ROUND_IT = ("cord", "root", "roots", "artery", "vein", "nerve")
+"""Roles that attenuate as the sac or the flesh does in which they lie: they add nothing."""
+_GROUND_EDGE_MM = 1.0
+_SOFT_STEP_MM = 8.0
+_SOFT_LATTICE_MM = 5.0
+_NEVER_SETS_BRIGHTNESS = RANKS["cement"]
+_BY_FAR = 10.0
+"""A thing that attenuates so many times more than another takes its place without its being missed."""
+_LEEWAY_MM = 10.0
+"""How far what reaches beyond the picture may move until its cubes are chosen anew."""
+_MOST_CUBES_BYTES, _MOST_IMAGES_BYTES, _MOST_MATRICES_BYTES = 12_000_000, 6_000_000, 12_000_000
+"""Cubes held by all monitors, and images and matrices of cells by each, beyond those of what moves just now."""
+ROADMAP = "roadmap"
+"""The role of vessels that are there in a roadmap only: no radiograph shows them."""
+
+
+def _pose_key(structure: Structure) -> str:
+    return structure.key + "@" + ",".join(f"{v:.3f}" for v in structure.world_from_local.matrix[:3].ravel())
+
+
+def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    return bool((a[0] <= b[1]).all() and (b[0] <= a[1]).all())
+
+
+def _under(structure: Structure, present: Sequence[Structure]) -> list[Structure]:
+    """What may lie where `structure` is, from the lowest rank up. Bones, discs and the sac never share room with each
+    other, so only soft tissue lies under them; tumour, cleft, cement and steel lie in any of them."""
+    highest = structure.rank if structure.rank >= RANKS["cleft"] else RANKS["fat"]
+    return [
+        s
+        for s in present
+        if s.rank <= highest
+        and s.cells is None
+        and rank_order(s) < rank_order(structure)
+        and s.role not in _LIKE_WHAT_IS_ROUND_IT
+        and _touch(structure.field.bounds_mm, s.field.bounds_mm)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Cubes, and the pose in which those were chosen that a picture sees."""
+
+    body: Voxels
+    pose: Frame
+
+
+def _bytes(image: NDArray) -> int:
+    return image.nbytes
+
+
+def _csr_bytes(matrix: csr_array) -> int:
+    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
+
+
+_shared_voxels: Shelf[_Chosen] = Shelf(lambda chosen: chosen.body.nbytes, _MOST_CUBES_BYTES)
+"""The cubes of structures: two views of one patient need them once."""
+_shared_grounds: Shelf[NDArray[np.float64]] = Shelf(_bytes, _MOST_CUBES_BYTES // 8)
+"""What lies under the blocks of those cubes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The line integral of everything but instruments, cement and what is told in cells.
+
+    Attributes:
+        key: the same for the same anatomy.
+        total: (H, W).
+        soft: (H, W) that of skin, muscle, lung and fat alone.
+    """
+
+    key: tuple
+    total: Image
+    soft: Image
+
+
+@dataclass(eq=False)
+class LineIntegrals:
+    """Line integrals of structures through one projection.
+
+    Attributes:
+        size_px: width and height of the picture.
+        projection: where source and detector stand.
+        absorption: material -> 1/mm; by default the table of the project.
+    """
+
+    size_px: tuple[int, int]
+    projection: Projection
+    absorption: Absorption = absorption_per_mm
+    _images: Shelf[Image] = field(default_factory=lambda: Shelf(_bytes, _MOST_IMAGES_BYTES), repr=False)
+    _matrices: Shelf[csr_array] = field(default_factory=lambda: Shelf(_csr_bytes, _MOST_MATRICES_BYTES), repr=False)
+
+    def __post_init__(self) -> None:
+        width, height = self.size_px
+        if min(width, height) < 16:
+            raise ValueError(f"size_px must be at least 16 by 16, got {width} by {height}")
+        self.mm_per_px = self.projection.field_of_view_mm / min(width, height)
+        self._pixels = Lattice(height, width, self.mm_per_px)
+        self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
+        self._soft = lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
+        self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
+        """What X-rays meet of `structures`, in order of rank; a picture begins."""
+        for shelf in (_shared_voxels, _shared_grounds, self._images, self._matrices):
+            shelf.turn()
+        return sorted((s for s in structures.values() if s.role != ROADMAP), key=rank_order)
+
+    def anatomy_key(self, present: Sequence[Structure]) -> tuple:
+        """What `anatomy` depends on."""
+        return tuple(_pose_key(s) for part in self._anatomy_parts(present) for s in part)
+
+    def anatomy(self, present: Sequence[Structure]) -> Anatomy:
+        """Everything but instruments, cement and what is told in cells, on pixels."""
+        soft, still = self._anatomy_parts(present)
+        background = self._on_pixels(self._soft_image(soft), self._soft)
+        sums: dict[float, Image] = {}
+        for structure in still:
+            image, lattice = self._own_image(structure, [*soft, *still])
+            sums[lattice.spacing_mm] = sums.get(lattice.spacing_mm, 0.0) + image
+        total = background.copy()
+        for spacing, image in sums.items():
+            total += self._on_pixels(image, self._lattices[spacing])
+        return Anatomy(self.anatomy_key(present), total, background)
+
+    def _anatomy_parts(self, present: Sequence[Structure]) -> tuple[list[Structure], list[Structure]]:
+        """Soft tissue, and what stands in it and is in the beam."""
+        told = [s for s in present if s.cells is None]
+        return [s for s in told if s.rank <= RANKS["fat"]], [
+            s
+            for s in told
+            if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS
+            and s.role not in _LIKE_WHAT_IS_ROUND_IT
+            and self._in_beam(s)
+        ]
+
+    def instruments(self, present: Sequence[Structure]) -> Image:
+        """What cement and steel add, and what is told in cells, on pixels."""
+        total = self.in_cells(present)
+        for structure in present:
+            if structure.cells is None and structure.rank >= _NEVER_SETS_BRIGHTNESS and self._in_beam(structure):
+                total += self._on_pixels(*self._own_image(structure, present))
+        return total
+
+    def in_cells(self, structures: Sequence[Structure]) -> Image:
+        """What those of `structures` that are told in cells add to the blood in whose place they are, on pixels."""
+        total = np.zeros((self._pixels.rows, self._pixels.columns), np.float32)
+        for structure in structures:
+            if structure.cells is not None:
+                total += self._cells_image(structure)
+        return total
+
+    def _cells_image(self, structure: Structure) -> Image:
+        cells = structure.cells
+        assert cells is not None
+        more = self.absorption(structure.material) - self.absorption("blood")
+        if len(cells.share) == 1:  # the shape of a device: the next one is another
+            path = self._images.get(
+                structure.name,
+                cells.key,
+                lambda: shape_path(self.projection, self._pixels, cells.points_mm, cells.volume_mm3),
+            )
+            return np.asarray(more * cells.share[0] * path, np.float32)
+        matrix = self._matrices.get(cells.key, "", lambda: cell_matrix(self.projection, self._pixels, cells))
+        line = matrix @ (more * cells.share).astype(np.float32)
+        return np.asarray(line, np.float32).reshape(self._pixels.rows, self._pixels.columns)
+
+    def _in_beam(self, structure: Structure) -> bool:
+        flat, _ = self.projection.flat(corners(structure.field.bounds_mm))
+        reach = np.array(self.size_px) / 2 * self.mm_per_px + 3.0
+        return bool((flat.min(0) < reach).all() and (flat.max(0) > -reach).all())
+
+    def _sees(self, points_mm: Points, margin_mm: float) -> NDArray[np.bool_]:
+        """Which of `points_mm` (N, 3) lie within the picture grown by `margin_mm` at the isocentre, (N,)."""
+        reach = np.array(self.size_px) / 2 * self.mm_per_px + margin_mm
+        return np.asarray((np.abs(self.projection.flat(points_mm)[0]) < reach).all(axis=1), bool)
+
+    def _own_image(self, structure: Structure, present: Sequence[Structure]) -> tuple[Image, Lattice]:
+        """What `structure` adds to the picture, over what lies under it."""
+        spacing, lattice = self._raster(structure)
+        under = self._covered(structure, present)
+        key = (_pose_key(structure), *(_pose_key(s) for s in under))
+        image = self._images.get(structure.name, key, lambda: self._projected(structure, under, spacing, lattice))
+        return image, lattice
+
+    def _projected(self, structure: Structure, under: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
+        body, pose = self._voxels(structure, spacing), structure.world_from_local
+        weight = body.weight_mm2
+        if len(weight):
+            weight = weight - body.volume_mm3 * self._ground(structure, body, spacing, under)[body.block]
+        world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
+        return splat(self.projection, lattice, world, weight)
+
+    def _covered(self, structure: Structure, present: Sequence[Structure]) -> list[Structure]:
+        """What `structure` takes the place of, as far as it would be missed: steel hides bone in any case, plastic is
+        seen in air alone, and packed bone leaves room for what it was packed by."""
+        own, under = self.absorption(structure.material), _under(structure, present)
+        if structure.rank >= RANKS["steel"]:
+            under = [s for s in under if own <= _BY_FAR * self.absorption(s.material)]
+            if self._is_faint(structure):
+                return [s for s in under if s.rank <= RANKS["fat"]]
+        return [s for s in under if s.role != "rim" or structure.role not in _PACKED_BY]
+
+    def _is_faint(self, structure: Structure) -> bool:
+        """Whether it differs from water by too little to leave an edge."""
+        plain = structure.bone_share is None and structure.role not in _VOIDS
+        return plain and abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
+
+    def _ground(
+        self, structure: Structure, body: Voxels, spacing: float, under: Sequence[Structure]
+    ) -> NDArray[np.float32]:
+        """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
+        points = structure.world_from_local.points(body.block_points_mm)
+        still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
+        thing = self._voxels_thing(structure, spacing)
+        version = (_pose_key(structure), len(points), *(_pose_key(s) for s in still))
+        kept = _shared_grounds.get(
+            thing, version, lambda: absorption_at(still, points, _GROUND_EDGE_MM, self.absorption)
+        )
+        ground = kept.copy()
+        for moving in under[len(still) :]:
+            laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
+        return ground.astype(np.float32)
+
+    def _raster(self, structure: Structure) -> tuple[float, Lattice]:
+        """The size of the cubes for `structure`, mm, and the lattice on which they are laid.
+
+        One cube, or a whole number of them, to a cell: else the two rasters beat, and stripes show.
+        """
+        own, water = self.absorption(structure.material), self.absorption("water")
+        if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
+            finest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
+            return self.mm_per_px / float(np.ceil(self.mm_per_px / finest)), self._pixels
+        if self._is_faint(structure):
+            spacing = _FAINT_MM
+        else:
+            sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
+            spacing = sizes[self.mm_per_px >= _FINE_PIXEL_MM]
+        spacing = max(spacing, self.mm_per_px)
+        if spacing not in self._lattices:
+            self._lattices[spacing] = lattice_over(self.size_px, self.mm_per_px, spacing)
+        return spacing, self._lattices[spacing]
+
+    def _is_small(self, structure: Structure) -> bool:
+        return bool(np.ptp(structure.field.bounds_mm, axis=0).max() < 0.8 * max(self.size_px) * self.mm_per_px)
+
+    def _voxels_thing(self, structure: Structure, spacing: float) -> tuple:
+        """What is small is made whole, once for every view and pose; of a rib only what is seen is made."""
+        view = "" if self._is_small(structure) else f"{self.projection.key}{self.size_px}"
+        return structure.name, round(spacing, 4), self.absorption, view
+
+    def _voxels(self, structure: Structure, spacing: float) -> Voxels:
+        thing, version = self._voxels_thing(structure, spacing), (structure.key, structure.material)
+        mottle = beam("trabecular_mottle") if structure.core is not None else 0.0
+        low_high = corners(structure.field.bounds_mm)
+        whole = self._is_small(structure)
+
+        def choose() -> _Chosen:
+            leeway = _LEEWAY_MM * self._most_magnified(low_high)
+            seen: Seen | None = None if whole else (lambda p, margin: self._sees(p, margin + leeway))
+            return _Chosen(voxels(structure, spacing, self.absorption, mottle, seen), structure.world_from_local)
+
+        found = _shared_voxels.get(thing, version, choose)
+        if not whole:
+            # what was chosen in another pose serves while nothing has moved further than the margin
+            there = found.pose.points(structure.world_from_local.inverse().points(low_high))
+            if float(np.linalg.norm(there - low_high, axis=1).max()) > _LEEWAY_MM:
+                _shared_voxels.drop(thing, version)
+                found = _shared_voxels.get(thing, version, choose)
+        return found.body
+
+    def _most_magnified(self, points_mm: Points) -> float:
+        """How much larger a step at one of `points_mm` (N, 3) may be at the isocentre."""
+        _, depth = self.projection.flat(points_mm)
+        return 1.5 * self.projection.source_to_isocentre_mm / max(1.0, float(depth.min()))
+
+    def _soft_image(self, soft: Sequence[Structure]) -> Image:
+        """The line integral of skin, muscle, lung and fat, by marching the rays through them in wide steps."""
+        lattice = self._soft
+        return self._images.get("soft", tuple(_pose_key(s) for s in soft), lambda: self._marched(soft, lattice))
+
+    def _marched(self, soft: Sequence[Structure], lattice: Lattice) -> Image:
+        out = np.zeros((lattice.rows, lattice.columns), np.float32)
+        if soft:
+            view, far = self.projection.world_from_view, self.projection.source_to_isocentre_mm
+            ends = np.concatenate([corners(s.field.bounds_mm) for s in soft])
+            depth = ((ends - view.origin_mm) @ view.rotation)[:, 2] + far
+            first, last = max(1.0, depth.min() - _SOFT_STEP_MM), depth.max() + _SOFT_STEP_MM
+            count = int(np.ceil((last - first) / _SOFT_STEP_MM))
+            step = (last - first) / count
+            u, v = np.meshgrid(lattice.right_mm, lattice.up_mm)
+            flat = np.stack([u.ravel(), v.ravel(), np.full(u.size, far)], axis=1)
+            slant = np.linalg.norm(flat, axis=1) / far
+            rays = (flat / far) @ view.rotation.T
+            along = first + (np.arange(count) + 0.5) * step
+            there = self.projection.source_mm + along[:, None, None] * rays
+            met = absorption_at(soft, there.reshape(-1, 3), step, self.absorption).reshape(count, -1)
+            total = np.zeros(u.size)
+            for one in met:  # one after the other: pairwise sums would differ in the last digit
+                total += one
+            out = (total * step * slant).reshape(u.shape).astype(np.float32)
+        return out
+
+    def _on_pixels(self, image: Image, lattice: Lattice) -> Image:
+        if lattice is self._pixels or lattice.spacing_mm == self._pixels.spacing_mm:
+            return image
+        if id(lattice) not in self._up:
+            down = -spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
+            across = spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
+            self._up[id(lattice)] = (-down, across.T.copy())
+        down, across = self._up[id(lattice)]
+        return np.asarray(down @ image @ across, np.float32)

@@ -1,0 +1,303 @@
+"""What structures are made of, for X-rays: the attenuation of every material and place, and shapes as small cubes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spineviz.anatomy.structure import Structure
+from spineviz.geometry.fields import Field, Points
+from spineviz.views.projection import beam
+
+Seen = Callable[[Points, float], NDArray[np.bool_]]
+"""Which of the points (N, 3) are seen, with a margin in mm."""
+Absorption = Callable[[str], float]
+"""Material -> linear attenuation, 1/mm."""
+
+_BLOCK = 4
+"""Voxels a side of the blocks in which the surface is looked for and in which the ground under a structure is taken."""
+_STEEPNESS = 1.3
+"""How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
+only within the body)."""
+
+
+@cache
+def absorption_per_mm(material: str) -> float:
+    """The linear attenuation of `material` at the beam's energy, 1/mm; KeyError for an unknown one."""
+    from spineviz.anatomy.materials import attenuation
+
+    return attenuation(material, beam("beam_kev")).value / 10.0
+
+
+@lru_cache(maxsize=4)
+def _bone_line(absorption: Absorption) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bone volume shares (K,), rising from marrow to cortex, and the coefficients (K,) there, 1/mm."""
+    from spineviz.anatomy.materials import materials
+
+    rows = {row.bone_share: row.name for row in materials().values() if row.bone_share is not None}
+    shares = sorted(rows)
+    return np.array(shares), np.array([absorption(rows[share]) for share in shares])
+
+
+def bone_absorption_per_mm(
+    bone_share: NDArray[np.floating], absorption: Absorption = absorption_per_mm
+) -> NDArray[np.float64]:
+    """The coefficient of marrow with a share `bone_share` (any shape, 0 to 1) of bone in it, 1/mm: it goes with the
+    mass of bone in the way, on a line between the rows of the table that have a share."""
+    return np.interp(bone_share, *_bone_line(absorption))
+
+
+def rank_order(structure: Structure) -> tuple[int, str]:
+    """Who wins: the higher rank, and among equals the later name."""
+    return structure.rank, structure.name
+
+
+def laid_over(
+    ground: NDArray[np.float64], structure: Structure, points_mm: Points, edge_mm: float, absorption: Absorption
+) -> None:
+    """Lay `structure` over the coefficients `ground` (N,) at `points_mm` (N, 3), in place."""
+    low, high = structure.field.bounds_mm
+    near = np.flatnonzero(((points_mm >= low - edge_mm) & (points_mm <= high + edge_mm)).all(axis=1))
+    if not len(near):
+        return
+    there = points_mm[near]
+    share = occupancy(structure.field.distance(there), edge_mm)
+    own: NDArray | float = absorption(structure.material)
+    inner: NDArray | float | None = None
+    if structure.bone_share is not None:
+        inner = bone_absorption_per_mm(structure.bone_share(there), absorption)
+    elif structure.core_material is not None:
+        inner = absorption(structure.core_material)
+    if inner is not None:
+        inside = 1.0 if structure.core is None else occupancy(structure.core.distance(there), edge_mm)
+        own = own + (inner - own) * inside
+    ground[near] += share * (own - ground[near])
+
+
+def absorption_at(
+    structures: Sequence[Structure], points_mm: Points, edge_mm: float, absorption: Absorption
+) -> NDArray[np.float64]:
+    """The coefficient (N,) 1/mm at `points_mm` (N, 3): air, and over it each structure by rank, with surfaces softened
+    over `edge_mm`."""
+    ground = np.full(len(points_mm), absorption("air"))
+    for structure in sorted(structures, key=rank_order):
+        laid_over(ground, structure, points_mm, edge_mm, absorption)
+    return ground
+
+
+# --- shapes as cubes ---
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """A structure as small cubes in its local frame.
+
+    Attributes:
+        points_mm: (N, 3) centres.
+        volume_mm3: (N,) how much of each cube the structure takes.
+        weight_mm2: (N,) that volume times its own attenuation.
+        block: (N,) the block in which each cube lies.
+        block_points_mm: (B, 3) where what lies under a block is asked for.
+    """
+
+    points_mm: NDArray[np.float32]
+    volume_mm3: NDArray[np.float32]
+    weight_mm2: NDArray[np.float32]
+    block: NDArray[np.int32]
+    block_points_mm: NDArray[np.float64]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        return sum(array.nbytes for array in vars(self).values())
+
+
+def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
+    return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
+
+
+def corners(bounds_mm: NDArray[np.float64]) -> Points:
+    low, high = bounds_mm
+    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def _cell(count: int, step_mm: float) -> Points:
+    """(count^3, 3) places of `count` equal steps on each axis, centred on 0."""
+    offsets = (np.arange(count) - (count - 1) / 2) * step_mm
+    return np.stack(np.meshgrid(offsets, offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _reach(side_mm: float, exact: bool) -> float:
+    """How far from a cube's middle its surface may read, mm: half its diagonal; more for a field that is not exact."""
+    return float(np.sqrt(3.0) / 2 * side_mm * (1.0 if exact else _STEEPNESS))
+
+
+def _blocks_near(
+    structure: Structure, side_mm: float, margin_mm: float, seen: Seen | None
+) -> tuple[Points, NDArray[np.float64]]:
+    """The middles (B, 3) in the local frame of the cubes of `side_mm` that `structure` may reach and that are `seen`,
+    and its distances there (B,). Wider cubes are asked first, so that a thin thing in a wide box costs little."""
+    pose, exact = structure.world_from_local, structure.field.exact
+    carried = pose.inverse().points(corners(structure.field.bounds_mm))
+    wide = 4 * side_mm
+    # the lattice is tied to the local origin, so that a structure that grows keeps its cubes
+    first = np.floor((carried.min(0) - margin_mm) / wide).astype(int)
+    count = np.ceil((carried.max(0) + margin_mm) / wide).astype(int) - first
+    axes = [(first[i] + np.arange(count[i]) + 0.5) * wide for i in range(3)]
+    middles = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    distance = np.zeros(len(middles))
+    for side in (wide, wide / 2, wide / 4):
+        if side != wide:
+            middles = (middles[:, None, :] + _cell(2, side)).reshape(-1, 3)
+        world = pose.points(middles)
+        if seen is not None:
+            kept = seen(world, side)
+            middles, world = middles[kept], world[kept]
+        distance = structure.field.distance(world)
+        near = distance < _reach(side, exact) + margin_mm
+        middles, distance = middles[near], distance[near]
+        if not len(middles):
+            break
+    return middles, distance
+
+
+_HALVES = np.array([[1.25, -0.25], [0.75, 0.25], [0.25, 0.75], [-0.25, 1.25]])
+"""What is known in the middles of the two halves of a block, carried on a line to the middles of its four cubes."""
+_CUBES_FROM_OCTANTS = np.einsum("ia,jb,kc->ijkabc", _HALVES, _HALVES, _HALVES).reshape(_BLOCK**3, 8)
+_CUBE_OF_OCTANT = np.arange(_BLOCK**3).reshape(2, 2, 2, 2, 2, 2).transpose(0, 2, 4, 1, 3, 5).reshape(8, 8)
+"""(octant, place in it) -> the cube of the block, counted with z fastest."""
+
+
+def _filled(
+    shapes: Sequence[Field],
+    middles_mm: Points,
+    at_middle_mm: NDArray,
+    turn: NDArray,
+    spacing_mm: float,
+    spare_mm: float,
+) -> NDArray[np.float32]:
+    """How much of each small cube of each block the `shapes` take, (shapes, B, cubes): asked in full only near their
+    surfaces, and all of them at the same points, so that what they share is worked out once.
+
+    `middles_mm` (B, 3) lie in the world, `turn` is the world_from_local rotation, `at_middle_mm` (shapes, B) are the
+    distances at the middles; fields that are not exact may read `spare_mm` too much.
+    """
+    share = np.zeros((len(shapes), len(middles_mm), _BLOCK**3), np.float32)
+    side = _BLOCK * spacing_mm
+    octants, cubes = _cell(2, side / 2) @ turn.T, _cell(2, spacing_mm) @ turn.T
+
+    def edges(distance_mm: NDArray, wide_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """What lies wholly inside each shape, and what any surface may run through."""
+        spare = np.array([0.0 if f.exact else spare_mm for f in shapes])
+        reach = np.array([_reach(wide_mm - spacing_mm, f.exact) for f in shapes]) + spacing_mm / 2 + spare
+        reach = reach[:, None]
+        return distance_mm <= -reach, np.flatnonzero((np.abs(distance_mm) < reach).any(axis=0))
+
+    full, edge = edges(at_middle_mm, side)
+    share[full] = 1.0
+    for chunk in np.array_split(edge, max(1, len(edge) // 512 + 1)):
+        if not len(chunk):
+            continue
+        points = (middles_mm[chunk, None, :] + octants).reshape(-1, 3)
+        full, near = edges(np.array([shape.distance(points) for shape in shapes]), side / 2)
+        fine = (points[near, None, :] + cubes).reshape(-1, 3)
+        for k, shape in enumerate(shapes):
+            part = full[k, :, None].repeat(8, axis=1).astype(np.float32)
+            part[near] = occupancy(shape.distance(fine), spacing_mm).reshape(len(near), 8)
+            share[k, chunk[:, None, None], _CUBE_OF_OCTANT] = part.reshape(len(chunk), 8, 8)
+    return share
+
+
+def voxels(
+    structure: Structure,
+    spacing_mm: float,
+    absorption: Absorption,
+    mottle: float = 0.0,
+    seen: Seen | None = None,
+) -> Voxels:
+    """`structure` as cubes of `spacing_mm`, antialiased at its surfaces, evaluated in full only near them.
+
+    `mottle` varies the density of the core by that share of itself, as struts and marrow do; where bone was crushed the
+    pattern is carried along. Where `seen` says no to points of the world (with a margin), the cubes are left out.
+    """
+    pose = structure.world_from_local
+    middles, distance = _blocks_near(structure, _BLOCK * spacing_mm, spacing_mm, seen)
+    cell = _cell(_BLOCK, spacing_mm)
+    world = pose.points(middles) if len(middles) else middles
+    core = structure.core if structure.core_material is not None else None
+    shapes, at_middle = [structure.field], [distance]
+    if core is not None:
+        shapes, at_middle = [structure.field, core], [distance, core.distance(world)]
+    # the field of a broken bone says too little rather than too much
+    spare = 0.0 if structure.healthy is not None else _STEEPNESS * 2.0 * spacing_mm
+    share, *inside = _filled(shapes, world, np.array(at_middle), pose.rotation, spacing_mm, spare)
+    kept = share.any(axis=1)
+    middles, world, share = middles[kept], world[kept], share[kept]
+    own = absorption(structure.material)
+    coefficient = np.full(share.shape, own, np.float32)
+    if len(world) and (inside or structure.bone_share is not None):
+        inner, places = _marrow(structure, middles, world, cell, spacing_mm, absorption)
+        if mottle:
+            inner = inner * (1.0 + mottle * _mottle(places).reshape(share.shape))
+        # the weight is own * shell + inner * core; kept as a coefficient so that one multiplication remains
+        within = np.minimum(inside[0][kept], share) if inside else share
+        coefficient = (own + (inner - own) * within / np.maximum(share, 1e-6)).astype(np.float32)
+    used = share > 0.0
+    block = np.repeat(np.arange(len(middles), dtype=np.int32), len(cell)).reshape(share.shape)[used]
+    places = (middles[:, None, :] + cell)[used].astype(np.float32)
+    volume = share[used] * np.float32(spacing_mm**3)
+    total = np.maximum(np.bincount(block, volume, len(middles)), 1e-12)
+    heart = np.stack([np.bincount(block, volume * places[:, i], len(middles)) / total for i in range(3)], axis=1)
+    return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, heart)
+
+
+def _marrow(
+    structure: Structure,
+    middles_mm: Points,
+    world_mm: Points,
+    cell_mm: Points,
+    spacing_mm: float,
+    absorption: Absorption,
+) -> tuple[NDArray | float, NDArray[np.float32]]:
+    """The coefficient of the core (or of the whole, where there is none) in each cube of each block, (B, cubes) or one
+    for all, and where the tissue of the cubes grew, (B * cubes, 3) mm in the local frame.
+
+    What a broken bone says of itself is asked in the middles of the blocks' octants and carried on from there.
+    """
+    name = structure.core_material if structure.core is not None else structure.material
+    inner: NDArray | float = absorption(str(name))
+    octants = _cell(2, _BLOCK / 2 * spacing_mm) @ structure.world_from_local.rotation.T
+    points = (world_mm[:, None, :] + octants).reshape(-1, 3)
+    if structure.bone_share is not None:
+        known = np.asarray(structure.bone_share(points)).reshape(len(world_mm), 8)
+        # where there is no bone at all, as in a balloon, nothing is said of the bone beside it
+        beside = known.max(axis=1, keepdims=True)
+        known = np.where(known > 0.0, known, np.where(beside > 0.0, beside, known.max(initial=0.0)))
+        inner = bone_absorption_per_mm(np.maximum(known @ _CUBES_FROM_OCTANTS.T, 0.0), absorption)
+    if structure.healthy is None:
+        return inner, (middles_mm[:, None, :] + cell_mm).reshape(-1, 3).astype(np.float32)
+    grown = np.asarray(structure.healthy(points), np.float32).reshape(len(world_mm), 8, 3).transpose(0, 2, 1)
+    places = grown.reshape(-1, 8) @ _CUBES_FROM_OCTANTS.T.astype(np.float32)
+    return inner, places.reshape(len(world_mm), 3, -1).transpose(0, 2, 1).reshape(-1, 3)
+
+
+@lru_cache(maxsize=1)
+def _mottle_tile() -> NDArray[np.float32]:
+    """A periodic pattern (48, 48, 48) of mean 0 and deviation 1, one value a millimetre, drawn out along z."""
+    rng = np.random.default_rng(20)
+    n = 48
+    k = np.fft.fftfreq(n)
+    radius = np.sqrt(k[:, None, None] ** 2 + k[None, :, None] ** 2 + (2.2 * k[None, None, :]) ** 2)
+    band = np.exp(-(((radius - 0.28) / 0.12) ** 2))
+    tile = np.fft.ifftn(np.fft.fftn(rng.standard_normal((n, n, n))) * band).real
+    return ((tile - tile.mean()) / tile.std()).astype(np.float32)
+
+
+def _mottle(points_mm: NDArray[np.float32]) -> NDArray[np.float32]:
+    tile = _mottle_tile()
+    index = np.floor(points_mm).astype(np.int32) % len(tile)
+    return tile[index[:, 0], index[:, 1], index[:, 2]]
