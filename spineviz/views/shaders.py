@@ -30,6 +30,8 @@ class Finish:
         relief: how deep fine unevenness is, mm.
         grain_mm: the size of both.
         rim: strength of the light from behind.
+        clear: as glass: 0 a pane that is seen all over, 1 hardly more than a bright line at the silhouette.
+        stain: as glass: 0 nearly without colour, 1 glass of its own colour, which shows on a dark ground.
     """
 
     gloss: float = 0.15
@@ -40,6 +42,8 @@ class Finish:
     relief: float = 0.0
     grain_mm: float = 2.0
     rim: float = 0.5
+    clear: float = 0.0
+    stain: float = 0.0
 
 
 FINISHES: Mapping[str, Finish] = MappingProxyType(
@@ -51,16 +55,24 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
         "roots": Finish(gloss=0.3, shine=30.0, soft=0.4, rim=0.5),
         "dura": Finish(gloss=0.35, shine=40.0, soft=0.4, rim=0.5),
         "tumour": Finish(gloss=0.45, shine=34.0, soft=0.45, grain=0.16, relief=0.10, grain_mm=2.4, rim=0.6),
-        "artery": Finish(gloss=0.5, shine=50.0, soft=0.3, rim=0.6),
+        "necrosis": Finish(gloss=0.12, shine=12.0, soft=0.25, grain=0.34, relief=0.16, grain_mm=2.0, rim=0.3),
+        "artery": Finish(gloss=0.5, shine=50.0, soft=0.3, rim=0.6, stain=1.0),
+        "vein": Finish(gloss=0.4, shine=40.0, soft=0.35, rim=0.6, stain=1.0),
+        "contrast": Finish(gloss=0.6, shine=60.0, soft=0.6, rim=1.0),
+        "drug": Finish(gloss=0.5, shine=40.0, soft=0.5, grain=0.22, relief=0.12, grain_mm=0.9, rim=0.8),
         "cement": Finish(gloss=0.75, shine=70.0, soft=0.3, grain=0.08, relief=0.05, grain_mm=1.0, rim=0.9),
         "balloon": Finish(gloss=0.8, shine=80.0, soft=0.3, rim=0.9),
         "cavity": Finish(gloss=0.55, shine=45.0, soft=0.2, rim=0.3),
         "marker": Finish(gloss=0.9, shine=90.0, metal=0.7, soft=0.0, rim=0.8),
         "steel": Finish(gloss=0.9, shine=90.0, metal=1.0, soft=0.0, rim=0.8),
         "wire": Finish(gloss=0.8, shine=60.0, metal=0.6, soft=0.0, rim=0.6),
+        "catheter": Finish(gloss=0.55, shine=50.0, soft=0.2, rim=0.9),
         "hub": Finish(gloss=0.45, shine=50.0, soft=0.1, rim=0.8),
         "skin": Finish(gloss=0.18, shine=16.0, soft=0.6, grain=0.05, grain_mm=6.0, rim=0.7),
         "muscle": Finish(gloss=0.25, shine=24.0, soft=0.5, grain=0.12, grain_mm=2.0, rim=0.4),
+        "body": Finish(gloss=0.18, shine=16.0, soft=0.6, rim=0.7, clear=1.0),
+        "ligament": Finish(gloss=0.3, shine=30.0, soft=0.4, grain=0.08, grain_mm=2.0, rim=0.5),
+        "glove": Finish(gloss=0.22, shine=22.0, soft=0.3, rim=0.6),
         "cloth": Finish(gloss=0.03, shine=8.0, soft=0.5, grain=0.06, grain_mm=5.0, rim=0.4),
         "gown": Finish(gloss=0.03, shine=8.0, soft=0.5, grain=0.06, grain_mm=9.0, rim=0.6),
         "c-arm": Finish(gloss=0.4, shine=50.0, soft=0.1, rim=0.6),
@@ -70,7 +82,7 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
         "floor": Finish(gloss=0.0, soft=0.3, rim=0.0),
     }
 )
-"""The finish of each role that has one of its own."""
+"""The finish of each role that has one of its own, and of the "body", which is skin from head to foot."""
 
 CLOUD = """
 #ifdef LIT
@@ -151,21 +163,26 @@ void main() { shown = vec4(0.0); }
 #endif
 
 #ifdef GLASS
-uniform vec4 sheen;
+uniform vec4 sheen;      // how clear, how stained
 uniform vec4 mood;
 uniform vec3 keyWay;
 void main()
 {
+  float clear = sheen.x, stain = sheen.y, dimming = mood.y, glow = mood.z;
   vec3 v = normalize(-eyePlace);
   vec3 n = normalize(eyeNormal);
   float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
-  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), 60.0) * 0.35;
+  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), 60.0) * 0.35 * (1.0 - clear);
   // clear where it is looked through, bright at the silhouette
-  float alpha = tone.a * (0.10 + 0.75 * pow(edge, 2.2));
-  vec3 pane = mix(tone.rgb, vec3(0.93, 0.96, 1.0), 0.35);
+  float through = mix(0.10 + 0.05 * stain, 0.025, clear), rim = mix(0.75, 0.95, clear);
+  float alpha = tone.a * (through + rim * pow(edge, mix(2.2 - 0.5 * stain, 3.2, clear)));
+  vec3 light = mix(vec3(0.93, 0.96, 1.0), vec3(0.66, 0.82, 1.0), clear);
+  vec3 pane = mix(tone.rgb, light, 0.35 - 0.27 * stain + 0.40 * clear);
   vec3 colour = pane * (0.78 + 0.22 * edge) + 0.5 * glint;
-  alpha = clamp(alpha + 0.55 * glint * tone.a, 0.0, 1.0) * (1.0 - 0.5 * mood.y);
-  shown = vec4(min(colour * (1.0 + 0.4 * mood.z), vec3(1.0)), alpha);
+  alpha = clamp(alpha + 0.55 * glint * tone.a, 0.0, 1.0) * (1.0 - 0.5 * dimming);
+  // what glows is lit from within: fuller and brighter in its own colour
+  alpha = mix(alpha, max(alpha, 0.6), 0.8 * glow * (1.0 - clear));
+  shown = vec4(min(colour * (1.0 + 0.4 * glow), vec3(1.0)), alpha);
 }
 #endif
 

@@ -29,14 +29,25 @@ from spineviz.views.theme import theme as read_theme
 SPACINGS_MM = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
 """The mesh spacings that are asked for; few, so that makers build few meshes."""
 
-INSTRUMENTS = frozenset({"steel", "wire", "hub", "marker"})
+INSTRUMENTS = frozenset({"steel", "wire", "catheter", "hub", "marker"})
 """Roles that carry a dark outline and are not cut by the plane."""
 
-FINE = frozenset({"steel", "wire", "hub", "marker", "roots", "cement", "cleft", "artery", "balloon", "drug", "tumour"})
+FINE = frozenset(
+    {
+        "steel", "wire", "catheter", "hub", "marker", "roots", "cement", "cleft", "artery", "vein", "contrast",
+        "balloon", "drug", "tumour", "necrosis",
+    }
+)  # fmt: skip
 """Roles whose parts are thin: meshed twice as fine."""
 
 NESTING = {
+    "catheter": -5,
+    "drug": -4,
+    "contrast": -4,
+    "artery": -3,
+    "vein": -3,
     "balloon": -2,
+    "necrosis": -1,
     "cavity": -1,
     "dura": -1,
     "disc": 1,
@@ -53,14 +64,31 @@ NESTING = {
 SMOOTH = frozenset({"skin", "gown", "cloth", "muscle"})
 """Large soft forms: meshed half as coarse, where coarse cells would show as facets, but never finely."""
 
-GROWN = frozenset({"bone", "rim", "cavity", "disc", "tumour", "skin", "muscle", "cloth", "gown"})
+GROWN = frozenset(
+    {"bone", "rim", "cavity", "disc", "tumour", "necrosis", "contrast", "skin", "muscle", "cloth", "gown", "glove"}
+)
 """Roles without sharp edges: the normals of their meshes are smoothed."""
+
+VESSELS = frozenset({"artery", "vein"})
+"""Roles of thin tubes: one that is highlighted stands before a line of light, so that it is seen from afar."""
+
+CONTENTS = frozenset({"contrast", "drug", "catheter", "wire"})
+"""Roles of what lies in a vessel: it is drawn before the glass of a narrow one, whose rim would veil it."""
 
 VOIDS = frozenset({"cavity"})
 """Roles in which there is nothing: their far wall is seen, behind a veil, and a cut leaves them open."""
 
 ALWAYS_GLASS = frozenset({"rim"})
 """Roles that are shown as glass whatever a shot says: they are no thing of their own, but denser bone in bone."""
+
+BODY = "body"
+"""The name of the skin from head to foot: the one structure whose finish goes by its name."""
+
+_HALO_PX, _HALO_WHITE = 1.2, 0.22
+"""How far the light round a highlighted vessel reaches, and how much lighter it is than the vessel."""
+
+_LIFT_MM = 2.5
+"""How much nearer the contents of a vessel are drawn: the radius of what runs along a vertebra and a little more."""
 
 _KEPT_PICTURES = 2
 _SPACING_PX = 6.0
@@ -227,7 +255,9 @@ class Stage:
                 # what lies behind a void is its far wall; the near one is a veil that tells where it ends
                 far_wall = replace(surface, sides=-1, wall="hollow", tone=(*surface.tone[:3], 1.0))
                 solid.append((-float(z.min()), [far_wall]))
-                surface = replace(surface, mood=(*surface.mood[:3], 1.0))
+                surface = self._surface(structure, mesh, camera, look, True, opacity)
+            if name in look.highlight and role in VESSELS:
+                solid.append((-float(z.max()), [self._halo(surface)]))
             if name in glass or opacity < 1.0 or role in VOIDS:
                 panes.append((NESTING.get(role, 0), float(z.mean()), surface))
                 continue
@@ -250,6 +280,11 @@ class Stage:
         return self._offscreen.draw(
             camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows, within
         )
+
+    def _halo(self, surface: Surface) -> Surface:
+        """Light round a thin thing, also behind its glass."""
+        red, green, blue = (value + _HALO_WHITE * (1.0 - value) for value in surface.tone[:3])
+        return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1)
 
     def _within_px(self, camera: Camera, points_mm: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the picture of boxes with these corners; None where one is behind the eye."""
@@ -274,16 +309,21 @@ class Stage:
         self, structure: Structure, mesh: Kept, camera: Camera, look: StageLook, glass: bool, opacity: float
     ) -> Surface:
         role, name = _role(structure), structure.name
-        finish = FINISHES.get(role, Finish())
+        finish = FINISHES.get(BODY if name == BODY else role, Finish())
         # a grain of five pixels is too small to be worth its time; from ten it is shown in full
         shown = float(np.clip(2.0 - 10.0 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
         cut = look.cut if name not in look.whole and role not in INSTRUMENTS else None
+        lift = _LIFT_MM / camera.distance_mm if role in CONTENTS else 0.0
         return Surface(
             mesh=mesh,
             world_from_local=structure.world_from_local,
-            nearer=1e-5 * zlib.crc32(name.encode()) / 2**32,
+            nearer=1e-5 * zlib.crc32(name.encode()) / 2**32 + lift,
             tone=(*self.theme.colour(structure.role), opacity),
-            sheen=(finish.gloss, finish.shine, finish.metal, finish.soft),
+            sheen=(
+                (finish.clear, finish.stain, 0.0, 0.0)
+                if glass
+                else (finish.gloss, finish.shine, finish.metal, finish.soft)
+            ),
             grain=(finish.grain, shown, finish.grain_mm, finish.relief),
             mood=(finish.rim, float(name in look.dim), float(name in look.highlight), float(glass)),
             cut=cut,

@@ -540,3 +540,62 @@ def test_edges_are_smooth_with_supersampling_and_steps_without():
         shades.append(int(row[first]) / int(row[first + 2]))
         stage.close()
     assert shades[1] <= shades[0]
+
+
+def tube(name: str, radius_mm: float, role: str, reach_mm: float = 30.0) -> Structure:
+    """A rod along x, that far to either side."""
+    field = cylinder((-reach_mm, 0, 0), (reach_mm, 0, 0), radius_mm)
+    key = f"rod-{radius_mm}-{reach_mm}"
+    mesh = mesh_field(field, radius_mm / 4)
+    return Structure(name, role, "blood", field, lambda _: mesh, key, RANKS.get(role, 42))
+
+
+def apart(picture: np.ndarray, role: str, row: int = SIZE[1] // 2) -> float:
+    """How far the middle of a row is from the hue of `role`, as the angle between the two colours, degrees."""
+    one, two = picture[row, SIZE[0] // 2].astype(float), np.array(theme().rgb8(role), float)
+    return float(np.rad2deg(np.arccos(one @ two / np.linalg.norm(one) / np.linalg.norm(two))))
+
+
+@pytest.mark.parametrize("role", ["contrast", "drug", "catheter"])
+def test_what_lies_in_a_narrow_vessel_keeps_its_colour_behind_its_glass(stage, role):
+    artery, content = tube("artery", 2.0, "artery"), tube("content", 1.7, role)
+    glass = StageLook(glass=frozenset({"artery"}))
+    seen = stage.draw(together(artery, content), CAMERA, glass)
+    assert apart(seen, role) < 4.0
+    assert apart(stage.draw(together(artery), CAMERA, glass), role) > 12.0
+
+
+def test_a_wire_in_a_catheter_stays_hidden_in_it(stage):
+    catheter, wire = tube("catheter", 2.0, "catheter"), tube("wire", 1.0, "wire", 20.0)
+    alone, both = (stage.draw(together(*parts), CAMERA) for parts in ((catheter,), (catheter, wire)))
+    assert (alone == both).all()
+
+
+def test_the_glass_of_a_vessel_is_stained_and_that_of_bone_is_not(stage):
+    look = StageLook(glass=frozenset({"ball"}))
+    for role, least, most in (("artery", 30, 255), ("vein", 12, 255), ("bone", -9, 9)):
+        picture = stage.draw(together(ball(role=role)), CAMERA, look).astype(int)
+        red, _, blue = picture[changed(stage, picture)].mean(0) - stage.draw({}, CAMERA).astype(int).mean((0, 1))
+        assert least < (red - blue if role == "artery" else blue - red) < most, role
+
+
+def test_the_body_is_hardly_more_than_its_silhouette(stage):
+    """Clearer in the middle than a pane of skin, and as bright at its rim."""
+    empty = stage.draw({}, CAMERA).astype(int)
+    added = {}
+    for name in ("skin", "body"):
+        picture = stage.draw(together(ball(name, role="skin")), CAMERA, StageLook(glass=frozenset({name})))
+        row = (picture.astype(int) - empty).mean(axis=2)[SIZE[1] // 2]
+        added[name] = row[SIZE[0] // 2], row.max()
+    assert added["body"][0] < 0.5 * added["skin"][0]
+    assert added["body"][1] > 0.8 * added["skin"][1]
+    assert added["body"][1] > 15 * added["body"][0]
+
+
+@pytest.mark.parametrize("glass", [frozenset(), frozenset({"artery"})])
+def test_a_highlighted_artery_is_broader_and_brighter_solid_and_as_glass(stage, glass):
+    artery = together(tube("artery", 0.6, "artery"))
+    plain = stage.draw(artery, CAMERA, StageLook(glass=glass))
+    lit = stage.draw(artery, CAMERA, StageLook(glass=glass, highlight=frozenset({"artery"})))
+    assert lit[SIZE[1] // 2].astype(int).sum() > 1.15 * plain[SIZE[1] // 2].astype(int).sum()
+    assert changed(stage, lit).sum() > 1.2 * changed(stage, plain).sum()
