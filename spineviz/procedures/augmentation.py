@@ -35,7 +35,7 @@ from spineviz.procedures.case import Case
 from spineviz.procedures.filling import LATTICE_MM, Cement, auto_balloon_ml, cement_figure
 from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest, taken, under
 from spineviz.procedures.needle_path import NeedlePath
-from spineviz.procedures.state import State, smoothstep
+from spineviz.procedures.state import Done, State, progress, smoothstep
 
 LEAST_SHOWN_ML = 0.01
 """A drop smaller than the lattice has no surface yet."""
@@ -48,9 +48,6 @@ _HALFWAY = (0.35, 0.7)
 _AT_MIDLINE_MM = 4.0
 _KEPT_SHAPES = 12
 """Shapes of cement, balloons and cavity kept in memory."""
-
-Done = Callable[[str, str], float]
-"""(step, beat) -> how much of it is over, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ class AugmentationPlan(ABC):
         here = self.film.step(step)
         if not 0.0 <= share <= 1.0:
             raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
-        done = _progress(self.film, step, share)
+        done = progress(self.film, step, share)
         collapse = smoothstep(done("fracture", "collapse"))
         growth = smoothstep(done("fracture", "tumour"))
         lying = smoothstep(done("table", "posture"))
@@ -512,20 +509,6 @@ def _unpacked_needle(entry: Mapping[str, Any]) -> PlannedNeedle:
         name: np.array(value) if isinstance(value, list) else value for name, value in entry["path"].items()
     }
     return PlannedNeedle(NeedlePath(**path), np.array(entry["skin_mm"]), float(entry["length_mm"]))
-
-
-def _progress(clock: Film, step: str, share: float) -> Done:
-    """beat of a step -> how much of it is over: 1 in steps gone by, 0 in steps to come. "start" is the step's own."""
-    order = [s.name for s in clock.steps]
-    now = order.index(step)
-
-    def done(name: str, beat: str) -> float:
-        place = order.index(name)
-        if place != now:
-            return 1.0 if place < now else 0.0
-        return 1.0 if beat == "start" else clock.steps[now].beat_share(beat, share)
-
-    return done
 
 
 def _counting(levels: tuple[str, ...]) -> str:

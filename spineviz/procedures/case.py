@@ -22,6 +22,9 @@ LEVELS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T
 LARGEST_FILE_BYTES = 1_000_000
 """A case file is a page of text; anything longer is something else."""
 
+MICRO_FRENCH = (2.0, 2.4, 2.7)
+"""Microcatheters of assets/devices/endovascular.csv, by French size."""
+
 Level = Literal["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5"]
 Side = Literal["left", "right"]
 
@@ -128,6 +131,21 @@ class Artery(_Table):
     )
 
 
+def _in_micro_catalogue(french: float) -> float:
+    if french not in MICRO_FRENCH:
+        raise ValueError("not in the catalogue")
+    return french
+
+
+class Catheter(_Table):
+    """[catheter]"""
+
+    french: Literal[4, 5] = _key(5, "the catheter that is parked in the segmental artery; 3 French are 1 mm", "4 or 5")
+    micro_french: Annotated[float, AfterValidator(_in_micro_catalogue)] = _key(
+        2.7, "the microcatheter that goes on into the tumour's feeder", "2.0, 2.4 or 2.7"
+    )
+
+
 class Drug(_Table):
     """[drug]"""
 
@@ -161,6 +179,7 @@ class Case(_Table):
     balloon: Balloon = Balloon()
     cement: Cement = Cement()
     artery: Artery = Artery()
+    catheter: Catheter = Catheter()
     drug: Drug = Drug()
 
     def table(self) -> dict[str, Any]:

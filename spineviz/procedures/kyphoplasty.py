@@ -53,7 +53,6 @@ from spineviz.procedures.access import (
 from spineviz.procedures.augmentation import (
     BEFORE_SKIN_MM,
     AugmentationPlan,
-    Done,
     Leg,
     case_patient,
     gain_words,
@@ -77,7 +76,7 @@ from spineviz.procedures.filling import (
 )
 from spineviz.procedures.kept import Packed, taken, under
 from spineviz.procedures.needle_path import NeedlePath, NoPathError, Rules, Surroundings, bone_ahead_mm, remeasured
-from spineviz.procedures.state import State, smoothstep
+from spineviz.procedures.state import Done, State, smoothstep
 
 _STOPS = ("height", "contact", "pressure", "rating", "volume")
 """Why an inflation stops; where the two sides differ, the first of these is what is told."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+
+from spineviz.data.films import Film
+
+Done = Callable[[str, str], float]
+"""(step, beat) -> how much of it is over, 0 to 1."""
 
 STATE_KEYS = (
     "time_s", "step", "cement_ml", "needle_right_mm", "needle_left_mm", "cannula_right_mm", "cannula_left_mm",
@@ -90,15 +95,104 @@ class State:
 
     def public(self) -> dict[str, float | str | None]:
         """STATE_KEYS and their values, numbers rounded to a millionth."""
-        out = {}
-        for key in STATE_KEYS:
-            value = getattr(self, key)
-            out[key] = round(value, 6) if isinstance(value, float) else value
-        return out
+        return _public(self)
 
     def way_mm(self, side: str, tool: str = "needle") -> float | None:
         """The way from the skin of the tip of `tool` on `side`, negative outside; None where there is none."""
         return self.ways_mm.get(f"{tool}-{side}")
+
+
+@dataclass(frozen=True)
+class EndovascularState:
+    """Everything that can be different at another moment of a treatment through the arteries.
+
+    Attributes:
+        time_s: of the film; step: its name; share: how much of the step is over.
+        anterior_height_mm, posterior_height_mm, wedge_deg: of the target, which is not broken.
+        wire_mm: the way from the arterial puncture to the tip of the wire that is in, the fine one in the feeder;
+            catheter_mm, micro_mm: of the catheter's and the microcatheter's tip. None before and after.
+        dose_mg: of the drug, given so far; lodged_mg: particles in the tumour's bed.
+        tumour_diameter_mm, tumour_neural_mm, canal_share, cord_depth_mm: measured on the tumour and what it presses
+            on; None while nothing was measured.
+        tumour: the tumour's diameter as a share of the full-grown one; dead_share: of its dead centre as a share of
+            the tumour's own.
+        weeks: since the treatment; None before.
+        tip_level: the vertebra at whose height the tip that leads lies.
+        stretch, walked: which passage of the plan the catheter is on, and how much of it is over; "" before and after.
+        micro_stretch, micro_walked: the same of the microcatheter.
+        needle_mm: the way of the access needle's tip from the skin, negative outside; None where there is none.
+        sheath_mm: how much of the sheath is past the skin; None where there is none.
+        dilator: how far the sheath's dilator is in, 1 all the way, 0 out.
+        run: the injection that is on screen ("run-1", "micro", "final", "final-cord") or ""; run_s: seconds since it
+            began.
+        contrast_ml: contrast given so far.
+        drug_s: seconds since the first pulse of particles; None before.
+        flow_share: flow in the tumour's feeder as a share of the first; None before drug is given.
+        pressure_min: minutes of pressure over the puncture; None before.
+        in_room: whether the room is in view; numb_share, nick_share: how much of each is over.
+    """
+
+    time_s: float
+    step: str
+    share: float = 0.0
+    anterior_height_mm: float | None = None
+    posterior_height_mm: float | None = None
+    wedge_deg: float | None = None
+    catheter_mm: float | None = None
+    wire_mm: float | None = None
+    micro_mm: float | None = None
+    dose_mg: float | None = None
+    lodged_mg: float | None = None
+    tumour_diameter_mm: float | None = None
+    tumour_neural_mm: float | None = None
+    canal_share: float | None = None
+    cord_depth_mm: float | None = None
+    tumour: float = 0.0
+    dead_share: float = 0.0
+    weeks: float | None = None
+    tip_level: str | None = None
+    stretch: str = ""
+    walked: float = 0.0
+    micro_stretch: str = ""
+    micro_walked: float = 0.0
+    needle_mm: float | None = None
+    sheath_mm: float | None = None
+    dilator: float = 0.0
+    run: str = ""
+    run_s: float = 0.0
+    contrast_ml: float | None = None
+    drug_s: float | None = None
+    flow_share: float | None = None
+    pressure_min: float | None = None
+    in_room: bool = False
+    numb_share: float = 0.0
+    nick_share: float = 0.0
+
+    def public(self) -> dict[str, float | str | None]:
+        """STATE_KEYS and their values, numbers rounded to a millionth; null for what other procedures have."""
+        return _public(self)
+
+
+def _public(state: object) -> dict[str, float | str | None]:
+    out = {}
+    for key in STATE_KEYS:
+        value = getattr(state, key, None)
+        out[key] = round(value, 6) if isinstance(value, float) else value
+    return out
+
+
+def progress(clock: Film, step: str, share: float) -> Done:
+    """beat of a step -> how much of it is over: 1 in steps gone by, 0 in steps to come. "start" is the step's own."""
+    order = [s.name for s in clock.steps]
+    now = order.index(step)
+
+    def done(name: str, beat: str) -> float:
+        place = order.index(name)
+        if place != now:
+            return 1.0 if place < now else 0.0
+        return 1.0 if beat == "start" else clock.steps[now].beat_share(beat, share)
+
+    return done
 
 
 def smoothstep(share: float) -> float:

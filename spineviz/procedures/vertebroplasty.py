@@ -16,7 +16,6 @@ from spineviz.procedures.access import PlannedNeedle, Widest, needle_length_mm, 
 from spineviz.procedures.augmentation import (
     BEFORE_SKIN_MM,
     AugmentationPlan,
-    Done,
     Leg,
     case_patient,
     planned,
@@ -33,7 +32,7 @@ from spineviz.procedures.filling import (
     room_of,
     speed_in,
 )
-from spineviz.procedures.state import State, smoothstep
+from spineviz.procedures.state import Done, State, smoothstep
 
 _PAST_WALL_MM = 4.0
 """How far in front of the back wall the tip stands when the inner edge may be passed."""
