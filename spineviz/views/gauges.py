@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from spineviz.data.tables import LEVELS
 from spineviz.views.canvas import Canvas, Layer, contrast
 from spineviz.views.labels import LEAST_CONTRAST
 from spineviz.views.layout import Rect
@@ -18,6 +19,12 @@ from spineviz.views.theme import theme as named_theme
 TRACK, PARTS_GAP = 14.0, 16.0
 """The thickness of a bar, and the least between the words of its parts, design pixels."""
 
+LADDER = ("groin", "sacrum", *reversed(LEVELS))
+"""Where a tip may be, from the puncture up: what the level counter climbs."""
+
+LADDER_ABOVE = 3.0
+"""How many rungs above the target the counter's bar goes on: the neighbours are looked at too."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -25,7 +32,7 @@ class Reading:
 
     Attributes:
         name: what is measured, in a word or two.
-        value: the figure, in `unit`.
+        value: the figure, in `unit`; with `word` only where the bar ends.
         unit: after the figure ("mL", "mm", "°").
         decimals: how many are shown.
         full: the bar's right end, in `unit`; None draws no bar.
@@ -35,6 +42,7 @@ class Reading:
         note: muted words under the figure where there is no bar ("17.0° standing").
         role: the colour of the bar's filled part.
         flag: "" or "safe" or "danger": a sign beside the figure.
+        word: what is written in place of a number, for what is told by name ("L3").
     """
 
     name: str
@@ -50,11 +58,12 @@ class Reading:
     limit: float | None = None
     limit_word: str = "limit"
     parts: tuple[tuple[str, float, str], ...] = ()
+    word: str = ""
 
     @property
     def figure(self) -> str:
-        """The value as it is written; a minus sign is a minus sign, and there is no minus zero."""
-        return self._written(self.value)
+        """The value as it is written, or the word; a minus sign is a minus sign, and there is no minus zero."""
+        return self.word or self._written(self.value)
 
     def part_words(self, width: float) -> list[str]:
         """Each part's word and value as they are written within `width` design pixels: where there is no room the unit
@@ -233,6 +242,104 @@ def _regained(
     return Reading("regained", sign * (now - standing), unit, 1, full=full, parts=tuple(parts))
 
 
+def tip_level(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """At the height of which vertebra the leading tip lies, on a ladder from the groin up, with the treated level."""
+    at = state.tip_level
+    if at is None:
+        return None
+    goal = plan.case.spine.level
+    if at not in LADDER:
+        return Reading("tip at", 0.0, "", note=f"target {goal}", word=at)
+    top = LADDER.index(goal) + LADDER_ABOVE
+    return Reading(
+        "tip at", float(LADDER.index(at)), "", full=top, mark=float(LADDER.index(goal)), mark_word=f"target {goal}",
+        role="catheter", word=at,
+    )  # fmt: skip
+
+
+def catheter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """How far the innermost tube, or before there is one the wire, is in from the puncture, cm, with the whole way."""
+    inside = (("microcatheter", state.micro_mm), ("catheter", state.catheter_mm), ("wire", state.wire_mm))
+    name, way_mm = next(((name, way) for name, way in inside if way is not None), ("", None))
+    if way_mm is None:
+        return None
+    way_cm, route_cm = way_mm / 10.0, float(words["route_mm"]) / 10.0
+    role = "wire" if name == "wire" else "catheter"
+    return Reading(name, way_cm, "cm", 0, full=1.08 * route_cm, mark=route_cm, mark_word="target", role=role)
+
+
+def canal(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """How much of the canal is free, %, with the share before treatment."""
+    if state.canal_share is None:
+        return None
+    before = float(words["before_canal_pct"])
+    return Reading(
+        "canal free", 100.0 * state.canal_share, "%", 0, full=100.0, mark=before, mark_word="before", role="cord"
+    )
+
+
+def cord_depth(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """The sac's or cord's depth from front to back where it is narrowest, mm, with the depth before treatment."""
+    return _since("cord depth", state.cord_depth_mm, words["before_cord_depth_mm"])
+
+
+def neural(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """From the tumour to the cord or, below its end, to the nearest root, mm, with the distance before treatment."""
+    return _since("to cord" if plan.has_cord else "to root", state.tumour_neural_mm, words["before_neural_mm"])
+
+
+def diameter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """The tumour's greatest diameter, mm, with that before treatment."""
+    return _since("tumour", state.tumour_diameter_mm, words["before_diameter_mm"])
+
+
+def _since(name: str, now_mm: float | None, before_mm: Any) -> Reading | None:
+    return None if now_mm is None else Reading(name, now_mm, "mm", 1, note=f"{float(before_mm):.1f} mm before")
+
+
+def flow(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """Flow in the tumour's artery, % of the first, with the share at which the injection stops."""
+    if state.flow_share is None:
+        return None
+    stop = float(words["stop_flow_pct"])
+    return Reading(
+        "feeder flow", 100.0 * state.flow_share, "%", 0, full=106.0, mark=stop, mark_word=f"stop {stop:.0f}",
+        role="artery",
+    )  # fmt: skip
+
+
+def dose(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """Drug given, mg, with what is planned."""
+    if state.dose_mg is None:
+        return None
+    planned = float(words["dose_planned_mg"])
+    return Reading("drug", state.dose_mg, "mg", 0, full=1.12 * planned, mark=planned, mark_word="planned", role="drug")
+
+
+def contrast_given(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """Contrast medium given so far, mL."""
+    return None if state.contrast_ml is None else Reading("contrast", state.contrast_ml, "mL", 0, role="contrast")
+
+
+def weeks(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """Weeks since the treatment; no published curve stands behind them, and the gauge says so."""
+    if state.weeks is None:
+        return None
+    unit = "week" if round(state.weeks) == 1 else "weeks"
+    return Reading("after", state.weeks, unit, 0, note="illustrative")
+
+
+def pressing(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
+    """Minutes of pressure over the artery, with how many there are to be."""
+    if state.pressure_min is None:
+        return None
+    whole = float(words["pressure_min"])
+    return Reading(
+        "pressed", state.pressure_min, "min", 0, full=1.06 * whole, mark=whole, mark_word=f"{whole:.0f} min",
+        role="glove",
+    )  # fmt: skip
+
+
 @cache
 def back_wall_y_mm(level: str) -> float:
     """y of the back wall of the body of `level` in the world, mm; a fracture leaves it where it is."""
@@ -256,6 +363,17 @@ GAUGES: Mapping[str, Reader] = MappingProxyType(
         "gain": gain,
         "front_gain": front_gain,
         "middle_gain": middle_gain,
+        "tip_level": tip_level,
+        "catheter": catheter,
+        "canal": canal,
+        "cord_depth": cord_depth,
+        "neural": neural,
+        "diameter": diameter,
+        "flow": flow,
+        "dose": dose,
+        "contrast": contrast_given,
+        "weeks": weeks,
+        "pressing": pressing,
     }
 )
 """Names that a shot may list."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spineviz.views.canvas import Canvas, Pixels, blit
 from spineviz.views.text import HEADER, LABEL, NOTE, text_size
@@ -19,8 +20,12 @@ from spineviz.views.theme import Theme
 Points = tuple[tuple[float, float], ...]
 
 TRACE_PX, DASH = 4.0, (11.0, 11.0)
+_LETTERS = 2
 LETTER_PX = 28.0
 """How far the letters of two traces keep apart, design pixels."""
+
+_LONG_S = 150.0
+"""From how many seconds on an axis of time is in minutes."""
 
 _HEADROOM = 1.15
 """How far the axes run beyond the curve's own ends."""
@@ -31,7 +36,7 @@ class Trace:
     """One curve so far.
 
     Attributes:
-        name: a letter or two at its end ("R", "L").
+        name: a letter or two at its end ("R", "L"); longer names stand above the axes, each with its colour.
         points: (x, y) in the axes' units, in the order of drawing.
         role: its colour.
         dashed: so that two traces are told apart without colour; a dashed one ends in a square, the other in a disc.
@@ -51,6 +56,7 @@ class Plot:
         x_unit, y_unit: at the axes' ends.
         x_top, y_top: where the axes end; they begin at 0.
         traces: the curves, the first one lowest.
+        stop, stop_word: a level line, for what must be reached or not be passed, and the word on it.
     """
 
     x_unit: str
@@ -58,6 +64,8 @@ class Plot:
     x_top: float
     y_top: float
     traces: tuple[Trace, ...]
+    stop: float | None = None
+    stop_word: str = ""
 
 
 PlotReader = Callable[[Any, Any], Plot]
@@ -82,7 +90,45 @@ def pressure(state: Any, plan: Any) -> Plot:
     return Plot(x_unit, "psi", x_top, y_top, tuple(traces))
 
 
-PLOTS: Mapping[str, PlotReader] = MappingProxyType({"pressure": pressure})
+def flow(state: Any, plan: Any) -> Plot:
+    """Flow in the tumour's artery, % of the first, since the first pulse of particles, with the share at which one
+    stops; in minutes where it takes long."""
+    from spineviz.physics.transport import flow_figures
+
+    times_s, share = (np.asarray(values, float) for values in plan.flow_course())
+    unit, per_s = ("min", 1.0 / 60.0) if times_s[-1] > _LONG_S else ("s", 1.0)
+    drawn = _so_far(times_s, [100.0 * share], getattr(state, "drug_s", None) or 0.0)[0]
+    points = tuple((per_s * x, y) for x, y in drawn)
+    stop = 100.0 * flow_figures()["stop_share"]
+    return Plot(
+        unit,
+        "% of the first flow",
+        1.06 * per_s * float(times_s[-1]),
+        _HEADROOM * 100.0 * float(share.max()),
+        (Trace("", points, "artery"),),
+        stop,
+        f"stop at {stop:.0f}%",
+    )
+
+
+def response(state: Any, plan: Any) -> Plot:
+    """The tumour's diameter, % of what it was, and the free share of the canal, %, week by week. Illustrative."""
+    weeks, diameter_mm, canal = (np.asarray(values, float) for values in plan.response_course())
+    values = [100.0 * diameter_mm / diameter_mm[0], 100.0 * canal]
+    drawn = _so_far(weeks, values, getattr(state, "weeks", None) or 0.0)
+    traces = (Trace("canal free", drawn[1], "cord"), Trace("tumour diameter", drawn[0], "tumour", True))
+    top = _HEADROOM * max(100.0, *(float(v.max()) for v in values))
+    return Plot("weeks", "%", 1.06 * float(weeks[-1]), top, traces)
+
+
+def _so_far(x: NDArray[np.float64], values: Sequence[NDArray[np.float64]], now: float) -> list[Points]:
+    """Of curves over one `x` (N,), rising, the part up to `now`, its end between two given points."""
+    end = float(np.clip(now, x[0], x[-1]))
+    along = np.append(x[x < end], end)
+    return [tuple(zip(along.tolist(), np.interp(along, x, y).tolist(), strict=True)) for y in values]
+
+
+PLOTS: Mapping[str, PlotReader] = MappingProxyType({"pressure": pressure, "flow": flow, "response": response})
 """Names that a PlotShot may give."""
 
 
@@ -133,6 +179,9 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
     canvas = Canvas(width, height, scale)
     axes = axes_of(plot, width, height)
     _grid(canvas, plot, axes, theme, height)
+    _stop(canvas, plot, axes, theme)
+    named = [trace for trace in plot.traces if len(trace.name) > _LETTERS]
+    _legend(canvas, named, axes, theme)
     drawn = [(trace, [axes.spot(x, y) for x, y in trace.points]) for trace in plot.traces if trace.points]
     for _, spots in drawn:
         if len(spots) > 1:
@@ -143,17 +192,43 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
             canvas.path(spots, stroke=ink, stroke_px=TRACE_PX, dash=DASH if trace.dashed else ())
     ends = [(trace, spots[-1]) for trace, spots in drawn]
     for trace, (x, y) in ends:
-        ink, rim = theme.colour(trace.role), theme.colour("outline")
-        if trace.dashed:
-            canvas.panel(x - 8, y - 8, 16, 16, 3, fill=rim)
-            canvas.panel(x - 5.5, y - 5.5, 11, 11, 2, fill=ink)
-        else:
-            canvas.disc(x, y, 14.0, fill=rim)
-            canvas.disc(x, y, 11.0, fill=ink)
+        _end(canvas, trace, x, y, theme)
     for (trace, (x, _)), y in zip(ends, _letters([y for _, (_, y) in ends]), strict=True):
+        if trace in named:
+            continue
         canvas.text(trace.name, x + 20.0, y + 10.0, LABEL, theme.colour("text"))
     blit(out, canvas.layer())
     return out
+
+
+def _end(canvas: Canvas, trace: Trace, x: float, y: float, theme: Theme) -> None:
+    """The present point: a disc, of a dashed trace a square."""
+    ink, rim = theme.colour(trace.role), theme.colour("outline")
+    if trace.dashed:
+        canvas.panel(x - 8, y - 8, 16, 16, 3, fill=rim)
+        canvas.panel(x - 5.5, y - 5.5, 11, 11, 2, fill=ink)
+    else:
+        canvas.disc(x, y, 14.0, fill=rim)
+        canvas.disc(x, y, 11.0, fill=ink)
+
+
+def _legend(canvas: Canvas, traces: Sequence[Trace], axes: Axes, theme: Theme) -> None:
+    """The names of traces above the axes, from the right, each after the sign that ends it."""
+    x = axes.right + 18.0
+    for trace in reversed(traces):
+        x -= text_size(trace.name, NOTE)[0]
+        canvas.text(trace.name, x, axes.top - 14, NOTE, theme.colour("text"))
+        _end(canvas, trace, x - 18.0, axes.top - 22.0, theme)
+        x -= 52.0
+
+
+def _stop(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme) -> None:
+    """The level line with its word above its left end, where a falling curve has not come yet."""
+    if plot.stop is None:
+        return
+    start, end = axes.spot(0.0, plot.stop), axes.spot(plot.x_top, plot.stop)
+    canvas.haloed_line([start, end], theme.colour("text"), theme.colour("outline"), 2.5, DASH)
+    canvas.text(plot.stop_word, start[0] + 12.0, start[1] - 10.0, NOTE, theme.colour("text"))
 
 
 def _letters(ends: Sequence[float]) -> list[float]:
@@ -174,17 +249,21 @@ def _grid(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme, height: float) -
         x, y = axes.spot(0.0, value)
         canvas.path([(x, y), (axes.right, y)], stroke=edge, stroke_px=1.5)
         canvas.text(_figure(value), x - 12, y + 8, NOTE, muted, "rs")
-    for value in _ticks(plot.x_top, axes.right - axes.left):
+    ticks = _ticks(plot.x_top, axes.right - axes.left)
+    for value in ticks:
         x, y = axes.spot(value, 0.0)
         canvas.path([(x, y), (x, y + 6)], stroke=muted, stroke_px=2.0)
-        canvas.text(_figure(value), x, y + 31, NOTE, muted, "ms")
+        # the unit stands over the axis, or where a level line runs there, after the last figure
+        unit = f" {plot.x_unit}" if plot.stop is not None and value == ticks[-1] else ""
+        canvas.text(_figure(value) + unit, x, y + 31, NOTE, muted, "ms")
     canvas.path(
         [(axes.left, axes.top - 8), (axes.left, axes.bottom), (axes.right + 8, axes.bottom)],
         stroke=muted,
         stroke_px=2.5,
     )
     canvas.text(plot.y_unit, axes.left + 10, axes.top - 14, HEADER, text)
-    canvas.text(plot.x_unit, axes.right + 18, axes.bottom - 12, HEADER, text, "rs")
+    if plot.stop is None:
+        canvas.text(plot.x_unit, axes.right + 18, axes.bottom - 12, HEADER, text, "rs")
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spineviz.views.gauges import (
     GAUGES,
+    LADDER,
     PARTS_GAP,
     Reading,
     back_wall_y_mm,
@@ -242,3 +243,117 @@ def test_three_gauges_stand_on_one_line():
         Reading("cement", 3.7, "mL"),
     ):
         assert fits_one_line(reading, gauge_places(3)[0])
+
+
+# the way through the arteries
+
+CHEMO = {
+    "before_canal_pct": 48.0, "before_cord_depth_mm": 5.1, "before_diameter_mm": 22.0, "before_neural_mm": 0.0,
+    "route_mm": 412.0, "stop_flow_pct": 15.0, "dose_planned_mg": 50.0,
+    "pressure_min": 10.0,
+}  # fmt: skip
+ABSENT = (
+    "wire_mm", "catheter_mm", "micro_mm", "tip_level", "dose_mg", "lodged_mg", "contrast_ml", "flow_share", "weeks",
+    "tumour_diameter_mm", "tumour_neural_mm", "canal_share", "cord_depth_mm", "pressure_min",
+)  # fmt: skip
+ARTERIAL = (
+    "tip_level", "catheter", "canal", "cord_depth", "neural", "diameter", "flow", "dose", "contrast", "weeks",
+    "pressing",
+)  # fmt: skip
+
+
+def inside(**values):
+    return SimpleNamespace(**dict.fromkeys(ABSENT) | values)
+
+
+def treated(level="L1", has_cord=True):
+    return SimpleNamespace(case=SimpleNamespace(spine=SimpleNamespace(level=level)), has_cord=has_cord)
+
+
+def read(name, plan=None, **values):
+    return GAUGES[name](inside(**values), plan or treated(), CHEMO)
+
+
+@pytest.mark.parametrize("name", ARTERIAL)
+def test_nothing_of_the_arteries_is_read_before_it_is_there(name):
+    assert read(name) is None
+
+
+@given(st.sampled_from(LADDER[1:]), st.sampled_from(LADDER[2:18]))
+def test_the_level_counter_climbs_and_meets_its_mark_at_the_target(at, goal):
+    plan = treated(goal)
+    here, below = (read("tip_level", plan, tip_level=rung) for rung in (at, LADDER[LADDER.index(at) - 1]))
+    assert here.figure == at
+    assert here.value == below.value + 1
+    assert (here.value == here.mark) == (at == goal)
+    assert 0.0 <= here.mark < here.full
+    assert goal in here.mark_word
+
+
+def test_a_tip_beyond_the_ladder_is_told_by_its_name_alone():
+    reading = read("tip_level", tip_level="arch")
+    assert (reading.figure, reading.full, reading.note) == ("arch", None, "target L1")
+
+
+def test_the_innermost_tube_is_counted():
+    assert read("catheter", wire_mm=310.0).figure == "31 cm"
+    assert [read("catheter", wire_mm=310.0).name, read("catheter", wire_mm=310.0).role] == ["wire", "wire"]
+    assert read("catheter", wire_mm=310.0, catheter_mm=280.0).name == "catheter"
+    parked = read("catheter", catheter_mm=412.0)
+    assert parked.value == pytest.approx(parked.mark)
+    deep = read("catheter", wire_mm=450.0, catheter_mm=412.0, micro_mm=436.0)
+    assert (deep.name, deep.figure) == ("microcatheter", "44 cm")
+
+
+def test_what_the_tumour_presses_on_is_set_against_before():
+    pressed = inside(canal_share=0.61, cord_depth_mm=6.4, tumour_neural_mm=0.0, tumour_diameter_mm=17.25)
+    found = {name: GAUGES[name](pressed, treated(), CHEMO) for name in ("canal", "cord_depth", "neural", "diameter")}
+    assert {name: reading.figure for name, reading in found.items()} == {
+        "canal": "61%", "cord_depth": "6.4 mm", "neural": "0.0 mm", "diameter": "17.2 mm",
+    }  # fmt: skip
+    assert (found["canal"].mark, found["canal"].mark_word) == (48.0, "before")
+    assert found["cord_depth"].note == "5.1 mm before"
+    assert found["diameter"].note == "22.0 mm before"
+    assert found["neural"].name == "to cord"
+    assert read("neural", treated(has_cord=False), tumour_neural_mm=1.0).name == "to root"
+
+
+@given(st.floats(0.0, 1.0))
+def test_flow_passes_its_stop_when_it_is_less(share):
+    reading = read("flow", flow_share=share)
+    assert reading.value == pytest.approx(100.0 * share)
+    assert (reading.value < reading.mark) == (100.0 * share < CHEMO["stop_flow_pct"])
+    assert reading.full > 100.0
+
+
+def test_what_is_given_and_what_is_planned():
+    dose = read("dose", dose_mg=31.4)
+    assert (dose.figure, dose.mark, dose.mark_word, dose.role) == ("31 mg", 50.0, "planned", "drug")
+    assert read("contrast", contrast_ml=22.6).figure == "23 mL"
+
+
+def test_weeks_say_that_they_are_illustrative():
+    assert [read("weeks", weeks=week).figure for week in (0.0, 1.2, 6.0)] == ["0 weeks", "1 week", "6 weeks"]
+    assert read("weeks", weeks=3.0).note == "illustrative"
+
+
+def test_minutes_of_pressure_are_set_against_how_many_there_are_to_be():
+    reading = read("pressing", pressure_min=7.0)
+    assert (reading.figure, reading.mark) == ("7 min", 10.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_gauges_of_the_arteries_stay_in_their_places(count):
+    whole = inside(
+        wire_mm=430.0, catheter_mm=412.0, micro_mm=436.0, tip_level="sacrum", dose_mg=50.0, contrast_ml=123.0,
+        flow_share=1.0, weeks=12.0, tumour_diameter_mm=22.0, tumour_neural_mm=10.5, canal_share=1.0,
+        cord_depth_mm=12.1, pressure_min=10.0,
+    )  # fmt: skip
+    place = gauge_places(count)[0]
+    for name in ARTERIAL:
+        reading = GAUGES[name](whole, treated("T10"), CHEMO)
+        layer = draw_gauge(reading, place, DARK, 1.0, not fits_one_line(reading, place))
+        height, width = layer.pixels.shape[:2]
+        assert place.inset(-4, -4, -4, -12).holds(Rect(layer.x_px, layer.y_px, width, height)), name
+        if count <= 3:
+            assert fits_one_line(reading, place), name

@@ -1,5 +1,6 @@
 """The plot draws the curve that it is given, in its units, and moves nothing but the curve."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spineviz.views.plots import Axes, Plot, Trace, axes_of, draw_plot, pressure, tick_step
+from spineviz.physics.transport import flow_figures
+from spineviz.views.plots import Axes, Plot, Trace, axes_of, draw_plot, flow, pressure, response, tick_step
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
@@ -125,3 +127,68 @@ def test_spots_rise_with_their_values_and_stay_in_the_axes(x, y):
     assert axes.left <= px <= axes.right
     assert axes.top <= py <= axes.bottom
     assert axes.spot(0.0, 0.0) == (axes.left, axes.bottom)
+
+
+# through the arteries
+
+
+def slowing(last_s=300.0):
+    times = np.linspace(0.0, last_s, 11)
+    return SimpleNamespace(flow_course=lambda: (times, np.linspace(1.0, 0.1, 11)))
+
+
+@given(st.floats(0.0, 400.0))
+def test_the_flow_is_drawn_up_to_now_in_minutes_where_it_takes_long(now):
+    plot = flow(SimpleNamespace(drug_s=now), slowing())
+    held = min(now, 300.0)
+    assert plot.x_unit == "min"
+    assert plot.traces[0].points[-1] == pytest.approx((held / 60.0, 100.0 * (1.0 - 0.9 * held / 300.0)))
+    assert plot.x_top > 5.0
+    assert flow(SimpleNamespace(drug_s=now), slowing(90.0)).x_unit == "s"
+
+
+def test_before_the_first_pulse_the_flow_is_whole():
+    assert flow(SimpleNamespace(drug_s=None), slowing()).traces[0].points == ((0.0, 100.0),)
+
+
+def test_the_stop_line_lies_at_the_share_at_which_one_stops():
+    plot = flow(SimpleNamespace(drug_s=0.0), slowing())
+    assert plot.stop == pytest.approx(100.0 * flow_figures()["stop_share"])
+    axes, picture = axes_of(plot, *SIZE), draw_plot(plot, SIZE, DARK, 1.0)
+    y = round(axes.spot(0.0, plot.stop)[1])
+    across = slice(round(axes.left) + 100, round(axes.right) - 10)
+    seen = role_mask(picture[:, across], "text").any(1)
+    assert np.flatnonzero(seen[: round(axes.bottom) - 3]).tolist()[-1] == pytest.approx(y, abs=2)
+    bare = draw_plot(replace(plot, stop=None), SIZE, DARK, 1.0)
+    assert (
+        role_mask(picture[y : y + 1], "text").sum()
+        > 0.4 * (axes.right - axes.left)
+        > role_mask(bare[y : y + 1], "text").sum()
+    )
+
+
+def recovering():
+    weeks = np.linspace(0.0, 12.0, 25)
+    return SimpleNamespace(response_course=lambda: (weeks, 22.0 - 0.7 * weeks, 0.5 + 0.02 * weeks))
+
+
+@given(st.floats(0.0, 12.0))
+def test_the_response_begins_at_the_whole_tumour_and_moves_along_its_curves(now):
+    plot = response(SimpleNamespace(weeks=now), recovering())
+    ends = {trace.name: trace.points[-1] for trace in plot.traces}
+    assert ends["tumour diameter"] == pytest.approx((now, 100.0 * (22.0 - 0.7 * now) / 22.0))
+    assert ends["canal free"] == pytest.approx((now, 50.0 + 2.0 * now))
+    assert [trace.points[0] for trace in plot.traces] == [(0.0, 50.0), (0.0, 100.0)]
+    assert len({trace.dashed for trace in plot.traces}) == 2
+    still = response(SimpleNamespace(weeks=None), recovering())
+    assert (still.x_top, still.y_top) == (plot.x_top, plot.y_top)
+
+
+def test_long_names_stand_above_the_axes_and_not_at_the_curves():
+    plot = response(SimpleNamespace(weeks=6.0), recovering())
+    for size in ((568, 210), (568, 320)):
+        picture = draw_plot(plot, size, DARK, 1.0)
+        nameless = draw_plot(replace(plot, traces=tuple(replace(t, name="") for t in plot.traces)), size, DARK, 1.0)
+        changed = np.argwhere((picture != nameless).any(2))
+        assert changed[:, 0].max() < axes_of(plot, *size).top
+        assert np.ptp(changed[:, 1]) > 200
