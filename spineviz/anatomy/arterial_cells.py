@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.arteries import ArterialTree, Branch
 from spineviz.anatomy.structure import Cells
-from spineviz.geometry.curves import transported_frames
+from spineviz.geometry.curves import Curve, transported_frames
 from spineviz.geometry.fields import Field, Points
 from spineviz.geometry.grids import lattice
 
@@ -28,7 +28,13 @@ _ACROSS = 9
 """About how many small volumes stand side by side across a wide lumen."""
 _FINEST_MM, _WIDEST_MM = 0.45, 1.2
 """Sizes of the small volumes in narrow and in wide lumens."""
-_GOLDEN = np.pi * (3.0 - np.sqrt(5.0))
+_LEAST_PER_MM = 8.0
+"""How many of them there are to a millimetre at least, or the narrowest vessels would be beads."""
+_EVENLY = 1.3247179572447460 ** -np.arange(1.0, 3.0)
+"""Steps of an additive sequence that fills a square evenly (the root of x^3 = x + 1 and its powers)."""
+_FADING_KINDS, _FADING_SHARE = ("visceral", "muscular", "dorsal", "radicular", "spinal", "femoral", "iliac"), 0.4
+"""Branches without further ones end where the tree does; in life they divide into vessels too fine to be seen. Over
+this share of their length they fade out (chosen for legibility)."""
 _TUMOUR_VOLUME_MM = 0.8
 _MOTTLE = 0.45
 _PATCH_MM = 2.2
@@ -58,7 +64,8 @@ def arterial_cells(
 
     Returns the cells, all empty, and for every branch its first cell and the ends of its cells along it, (n + 1,) mm.
     No room is in two cells: where a branch still lies in its parent's lumen, or in that of another branch of the same
-    fork, it is the other's. RequestError for a branch that the tree has not.
+    fork, it is the other's. Where the tree ends but not the vessel, cells hold less and less than their room, so that
+    no stump shows. RequestError for a branch that the tree has not.
     """
     if not cell_mm > 0:
         raise ValueError(f"cell_mm must be more than 0, got {cell_mm}")
@@ -66,10 +73,12 @@ def arterial_cells(
     points, volumes, cells, where, first = [], [], [], {}, 0
     for name in chosen:
         ways = cell_ways_mm(tree, name, cell_mm)
-        place, volume, way = _filling(tree.branch(name))
+        branch = tree.branch(name)
+        goes_on = any(child.parent_mm > branch.length_mm - _SAME_FORK_MM for child in tree.children(name))
+        place, volume, way = _filling(branch, goes_on)
         own = _is_own(tree, name, place)
         points.append(place[own])
-        volumes.append(volume[own])
+        volumes.append((volume * _shown(tree, name, way))[own])
         last = len(ways) - 2
         cells.append(first + np.clip(np.searchsorted(ways, way[own], side="right") - 1, 0, last))
         where[name] = first, ways
@@ -81,38 +90,43 @@ def arterial_cells(
     )
 
 
-def _filling(branch: Branch) -> tuple[Points, Ways, Ways]:
+def _filling(branch: Branch, goes_on: bool) -> tuple[Points, Ways, Ways]:
     """Small volumes that fill a lumen evenly: middles (N, 3), volumes (N,) mm3 and ways along it (N,).
 
-    Slice by slice a spiral of equal areas, each slice turned against the last, so that none stands behind another.
+    One comes after the other along it, and across it they follow a sequence that leaves neither gaps nor a pattern.
+    Where others go on from its end, its round end is filled too.
     """
-    wide = float(np.median(branch.radius_mm))
-    step = float(np.clip(2.0 * wide / _ACROSS, _FINEST_MM, _WIDEST_MM))
-    count = max(2, int(np.ceil(branch.length_mm / step)))
-    thick = branch.length_mm / count
-    way = (np.arange(count) + 0.5) * thick
-    radius = branch.radius_at(way)
-    frames = _frames_at(branch, way)
-    in_slice = np.maximum(1, np.round(np.pi * radius**2 / step**2)).astype(int)
-    which = np.repeat(np.arange(count), in_slice)
-    number = np.arange(len(which)) - np.repeat(np.cumsum(in_slice) - in_slice, in_slice)
-    away = radius[which] * np.sqrt((number + 0.5) / in_slice[which])
-    away[in_slice[which] == 1] = 0.0
-    angle = _GOLDEN * (number + 0.5) + _GOLDEN**2 * which
-    across = np.cos(angle)[:, None] * frames[which, :, 0] + np.sin(angle)[:, None] * frames[which, :, 1]
-    # within the thickness of a slice no two middles stand at the same height
-    along = thick * ((number * 0.61803398875 + 0.5) % 1.0 - 0.5)
-    along[in_slice[which] == 1] = 0.0
-    points = branch.centreline.at(way)[which] + away[:, None] * across + along[:, None] * frames[which, :, 2]
-    volume = np.pi * radius[which] ** 2 * thick / in_slice[which]
-    return points, volume, way[which] + along
+    line, radius = _round_ended(branch) if goes_on else (branch.centreline, branch.radius_mm)
+    area = np.pi * radius**2
+    filled = np.concatenate([[0.0], np.cumsum(np.diff(line.arc_mm) * (area[1:] + area[:-1]) / 2)])
+    size = float(np.clip(2.0 * np.median(branch.radius_mm) / _ACROSS, _FINEST_MM, _WIDEST_MM))
+    count = int(np.ceil(max(filled[-1] / size**3, _LEAST_PER_MM * branch.length_mm)))
+    number = np.arange(count) + 0.5
+    out, round_it = (number[:, None] * _EVENLY % 1.0).T
+    way = np.interp(number / count * filled[-1], filled, line.arc_mm)
+    away = np.interp(way, line.arc_mm, radius) * np.sqrt(out)
+    frames = transported_frames(line)[np.clip(np.searchsorted(line.arc_mm, way), 0, len(radius) - 1)]
+    across = np.stack([np.cos(2 * np.pi * round_it), np.sin(2 * np.pi * round_it)], axis=1)
+    points = line.at(way) + away[:, None] * np.einsum("nij,nj->ni", frames[:, :, :2], across)
+    return points, np.full(count, filled[-1] / count), way
 
 
-def _frames_at(branch: Branch, way_mm: Ways) -> NDArray[np.float64]:
-    """(K, 3, 3) two directions across and the one along, at ways (K,)."""
-    frames = transported_frames(branch.centreline)
-    nearest = np.clip(np.searchsorted(branch.centreline.arc_mm, way_mm), 0, len(frames) - 1)
-    return np.asarray(frames[nearest])
+def _round_ended(branch: Branch) -> tuple[Curve, Ways]:
+    """The middle line and its radii with the half ball at the end."""
+    points, last = branch.centreline.points_mm, float(branch.radius_mm[-1])
+    beyond = last * np.sin(np.linspace(0.0, np.pi / 2, 9)[1:])
+    onward = branch.centreline.tangents()[-1]
+    line = Curve(np.concatenate([points, points[-1] + beyond[:, None] * onward]))
+    return line, np.concatenate([branch.radius_mm, np.sqrt(np.maximum(last**2 - beyond**2, 0.0))])
+
+
+def _shown(tree: ArterialTree, name: str, way_mm: Ways) -> Ways:
+    """(K,) what of a branch is drawn at ways (K,) along it."""
+    branch = tree.branch(name)
+    if tree.children(name) or branch.kind not in _FADING_KINDS:
+        return np.ones(len(way_mm))
+    left = np.clip((branch.length_mm - way_mm) / (_FADING_SHARE * branch.length_mm), 0.0, 1.0)
+    return left**2 * (3.0 - 2.0 * left)
 
 
 def _is_own(tree: ArterialTree, name: str, points_mm: Points) -> NDArray[np.bool_]:
@@ -121,9 +135,7 @@ def _is_own(tree: ArterialTree, name: str, points_mm: Points) -> NDArray[np.bool
     own = np.ones(len(points_mm), bool)
     if branch.parent is None:
         return own
-    elders: list[Branch] = []
-    if branch.wall_mm > 0:
-        elders.append(tree.branch(branch.parent))
+    elders = [tree.branch(branch.parent)]
     for sibling in tree.branches.values():
         if sibling.name == name:
             break

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 _NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
 """Sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
-_BONE_MM, _FAR_BONE_MM = (0.6, 0.75), (0.9, 1.2)
-"""Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small and where they are not."""
-_FINE_PIXEL_MM = 0.3
+_BONE_MM, _FAR_BONE_MM = (0.6, 0.75, 1.0), (0.9, 1.2, 1.8)
+"""Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small, and where they are not."""
+_PIXELS_MM = (0.3, 0.6)
+"""From which pixels on they are of the second and of the third size."""
 _FAINT_PER_MM = 0.005
 """What differs from water by less leaves no edge that fine cubes would show."""
 _VOIDS = ("cavity", "channel")
@@ -283,7 +284,7 @@ class LineIntegrals:
             spacing = _FAINT_MM
         else:
             sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
-            spacing = sizes[self.mm_per_px >= _FINE_PIXEL_MM]
+            spacing = sizes[sum(self.mm_per_px >= pixel for pixel in _PIXELS_MM)]
         spacing = max(spacing, self.mm_per_px)
         if spacing not in self._lattices:
             self._lattices[spacing] = lattice_over(self.size_px, self.mm_per_px, spacing)

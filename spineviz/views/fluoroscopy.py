@@ -196,12 +196,12 @@ class Fluoroscope:
         return -np.log(gaussian_filter(np.exp(-line), max(0.35, beam("blur_mm") / self.mm_per_px)))
 
     def _edged(self, line: Image) -> Image:
-        """A line integral as the processor sharpens it."""
+        """A line integral as an angiogram's processor sharpens it."""
         from scipy.ndimage import gaussian_filter
 
         if not line.any():
             return line
-        return line + beam("edge_gain") * (line - gaussian_filter(line, beam("edge_spread_mm") / self.mm_per_px))
+        return line + beam("angiogram_edge_gain") * (line - gaussian_filter(line, beam("edge_spread_mm") / self.mm_per_px))
 
     def _noise_of_two(self, number: int, mode: Mode, dense: Image) -> Image:
         """The noise of a pulse and of the mask, which is one picture for all pulses, in line integrals (H, W)."""
