@@ -155,7 +155,7 @@ def test_the_stop_line_lies_at_the_share_at_which_one_stops():
     plot = flow(SimpleNamespace(drug_s=0.0), slowing())
     assert plot.stop == pytest.approx(100.0 * flow_figures()["stop_share"])
     axes, picture = axes_of(plot, *SIZE), draw_plot(plot, SIZE, DARK, 1.0)
-    y = round(axes.spot(0.0, plot.stop)[1])
+    y = int(axes.spot(0.0, plot.stop)[1])
     across = slice(round(axes.left) + 100, round(axes.right) - 10)
     seen = role_mask(picture[:, across], "text").any(1)
     assert np.flatnonzero(seen[: round(axes.bottom) - 3]).tolist()[-1] == pytest.approx(y, abs=2)
