@@ -66,11 +66,6 @@ class AugmentationScene(ProcedureScene):
         self.ap_wide = projection("ap", (0, -8, -42), 310)
         self.lateral_wide = projection("lateral", (0, -20, -42), 310)
 
-    def shot_at(self, time_s: float) -> Shot:
-        """What is on screen at `time_s`."""
-        now = self.moment(time_s)
-        return getattr(self, f"shot_{now.step.name}")(now)
-
     def shot_title(self, now: Moment) -> Shot:
         """The procedure's name before the spine that it is about."""
         camera = self.title_view.orbited(-16 * (1 - now.share))
@@ -406,17 +401,3 @@ class AugmentationScene(ProcedureScene):
         """The room without what lies inside the patient; with `only`, the parts whose names begin so."""
         left_out = {name for name in self.room_names if only and not name.startswith(only)}
         return StageLook(hidden=self.inside | left_out)
-
-    def label(
-        self,
-        now: Moment,
-        name: str,
-        role: str,
-        anchor: Point,
-        side: Side,
-        shown: float,
-        importance: float = 1.0,
-        rest: Point | None = None,
-    ) -> Label:
-        """A label with the step's word `name`; `rest` is where its anchor comes to rest."""
-        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown, rest)

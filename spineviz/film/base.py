@@ -14,11 +14,7 @@ A film is one short module in scenes/, a subclass that says what is on screen wh
             self.behind = Camera(...)
             self.ap = projection("ap", ...)
 
-        def shot_at(self, time_s: float) -> Shot:    # pure: no drawing, no state kept
-            step, _ = self.clock.at(time_s)
-            return getattr(self, f"shot_{step.name}")(self.moment(time_s))
-
-        def shot_cement(self, now: Moment) -> Shot:
+        def shot_cement(self, now: Moment) -> Shot:  # one for each step; pure: no drawing, no state kept
             state = now.state                        # self.plan.state_at(step, share)
             return self.told(                        # a Shot with title, seen_from and caption of the narration
                 now,
@@ -64,8 +60,11 @@ from spineviz.film.shot import (
     CardKind,
     CardRow,
     CardShot,
+    Label,
     PlotShot,
+    Point,
     Shot,
+    Side,
     StageShot,
     appear,
     smooth,
@@ -158,7 +157,8 @@ class ProcedureScene(Scene):
         case: the patient; None takes SPINEVIZ_CASE and SPINEVIZ_SET of the environment, or the default.
         painter: what draws views; None is the project's own.
 
-    A subclass gives `film_name` and `shot_at`, and may give `setup_film`. See the module's docstring.
+    A subclass gives `film_name` and a `shot_...` method for each step, and may give `setup_film`. See the module's
+    docstring.
     """
 
     film_name: ClassVar[str] = ""
@@ -189,8 +189,10 @@ class ProcedureScene(Scene):
         """Called once, when `plan` is there: cameras, projections, landmarks."""
 
     def shot_at(self, time_s: float) -> Shot:
-        """What is on screen at `time_s` of the film: a pure function."""
-        raise NotImplementedError
+        """What is on screen at `time_s` of the film: a pure function. It is told by `shot_STEP(moment)`."""
+        now = self.moment(time_s)
+        told: Shot = getattr(self, f"shot_{now.step.name}")(now)
+        return told
 
     def make_plan(self, case: Case | None) -> Any:
         """The plan that the film shows."""
@@ -234,6 +236,20 @@ class ProcedureScene(Scene):
     def words(self, step: str, name: str) -> str:
         """Other words of the step, by name (`[step.NAME.words]` of the narration), filled."""
         return self.fill(narration(self.clock, self.language)[step].words[name], step)
+
+    def label(
+        self,
+        now: Moment,
+        name: str,
+        role: str,
+        anchor: Point,
+        side: Side,
+        shown: float,
+        importance: float = 1.0,
+        rest: Point | None = None,
+    ) -> Label:
+        """A label with the step's word `name`; `rest` is where its anchor comes to rest."""
+        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown, rest)
 
     def fill(self, text: str, step: str) -> str:
         """`text` with its placeholders filled from the plan; the sign before a negative number is a minus sign."""
