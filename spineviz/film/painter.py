@@ -61,9 +61,7 @@ class Painter:
         from spineviz.views.section import SectionMarks, draw_section
 
         marks = SectionMarks(text_px=type_px)
-        return draw_section(
-            _without_roadmap(_of_patient(structures)), plane, shot.half_width_mm, size_px, self.theme, marks
-        )
+        return draw_section(_to_look_at(structures), plane, shot.half_width_mm, size_px, self.theme, marks)
 
     def scan(self, size_px: Size, structures: Structures, shot: ScanShot, type_px: float) -> Pixels:
         """The simulated sagittal image, (H, W, 3)."""
@@ -71,9 +69,7 @@ class Painter:
         from spineviz.views.section import plane_frame
 
         plane = plane_frame("sagittal", (shot.x_mm, 0.0, 0.0))
-        grey = sagittal_scan(
-            _without_roadmap(_of_patient(structures)), size_px, shot.half_width_mm, plane, self.seed, type_px
-        )
+        grey = sagittal_scan(_to_look_at(structures), size_px, shot.half_width_mm, plane, self.seed, type_px)
         return np.repeat(grey[:, :, None], 3, axis=2)
 
     def project_stage(self, size_px: Size, shot: StageShot, points_mm: tuple[Point, ...]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from spineviz.anatomy.arteries import ArterialTree, Branch
 from spineviz.anatomy.structure import RANKS, Cells, Structure
 from spineviz.film.painter import Painter
 from spineviz.film.screen import _shapes, cuts
-from spineviz.film.shot import FluoroShot, SectionShot
+from spineviz.film.shot import FluoroShot, SectionShot, StageShot
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import box, capsule, ellipsoid, sphere
 from spineviz.geometry.frames import Frame, rotation_about
@@ -397,9 +398,14 @@ def test_only_a_roadmap_shows_a_roadmap():
         assert np.array_equal(seen.brightness(plain, mode=mode), seen.brightness(mapped, mode=mode))
     assert np.array_equal(seen.attenuation(plain), seen.attenuation(mapped))
     assert not np.array_equal(seen.brightness(plain, mode="roadmap"), seen.brightness(mapped, mode="roadmap"))
+    mapped["roadmap"] = replace(map_, field=sphere([0, 0, 0], 20.0))
     painter, plane = Painter(theme("dark")), plane_frame("axial")
     drawn = (painter.section((60, 50), things, plane, SectionShot("axial"), 8.0) for things in (plain, mapped))
     assert np.array_equal(*drawn)
+    drawn = []
+    painter._stages[60, 50] = SimpleNamespace(draw=lambda things, *_: drawn.append(set(things)))
+    painter.stage((60, 50), mapped, StageShot(None, None))
+    assert drawn == [set(plain)]
 
 
 # --- the same brightness, and what a frame costs ---
