@@ -31,7 +31,18 @@ from spineviz.views.projection import PROJECTIONS, Projection, beam, projection
 from spineviz.views.rasters import blurred_wide
 from spineviz.views.voxels import Absorption, absorption_per_mm
 
-__all__ = ["CONTRAST", "PROJECTIONS", "ROADMAP", "Fluoroscope", "Mode", "Projection", "beam", "projection", "pulse"]
+__all__ = [
+    "CONTRAST",
+    "PROJECTIONS",
+    "ROADMAP",
+    "Fluoroscope",
+    "Mode",
+    "Projection",
+    "beam",
+    "projection",
+    "pulse",
+    "pulses_per_s",
+]
 
 Mode = Literal["live", "subtraction", "roadmap"]
 CONTRAST = ("contrast",)
@@ -201,7 +212,9 @@ class Fluoroscope:
 
         if not line.any():
             return line
-        return line + beam("angiogram_edge_gain") * (line - gaussian_filter(line, beam("edge_spread_mm") / self.mm_per_px))
+        return line + beam("angiogram_edge_gain") * (
+            line - gaussian_filter(line, beam("edge_spread_mm") / self.mm_per_px)
+        )
 
     def _noise_of_two(self, number: int, mode: Mode, dense: Image) -> Image:
         """The noise of a pulse and of the mask, which is one picture for all pulses, in line integrals (H, W)."""
