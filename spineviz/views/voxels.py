@@ -117,10 +117,12 @@ class Voxels:
 
 
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
+    """How much of a cube of `spacing_mm` whose middle is so far from a surface lies inside it, 0 to 1."""
     return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
 
 
 def corners(bounds_mm: NDArray[np.float64]) -> Points:
+    """(8, 3) the corners of a box given by its low and high one (2, 3)."""
     low, high = bounds_mm
     return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
 
