@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.film.shot import FluoroShot, Point, ScanShot, SectionShot, StageShot
+from spineviz.film.shot import FluoroShot, Point, ScanShot, SectionShot, StageShot, UltrasoundShot
 from spineviz.views.theme import Theme
 
 if TYPE_CHECKING:
@@ -63,6 +63,18 @@ class Painter:
         marks = SectionMarks(text_px=type_px)
         return draw_section(_to_look_at(structures), plane, shot.half_width_mm, size_px, self.theme, marks)
 
+    def ultrasound(
+        self, size_px: Size, structures: Structures, plane: Frame, shot: UltrasoundShot, time_s: float, type_px: float
+    ) -> Pixels:
+        """The ultrasound picture at `time_s`, (H, W, 3)."""
+        from spineviz.views.ultrasound import draw_ultrasound, picture_number
+
+        pulse = picture_number(time_s) if shot.live else 0
+        present = _to_look_at(structures)
+        return draw_ultrasound(
+            present, plane, shot.half_width_mm, size_px, self.theme, self.seed, pulse, shot.depth_mm, type_px
+        )
+
     def scan(self, size_px: Size, structures: Structures, shot: ScanShot, type_px: float) -> Pixels:
         """The simulated sagittal image, (H, W, 3)."""
         from spineviz.views.scan import sagittal_scan
@@ -88,6 +100,20 @@ class Painter:
         """Where points of the world, dropped onto the plane, appear in the section, (N, 2) px."""
         flat = plane.inverse().points(np.array(points_mm, float).reshape(-1, 3))
         per_mm = min(size_px) / (2 * shot.half_width_mm)
+        return np.column_stack([size_px[0] / 2 + flat[:, 0] * per_mm, size_px[1] / 2 - flat[:, 1] * per_mm])
+
+    def project_ultrasound(
+        self, size_px: Size, plane: Frame, shot: UltrasoundShot, points_mm: tuple[Point, ...]
+    ) -> NDArray[np.float64]:
+        """Where points of the world, dropped onto the plane, appear in the ultrasound picture, (N, 2) px."""
+        from spineviz.views.ultrasound import pixel_mm, seen_frame
+
+        flat = (
+            seen_frame(plane, shot.depth_mm, shot.half_width_mm, size_px)
+            .inverse()
+            .points(np.array(points_mm, float).reshape(-1, 3))
+        )
+        per_mm = 1.0 / pixel_mm(shot.half_width_mm, size_px)
         return np.column_stack([size_px[0] / 2 + flat[:, 0] * per_mm, size_px[1] / 2 - flat[:, 1] * per_mm])
 
     def pulse(self, shot: FluoroShot, time_s: float) -> int:

@@ -22,6 +22,7 @@ from spineviz.film.shot import (
     SectionShot,
     Shot,
     StageShot,
+    UltrasoundShot,
     smooth,
 )
 from spineviz.views import layout as places
@@ -32,15 +33,16 @@ from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, p
 from spineviz.views.layout import Panel, Rect
 from spineviz.views.plots import Plot, draw_plot
 from spineviz.views.signs import draw_mark, words_place
-from spineviz.views.text import CAPTION, COLUMN_TITLE, HEADER, LABEL, NOTE, SUBTITLE, TITLE, text_size, wrap
+from spineviz.views.text import CAPTION, COLUMN_TITLE, HEADER, LABEL, NOTE, SUBTITLE, TITLE, cap_height, text_size, wrap
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
+from spineviz.views.ultrasound import picture_number
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
     from spineviz.geometry.frames import Frame
 
-View = StageShot | FluoroShot | SectionShot | ScanShot | PlotShot
+View = StageShot | FluoroShot | SectionShot | UltrasoundShot | ScanShot | PlotShot
 Moment = tuple[str, float]
 
 TYPE_PX = 28.0
@@ -93,6 +95,9 @@ class Paints(Protocol):
     def section(
         self, size_px: tuple[int, int], structures: Any, plane: Any, shot: SectionShot, type_px: float
     ) -> Pixels: ...
+    def ultrasound(
+        self, size_px: tuple[int, int], structures: Any, plane: Any, shot: UltrasoundShot, time_s: float, type_px: float
+    ) -> Pixels: ...
     def scan(self, size_px: tuple[int, int], structures: Any, shot: ScanShot, type_px: float) -> Pixels: ...
     def project_stage(self, size_px: tuple[int, int], shot: StageShot, points_mm: Any) -> NDArray[np.float64]: ...
     def project_fluoroscopy(
@@ -100,6 +105,9 @@ class Paints(Protocol):
     ) -> NDArray[np.float64]: ...
     def project_section(
         self, size_px: tuple[int, int], plane: Any, shot: SectionShot, points_mm: Any
+    ) -> NDArray[np.float64]: ...
+    def project_ultrasound(
+        self, size_px: tuple[int, int], plane: Any, shot: UltrasoundShot, points_mm: Any
     ) -> NDArray[np.float64]: ...
     def pulse(self, shot: FluoroShot, time_s: float) -> int: ...
     def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float: ...
@@ -190,8 +198,8 @@ def cuts(old: View, new: View) -> bool:
         return step > CUT_SHARE * new.camera.distance_mm or _hidden(old) != _hidden(new)
     if isinstance(old, FluoroShot) and isinstance(new, FluoroShot):
         return (old.projection.key, old.mode) != (new.projection.key, new.mode)
-    if isinstance(old, SectionShot) and isinstance(new, SectionShot):
-        return (old.plane, old.half_width_mm) != (new.plane, new.half_width_mm)
+    if isinstance(old, (SectionShot, UltrasoundShot)) and isinstance(new, (SectionShot, UltrasoundShot)):
+        return (type(old), old.plane, old.half_width_mm) != (type(new), new.plane, new.half_width_mm)
     return False
 
 
@@ -220,7 +228,14 @@ def label_area(shot: Shot, view: str = "stage") -> tuple[Rect, ...]:
     """Where the labels of a stage may stand, then what must stay clear; empty where it takes none."""
     names = view_names(shot)
     slot = next((slot for slot, name in names.items() if name == view), "")
-    return places.stage_area(shot.layout, tuple(_slots(shot)), _focus(shot), slot) if slot else ()
+    area = places.stage_area(shot.layout, tuple(_slots(shot)), _focus(shot), slot) if slot else ()
+    return (*area, tag_place(shot)) if area and shot.tag and shot.layout != "columns" else area
+
+
+def tag_place(shot: Shot) -> Rect:
+    """Where the tag of `shot` stands: under the title on a bare stage, else beside it."""
+    bare = bool(label_area(replace(shot, tag=""))) and shot.layout != "columns"
+    return places.tag_place(text_size(shot.tag, LABEL)[0], text_size(shot.title, TITLE)[0], bare)
 
 
 def column_gauges(shot: Shot) -> tuple[tuple[ColumnShot, str, Rect], ...]:
@@ -256,8 +271,7 @@ class Screen:
             for view in views:
                 if view is not None:
                     seen.append(self.source.state_key(self._seen_s(view, time_s), view.moment, view.plan))
-                if isinstance(view, FluoroShot):
-                    seen.append(self.painter.pulse(view, time_s))
+                seen.append(self._pulse(view, time_s))
             seen += [self.source.reading(name, time_s) for name in shot.gauges]
             seen += [self.source.reading(n, time_s, c.moment, c.plan) for c in shot.columns for n in c.gauges]
         return frozen(seen)
@@ -282,6 +296,7 @@ class Screen:
         out += self._label_layers(now.shot, now.time_s, arriving)
         stays = now.previous is not None and now.previous.title == now.shot.title
         out += self._title_layers(now.shot, now, 1.0 if stays else arriving)
+        out += self._tag_layers(now)
         out += self._bar_layers(now, words)
         return [layer for layer in out if layer.opacity > 0]
 
@@ -356,12 +371,14 @@ class Screen:
         """A view's picture; the latest few are kept."""
         if isinstance(view, PlotShot):
             return draw_plot(self.source.plot(time_s, view), size_px, self.theme, self.scale)
-        pulse = self.painter.pulse(view, time_s) if isinstance(view, FluoroShot) else 0
+        pulse = self._pulse(view, time_s)
         time_s = self._seen_s(view, time_s)
         key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse)
         if key not in self._pictures:
             structures = self.source.structures(time_s, view.moment, view.plan)
-            plane = self.source.plane(view.plane, view.plan) if isinstance(view, SectionShot) else None
+            plane = None
+            if isinstance(view, (SectionShot, UltrasoundShot)):
+                plane = self.source.plane(view.plane, view.plan)
             # two plans are alike until their instruments are in: what is shown alike is drawn once
             alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse)
             if alike not in self._pictures:
@@ -379,8 +396,16 @@ class Screen:
             return self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
         if isinstance(view, ScanShot):
             return self.painter.scan(size_px, structures, view, TYPE_PX * self.scale)
+        if isinstance(view, UltrasoundShot):
+            return self.painter.ultrasound(size_px, structures, plane, view, time_s, TYPE_PX * self.scale)
         assert isinstance(view, SectionShot)
         return self.painter.section(size_px, structures, plane, view, TYPE_PX * self.scale)
+
+    def _pulse(self, view: View | None, time_s: float) -> int:
+        """The number of the picture on the monitor of what runs; 0 for what has none."""
+        if isinstance(view, FluoroShot):
+            return self.painter.pulse(view, time_s)
+        return picture_number(time_s) if isinstance(view, UltrasoundShot) and view.live else 0
 
     def _seen_s(self, view: View, time_s: float) -> float:
         """The moment that a view shows: live X-ray stands still from pulse to pulse, as a monitor does."""
@@ -432,7 +457,7 @@ class Screen:
 
     def _radius_px(self, mark: Mark, shown: Shown) -> float:
         """A ring's radius in pixels of the picture: that of a sphere round its first point, seen from the eye."""
-        if isinstance(shown.view, SectionShot):
+        if isinstance(shown.view, (SectionShot, UltrasoundShot)):
             return mark.radius_mm * min(shown.size_px) / (2 * shown.view.half_width_mm)
         centre = np.array(mark.points_mm[0], float)
         around = [tuple(centre + mark.radius_mm * axis) for axis in (*np.eye(3), *-np.eye(3))]
@@ -446,7 +471,10 @@ class Screen:
             return self.painter.project_fluoroscopy(size_px, view, points_mm)
         if isinstance(view, (ScanShot, PlotShot)):
             raise ValueError("marks cannot be laid over a scan or a plot")
-        return self.painter.project_section(size_px, self.source.plane(view.plane, view.plan), view, points_mm)
+        plane = self.source.plane(view.plane, view.plan)
+        if isinstance(view, UltrasoundShot):
+            return self.painter.project_ultrasound(size_px, plane, view, points_mm)
+        return self.painter.project_section(size_px, plane, view, points_mm)
 
     # words
 
@@ -473,6 +501,14 @@ class Screen:
         subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
         fade = smooth(now.age_s / TITLE_FADE_S)
         return [_title(shot.title, subtitle, self.theme.name, self.scale, bool(label_area(shot))).faded(opacity * fade)]
+
+    def _tag_layers(self, now: Instant) -> list[Layer]:
+        """The tag of what holds now; from one shot to the next with the same tag it stays as it is."""
+        shot = now.shot
+        if shot.layout == "card" or not shot.tag:
+            return []
+        stays = now.previous is None or (now.previous.tag == shot.tag and now.previous.layout != "card")
+        return [_tag(shot.tag, tag_place(shot), self.theme.name, self.scale).faded(1.0 if stays else now.share)]
 
     def _column_layers(self, now: Instant) -> list[Layer]:
         """The numbers along the foot of columns, and what is written over their stages."""
@@ -682,6 +718,20 @@ def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: boo
     return canvas.layer()
 
 
+@lru_cache(maxsize=8)
+def _tag(words: str, place: Rect, theme_name: str, scale: float) -> Layer:
+    """A word on a chip with a bright rim."""
+    theme = named_theme(theme_name)
+    canvas = Canvas(place.w, place.h, scale, place.x, place.y)
+    canvas.panel(
+        place.x + 1.5, place.y + 1.5, place.w - 3, place.h - 3, place.h / 2, theme.colour("panel"),
+        theme.colour("text"), 2.5,
+    )  # fmt: skip
+    middle = place.y + place.h / 2 + cap_height(LABEL) / 2
+    canvas.text(words, place.x + places.TAG_PAD, middle, LABEL, theme.colour("text"))
+    return canvas.layer()
+
+
 def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float]) -> None:
     """Darkness behind words at the top left, even where they stand and gone softly beyond: they read on bone too."""
     across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + SHADE_REACH], [1.0, 0.0])
@@ -745,4 +795,6 @@ def _rounded(picture: Pixels, radius: int, panel: tuple[int, int, int]) -> Pixel
     return out
 
 
-__all__ = ["CardShot", "Instant", "Screen", "column_gauges", "label_area", "panels_of", "shot_key", "view_names"]
+__all__ = [
+    "CardShot", "Instant", "Screen", "column_gauges", "label_area", "panels_of", "shot_key", "tag_place", "view_names",
+]  # fmt: skip

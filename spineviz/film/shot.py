@@ -143,6 +143,29 @@ class SectionShot:
 
 
 @dataclass(frozen=True)
+class UltrasoundShot:
+    """A simulated ultrasound picture of a plane, where a section may stand; labels and marks call it "section".
+
+    Attributes:
+        plane: a key of the plan's planes ("groin"); its y runs from the depth towards the probe.
+        half_width_mm: half of what the panel's shorter side shows, mm.
+        depth_mm: how deep under the probe's face the plane's origin lies, mm, as spineviz.views.ultrasound.face_mm
+            finds it.
+        live: False holds the noise still.
+        title, header, moment, plan: as in SectionShot.
+    """
+
+    plane: str
+    half_width_mm: float = 22.0
+    depth_mm: float = 25.0
+    header: str = ""
+    title: str = "Ultrasound"
+    live: bool = True
+    moment: tuple[str, float] | None = None
+    plan: str = ""
+
+
+@dataclass(frozen=True)
 class ScanShot:
     """A simulated mid-sagittal image, grey as a T1-weighted MR, for the case card.
 
@@ -165,7 +188,8 @@ class PlotShot:
     """A curve, as far as it has been drawn.
 
     Attributes:
-        plot: a name of spineviz.views.plots.PLOTS, "pressure": each balloon's pressure against its volume.
+        plot: a name of spineviz.views.plots.PLOTS, "pressure": each balloon's pressure against its volume; "flow": in
+            the tumour's artery as particles lodge; "response": tumour and canal over weeks.
         title, header, moment, plan: as in SectionShot.
     """
 
@@ -193,7 +217,7 @@ class ColumnShot:
     title: str = ""
     header: str = ""
     stage: StageShot | None = None
-    below: FluoroShot | SectionShot | PlotShot | None = None
+    below: FluoroShot | SectionShot | UltrasoundShot | PlotShot | None = None
     gauges: tuple[str, ...] = ()
     moment: tuple[str, float] | None = None
     plan: str = ""
@@ -201,7 +225,7 @@ class ColumnShot:
     note_shown: float = 1.0
 
     @property
-    def views(self) -> dict[str, StageShot | FluoroShot | SectionShot | PlotShot]:
+    def views(self) -> dict[str, StageShot | FluoroShot | SectionShot | UltrasoundShot | PlotShot]:
         """Slot, "stage" or "below" -> the view with what it takes from the column."""
         found = {"stage": self.stage, "below": self.below}
         views = {
@@ -252,6 +276,7 @@ class Shot:
         layout: which views there are and where; see the module's docstring.
         title: the step's title, at most about 45 signs.
         seen_from: the end of the muted line under it ("seen from behind").
+        tag: a word that must stay in view as long as it holds ("illustrative"), on a chip under the title.
         stage, fluoroscopy, section, plot, columns, card: the views that the layout asks for.
         focus: "stage", "fluoroscopy", "section", "plot", in "two-plane" also "ap", "lateral", in "columns" a column's
             name or "stage", "below"; "" for balance.
@@ -259,7 +284,8 @@ class Shot:
         marks: over any view.
         gauges: names of spineviz.views.gauges.GAUGES, left to right, at most four: "cement", "back_wall", "wedge",
             "anterior_height", "middle_height", "balloon", "pressure", "cavity", "gain", "front_gain",
-            "middle_gain"; of another plan than the film's own "PLAN:NAME".
+            "middle_gain", "tip_level", "catheter", "contrast", "flow", "dose", "canal", "cord_depth", "neural",
+            "diameter", "weeks", "pressing"; of another plan than the film's own "PLAN:NAME".
         caption: at most two lines of at most 42 signs, the line break as "\\n" or left to the film.
         caption_shown: 0 to 1.
     """
@@ -267,9 +293,10 @@ class Shot:
     layout: Layout
     title: str = ""
     seen_from: str = ""
+    tag: str = ""
     stage: StageShot | None = None
     fluoroscopy: tuple[FluoroShot, ...] = ()
-    section: SectionShot | None = None
+    section: SectionShot | UltrasoundShot | None = None
     plot: PlotShot | None = None
     columns: tuple[ColumnShot, ...] = ()
     card: CardShot | None = None
@@ -281,11 +308,11 @@ class Shot:
     caption_shown: float = field(default=1.0)
 
 
-def view_name(view: StageShot | FluoroShot | SectionShot | PlotShot) -> str:
+def view_name(view: StageShot | FluoroShot | SectionShot | UltrasoundShot | PlotShot) -> str:
     """What labels and marks call a view by: "stage", "section", "plot" or its projection's name."""
     if isinstance(view, FluoroShot):
         return view.projection.name
-    return {StageShot: "stage", SectionShot: "section", PlotShot: "plot"}[type(view)]
+    return {StageShot: "stage", SectionShot: "section", UltrasoundShot: "section", PlotShot: "plot"}[type(view)]
 
 
 def smooth(share: float) -> float:
@@ -302,6 +329,6 @@ def appear(time_s: float, from_s: float, fade_s: float = 0.4, until_s: float | N
 
 __all__ = [
     "TRANSITION_S", "CardColumn", "CardKind", "CardRow", "CardShot", "ColumnShot", "FluoroShot", "Label", "Layout",
-    "Mark", "PlotShot", "Point", "ScanShot", "SectionShot", "Shot", "Side", "StageShot", "appear", "smooth",
-    "view_name",
+    "Mark", "PlotShot", "Point", "ScanShot", "SectionShot", "Shot", "Side", "StageShot", "UltrasoundShot", "appear",
+    "smooth", "view_name",
 ]  # fmt: skip

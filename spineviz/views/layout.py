@@ -17,6 +17,9 @@ TITLE_BOTTOM = 126.0
 """Nothing of a view's labels stands above this line on the title's side."""
 
 TITLE_WIDTH = 760.0
+TAG_PAD, TAG_HEIGHT = 20.0, 46.0
+"""Round a tag's words, left and right, and its height."""
+
 STAGE_RIGHT = 1290.0
 COLUMN, COLUMN_FOCUS = 600.0, 720.0
 FOCUS_SHARE, FOCUS_SHARE_OF_THREE = 0.6, 0.46
@@ -167,6 +170,12 @@ def stage_area(layout: str, views: Sequence[str], focus: str = "", stage: str = 
     keep = [Rect(0, 0, TITLE_WIDTH, TITLE_BOTTOM)]
     keep += [panel.rect for name, panel in panels.items() if name != "stage" and panel.framed]
     return (area, *keep)
+
+
+def tag_place(words_width: float, title_width: float, under: bool) -> Rect:
+    """Where a tag of words so wide stands: `under` the title, or beside it where panels begin at once."""
+    x, y = (40.0, TITLE_BOTTOM + 2.0) if under else (40.0 + title_width + 26.0, 27.0)
+    return Rect(x, y, words_width + 2 * TAG_PAD, TAG_HEIGHT)
 
 
 def dots_place() -> tuple[float, float, float]:

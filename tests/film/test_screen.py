@@ -6,14 +6,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spineviz.film.base import quiet_manim
 from spineviz.film.opening import load_scene
+from spineviz.film.painter import Painter
 from spineviz.film.pieces import QUALITIES
-from spineviz.film.screen import column_gauges, cover, frozen, label_area, panels_of, shot_key, views_of
-from spineviz.film.shot import TRANSITION_S, ColumnShot, FluoroShot, appear, smooth
+from spineviz.film.screen import (
+    column_gauges,
+    cover,
+    cuts,
+    frozen,
+    label_area,
+    panels_of,
+    shot_key,
+    tag_place,
+    view_names,
+    views_of,
+)
+from spineviz.film.shot import TRANSITION_S, ColumnShot, FluoroShot, SectionShot, UltrasoundShot, appear, smooth
 from spineviz.film.workers import SceneSource
-from spineviz.views.layout import BAR_TOP
+from spineviz.geometry.frames import Frame
+from spineviz.views.canvas import blit
+from spineviz.views.layout import BAR_TOP, Rect
+from spineviz.views.text import TITLE, text_size
+from spineviz.views.theme import theme
+from spineviz.views.ultrasound import figure
 
 Standin = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Standin"))
 Pair = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Pair"))
@@ -216,3 +235,64 @@ def test_focus_on_a_column_is_eased_and_keeps_its_numbers_lit(pair):
     (_, _, rect), *_ = column_gauges(still.shot)
     x, y, w, h = rect.pixels(480 / 1080)
     assert np.array_equal(before[y + 4 : y + h, x : x + w], after[y + 4 : y + h, x : x + w])
+
+
+# a tag, and ultrasound where a section may stand
+
+
+@pytest.mark.parametrize("layout", ["stage+insets", "two-plane"])
+def test_a_tag_stays_clear_of_title_labels_and_panels(scene, layout):
+    time = 1.9 if layout == "stage+insets" else 3.9
+    shot = replace(scene.shot_at(time), tag="illustrative")
+    assert shot.layout == layout
+    place = tag_place(shot)
+    title = Rect(40.0, 64.0 - 30.0, text_size(shot.title, TITLE)[0], 40.0)
+    assert not place.meets(title, 10.0)
+    for panel in panels_of(shot).values():
+        assert not panel.framed or not place.meets(panel.rect)
+    for _, placed, _ in scene.screen.labels_of(shot, time):
+        assert not place.meets(placed.box)
+    if layout == "stage+insets":
+        assert place in label_area(shot)
+
+
+def test_a_tag_is_on_every_frame_that_it_holds_for_and_on_no_other(scene):
+    def bright(now, place):
+        frame = np.zeros((480, 854, 3), np.uint8)
+        for layer in scene.screen.layers(now):
+            blit(frame, layer)
+        x, y, w, h = place.pixels(480 / 1080)
+        return int((frame[y : y + h, x : x + w].min(axis=2) > 180).sum())
+
+    for time in (0.2, 2.05, 2.3, 3.9):  # while the layout eases too
+        now = scene.instant(time)
+        tagged = replace(now.shot, tag="illustrative")
+        old = None if now.previous is None else replace(now.previous, tag="illustrative")
+        place = tag_place(tagged)
+        assert bright(replace(now, shot=tagged, previous=old), place) > 100, time
+        assert bright(now, place) < 10, time
+
+
+def test_ultrasound_stands_where_a_section_may_and_runs_on(scene):
+    shot = replace(scene.shot_at(1.9), section=UltrasoundShot("axial", 20.0, 25.0))
+    assert view_names(shot)["section"] == "section"
+    assert isinstance(views_of(shot)["section"], UltrasoundShot)
+    now = replace(scene.instant(1.9), shot=shot)
+    screen, step = scene.screen, 1.0 / figure("pictures_per_s")
+    prints = [screen.fingerprint(replace(now, time_s=1.9 + late)) for late in (0.0, 0.5 * step, 1.01 * step)]
+    assert prints[0] == prints[1] != prints[2]
+    still = replace(now, shot=replace(shot, section=replace(shot.section, live=False)))
+    assert screen.fingerprint(still) == screen.fingerprint(replace(still, time_s=1.9 + 1.01 * step))
+    assert cuts(SectionShot("axial"), shot.section)
+    assert not cuts(shot.section, replace(shot.section, title="other"))
+
+
+@given(st.floats(-15.0, 15.0), st.floats(-20.0, 20.0), st.sampled_from([(280, 240), (572, 300), (300, 420)]))
+def test_marks_over_ultrasound_lie_at_their_depth(x_mm, y_mm, size):
+    shot = UltrasoundShot("groin", 24.0, 22.0)
+    painter = Painter(theme("dark"))
+    plane = Frame()
+    (at,) = painter.project_ultrasound(size, plane, shot, ((x_mm, y_mm, 3.0),))
+    px_mm = 48.0 / min(size)
+    assert at[0] == pytest.approx(size[0] / 2 + x_mm / px_mm)
+    assert at[1] == pytest.approx((22.0 - y_mm) / px_mm)  # the upper edge is the probe's face
