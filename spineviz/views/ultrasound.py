@@ -136,7 +136,8 @@ def brightness(
     px_mm = pixel_mm(half_width_mm, size_px)
     echo_db, mirror, loss_db, metal = _tissue(structures, world_from_picture, half_width_mm, size_px)
     spread = figure("pulse_mm") / px_mm, figure("beam_mm") / px_mm
-    seen = gaussian_filter(10.0 ** (echo_db / 20.0), spread) * _speckle(echo_db.shape, spread, seed)
+    edge = 0.6 * spread[0], 0.6 * spread[1]  # the speckle is spread already; only borders are softened
+    seen = gaussian_filter(10.0 ** (echo_db / 20.0), edge) * _speckle(echo_db.shape, spread, seed)
     seen += gaussian_filter(mirror + metal, spread)
     depth = (np.arange(len(seen), dtype=np.float32)[:, None] + 0.5) * np.float32(px_mm)
     kept_db = _two_way_db("made_good") * depth - np.cumsum(loss_db, axis=0) * np.float32(px_mm)
