@@ -16,6 +16,8 @@ from spineviz.procedures.state import Done, smoothstep
 
 MOVE_SHARE = 0.45
 """Of the time that one further artery has, how much its catheter is on its way there; chosen for legibility."""
+RUNNING_SHARE = 0.7
+"""How much of an injection's time its pictures run; then the last one stands."""
 FOUND_MOVE_SHARE = 0.36
 """The same for the last one, whose injection is seen longest."""
 
@@ -115,7 +117,7 @@ def injected(done: Done, runs: int) -> tuple[str, float]:
     moving = [leg for leg in catheter_legs(runs) if 0.0 < leg.over(done) < 1.0]
     if moving or (last.over(done) >= 1.0 and not _still_there(last, done)):
         return "", 0.0
-    return last.name, last.over(done) * seconds_of(last.name)
+    return last.name, followed_s(last.name, last.over(done))
 
 
 def _still_there(leg: Leg, done: Done) -> bool:
@@ -124,6 +126,11 @@ def _still_there(leg: Leg, done: Done) -> bool:
                  "drug": ("closing", "out")}  # fmt: skip
     step, beat = following[leg.step]
     return done(step, "start") <= 0.0 and done(step, beat) <= 0.0
+
+
+def followed_s(injection: str, over: float) -> float:
+    """Seconds since an injection began when `over` (0 to 1) of its time is over; in the end its last picture stands."""
+    return min(1.0, over / RUNNING_SHARE) * seconds_of(injection)
 
 
 def kind_of(injection: str) -> str:
@@ -147,4 +154,4 @@ def contrast_ml(done: Done, runs: int) -> float | None:
     begun = [leg for leg in injections(runs) if leg.over(done) > 0.0]
     if not begun:
         return None
-    return sum(given_ml(leg.name, leg.over(done) * seconds_of(leg.name)) for leg in begun)
+    return sum(given_ml(leg.name, followed_s(leg.name, leg.over(done))) for leg in begun)
