@@ -23,7 +23,7 @@ from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, 
 from spineviz.views.rasters import Shelf, spline_weights
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as theme_named
-from spineviz.views.trabeculae import mottled_share, trabecular_share
+from spineviz.views.trabeculae import mottled_share, stippled_share, trabecular_share
 
 Colours = NDArray[np.float32]
 """(N, 3) red, green, blue, 0 to 1."""
@@ -39,6 +39,11 @@ _THIN_WALL_MM = 0.6
 _WIDEST_BORE_MM = 3.6
 _VOID_EDGE_MM, _MEMBRANE_MM = 0.25, 0.3
 """The bright edge of a void and of a balloon as drawn (chosen for legibility)."""
+_VESSEL_WALL_MM, _STIPPLE_MM, _BUNDLE_MM = 0.45, 1.0, 1.5
+"""A vessel's wall, the dots of drug and the bundles of a nerve as drawn (chosen for legibility)."""
+_TUBE_WALL_SHARE, _THIN_TUBE_MM = 0.36, 0.2
+"""A catheter's wall as a share of its radius (5 F: 1.67 mm across and 1.1 mm clear), and how deep it is at most where
+the field is that of the wall alone."""
 _UNEVEN = ("cement", "balloon", "cavity", "cleft", "tumour", "cord", "root", "roots")
 """Roles whose fields only promise the sign: their outlines are evened."""
 _CELL = 6
@@ -237,6 +242,59 @@ def _void_colours(spot: _Spot) -> Colours:
     return _mix(deep, void + 0.45 * (bone - void), _cover(-thick - spot.distance_mm, spot.px_mm))
 
 
+def _vessel_colours(spot: _Spot) -> Colours:
+    blood = np.asarray(spot.theme.colour(spot.structure.role), np.float32)
+    lumen = _mix(0.80 * blood, 0.92 * blood, np.clip(-spot.distance_mm / 1.5, 0.0, 1.0))
+    # the wall is drawn paler and at least a pixel and a half thick; of the narrowest vessels it leaves a middle
+    deep = float(max(1e-3, -spot.distance_mm.min()))
+    thick = min(max(_VESSEL_WALL_MM, 1.5 * spot.px_mm), 0.6 * deep)
+    return _mix(lumen, blood + 0.42 * (1.0 - blood), _cover(-thick - spot.distance_mm, spot.px_mm))
+
+
+def _contrast_colours(spot: _Spot) -> Colours:
+    medium = np.asarray(spot.theme.colour("contrast"), np.float32)
+    return _mix(medium, medium + 0.45 * (1.0 - medium), np.clip(-spot.distance_mm / 1.2, 0.0, 1.0))
+
+
+def _drug_colours(spot: _Spot) -> Colours:
+    drug, dot = (np.asarray(spot.theme.colour(n), np.float32) for n in ("drug", "outline"))
+    spacing = max(_STIPPLE_MM, 4.5 * spot.px_mm)
+    return _mix(drug + 0.12 * (1.0 - drug), dot, 0.8 * stippled_share(spot.local_mm, spacing))
+
+
+def _tube_colours(spot: _Spot) -> Colours:
+    wall, room = (np.asarray(spot.theme.colour(n), np.float32) for n in ("catheter", "outline"))
+    deep = float(max(1e-3, -spot.distance_mm.min()))
+    if deep < _THIN_TUBE_MM:  # the wall alone is given
+        return np.broadcast_to(wall, (len(spot.points_mm), 3))
+    return _mix(room, wall + 0.15 * (1.0 - wall), _cover(-_TUBE_WALL_SHARE * deep - spot.distance_mm, spot.px_mm))
+
+
+def _wire_colours(spot: _Spot) -> Colours:
+    return np.broadcast_to(np.asarray(spot.theme.colour("wire"), np.float32), (len(spot.points_mm), 3))
+
+
+def _necrosis_colours(spot: _Spot) -> Colours:
+    dead, hollow = (np.asarray(spot.theme.colour(n), np.float32) for n in ("necrosis", "outline"))
+    share = mottled_share(spot.grown_mm(), 19, 1.5)
+    patches = np.clip((share - 0.42) / 0.10, 0.0, 1.0)  # firm islands in what has come apart
+    return _mix(dead + 0.38 * (hollow - dead), dead + 0.20 * (1.0 - dead), patches)
+
+
+def _ligament_colours(spot: _Spot) -> Colours:
+    band = np.asarray(spot.theme.colour("ligament"), np.float32)
+    fibres = mottled_share(spot.local_mm * np.array([0.25, 1.0, 1.0]), 21, 1.2)
+    return _mix(0.74 * band, band, fibres)
+
+
+def _nerve_colours(spot: _Spot) -> Colours:
+    nerve = np.asarray(spot.theme.colour("roots"), np.float32)
+    # bundles run along z and are drawn a millimetre and a half apart, clear of the sheath (chosen for legibility)
+    bundles = stippled_share(spot.local_mm[:, :2], max(_BUNDLE_MM, 4.0 * spot.px_mm), 0.30)
+    inner = np.clip((-spot.distance_mm - 0.3) / 0.3, 0.0, 1.0)
+    return _mix(nerve, 0.62 * nerve, bundles * inner)
+
+
 def _balloon_colours(spot: _Spot) -> Colours:
     fluid = np.asarray(spot.theme.colour("balloon"), np.float32)
     filled = _mix(fluid, 0.86 * fluid, np.clip(-spot.distance_mm / 5.0, 0.0, 1.0))
@@ -263,11 +321,24 @@ _PAINTERS = {
     "muscle": _muscle_colours,
     "lung": _lung_colours,
     "cleft": _cleft_colours,
+    "artery": _vessel_colours,
+    "vein": _vessel_colours,
+    "contrast": _contrast_colours,
+    "drug": _drug_colours,
+    "catheter": _tube_colours,
+    "wire": _wire_colours,
+    "necrosis": _necrosis_colours,
+    "ligament": _ligament_colours,
+    "nerve": _nerve_colours,
 }
 _OUTLINED = (
     "steel", "marker", "balloon", "cavity", "channel", "cement", "tumour", "cord", "roots", "root", "hub", "disc",
-    "cleft",
+    "cleft", "artery", "vein", "drug", "catheter", "wire", "nerve", "ligament",
 )  # fmt: skip
+_JOINED = ("artery", "vein")
+"""Roles whose parts run into each other: they are drawn as one, with one outline."""
+_SHARP = ("artery", "vein", "contrast", "drug", "catheter", "wire")
+"""Roles of what is thinner than the raster of smooth shapes; what ranks as steel is asked on every pixel too."""
 
 
 def _colours(spot: _Spot) -> Colours:
@@ -466,7 +537,7 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
         return None
     u, v = _pixel_axes(size_px, px_mm)
     u, v = u[left:right], v[top:bottom]
-    sharp = structure.rank >= RANKS["steel"]
+    sharp = structure.rank >= RANKS["steel"] or structure.role in _SHARP
     step = 2.0 if structure.role in _SOFT else _FIELD_STEP_MM
     fields = [structure.field] if structure.core is None else [structure.field, structure.core]
     if sharp or px_mm >= 0.8 * step:
@@ -583,7 +654,14 @@ def draw_section(
     filled = any(s.role == "cement" for s in present)
     for i in range(done, len(present)):
         structure = present[i]
-        found = _layer(structure, world_from_plane, plane_key, size_px, px_mm)
+        if structure.role in _JOINED:
+            alike = [s for s in present if (s.role, s.rank) == (structure.role, structure.rank)]
+            layers = (
+                [_layer(s, world_from_plane, plane_key, size_px, px_mm) for s in alike] if structure is alike[0] else []
+            )
+            found = _together([layer for layer in layers if layer is not None])
+        else:
+            found = _layer(structure, world_from_plane, plane_key, size_px, px_mm)
         if found is not None:
             _draw_layer(out, found, structure, world_from_plane, size_px, px_mm, look, filled)
         if i + 1 in standing:
@@ -593,6 +671,21 @@ def draw_section(
     picture = out[:, :3].reshape(size_px[1], size_px[0], 3).copy()
     _write(picture, world_from_plane, 1.0 / px_mm, look, marks)
     return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
+
+
+def _together(layers: Sequence[Sampled]) -> Sampled | None:
+    """The distances to the nearest of several things, in one window, so that they have one outline."""
+    if not layers:
+        return None
+    top, left = min(layer.top for layer in layers), min(layer.left for layer in layers)
+    bottom = max(layer.top + layer.distance_mm.shape[0] for layer in layers)
+    right = max(layer.left + layer.distance_mm.shape[1] for layer in layers)
+    out = np.full((bottom - top, right - left), np.float32(_FAR_MM))
+    for layer in layers:
+        rows, columns = layer.distance_mm.shape
+        part = out[layer.top - top : layer.top - top + rows, layer.left - left : layer.left - left + columns]
+        np.minimum(part, layer.distance_mm, out=part)
+    return Sampled(top, left, out, None)
 
 
 def _standing(present: Sequence[Structure]) -> set[int]:

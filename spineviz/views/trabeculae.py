@@ -165,3 +165,20 @@ def mottled_share(points_mm: ArrayLike, seed: int = 11, grain_mm: float = 2.6) -
     tile = _clouds(seed)
     fine, coarse = _looked_up(tile, cells), _looked_up(tile, cells / np.float32(2.3) + 17.0)
     return np.clip(0.5 + 0.16 * fine + 0.22 * coarse, 0.0, 1.0).astype(np.float32)
+
+
+def stippled_share(points_mm: ArrayLike, spacing_mm: float = 0.9, radius_share: float = 0.3) -> Share:
+    """Dots (N,), 1 inside one and 0 between them, softened, at `points_mm` (N, 2) or (N, 3): two lattices of
+    `spacing_mm`, one in the gaps of the other, whose dots, of `radius_share` of that, are shaken from their places."""
+    points = np.asarray(points_mm, float) / spacing_mm
+    out = np.zeros(len(points), np.float32)
+    for turn, offset in enumerate((0.0, 0.5)):
+        cell = np.floor(points + offset)
+        mixed = cell.astype(np.int64) @ np.array([73856093, 19349663, 83492791])[: points.shape[1]] + 7919 * turn
+        mixed = ((mixed ^ (mixed >> 13)) * 1274126177) & 0xFFFFFFFF
+        shaken = np.stack([((mixed >> (7 * axis)) & 0xFF) / 255.0 - 0.5 for axis in range(points.shape[1])], axis=1)
+        # no further than that the dot stays in its cell
+        middle = cell + 0.5 - offset + 2.0 * max(0.0, 0.5 - radius_share) * shaken
+        away = np.linalg.norm(points - middle, axis=1)
+        out = np.maximum(out, np.clip((radius_share - away) / 0.12 + 0.5, 0.0, 1.0).astype(np.float32))
+    return out

@@ -17,6 +17,7 @@ from spineviz.views.marks import bar_length_mm, edge_letters, seen_from
 from spineviz.views.scan import sagittal_scan, signal
 from spineviz.views.section import SectionMarks, draw_section, material_texture, plane_frame
 from spineviz.views.theme import theme
+from spineviz.views.trabeculae import stippled_share
 
 KEYS = count()
 BARE = SectionMarks(letters=False, scale_bar=False)
@@ -411,3 +412,97 @@ def test_the_scan_is_the_same_for_the_same_seed_and_says_that_it_is_simulated():
     assert np.array_equal(first, sagittal_scan(parts, (200, 240), 60, seed=1))
     assert not np.array_equal(first, sagittal_scan(parts, (200, 240), 60, seed=2))
     assert (first[215:235, 120:195] > 230).sum() > 50
+
+
+# --- vessels and what lies in them ---
+
+ACROSS = plane_frame("axial", (0, 0, 0), "front")
+VESSEL = capsule((0, 0, -20), (0, 0, 20), 6.0)
+
+
+def at(picture, x_mm, y_mm, half_mm=12.0):
+    """The colour at a point of a square picture of ACROSS, 0 to 255."""
+    size = picture.shape[0]
+    px = 2.0 * half_mm / size
+    return picture[int(size / 2 - y_mm / px), int(size / 2 - x_mm / px)].astype(int)
+
+
+def like(colour, role, share=1.0, slack=30):
+    return np.abs(colour - share * 255 * np.asarray(theme("dark").colour(role))).max() < slack
+
+
+def test_a_plane_from_the_front_has_its_sides_where_they_are_seen():
+    assert edge_letters(ACROSS) == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
+    structures = together(part("vein", capsule((5, 3, -9), (5, 3, 9), 3.0), "vein", 42))
+    row, column = np.nonzero(near(draw_section(structures, ACROSS, 12, (240, 240), marks=BARE), "vein", 130))
+    assert column.mean() == pytest.approx(120 - 50, abs=2)  # the patient's right is on screen left
+    assert row.mean() == pytest.approx(120 - 30, abs=2)  # and the front is up
+
+
+@pytest.mark.parametrize("role", ["artery", "vein"])
+def test_a_vessel_has_blood_a_paler_wall_and_an_outline(role):
+    picture = draw_section(together(part("v", VESSEL, role, 42)), ACROSS, 12, (480, 480), marks=BARE)
+    middle, wall, outline = at(picture, 0, 0), at(picture, 0, 5.75), at(picture, 0, 6.12)
+    assert like(middle, role, 0.92)
+    assert wall.sum() > middle.sum() + 90
+    assert outline.max() < 60
+
+
+def test_vessels_that_run_into_each_other_have_one_outline():
+    branch = part("branch", capsule((0, 0, 0), (10, 0, 0), 3.0), "artery", 42)
+    trunk = part("trunk", VESSEL, "artery", 42)
+    joined = draw_section(together(trunk, branch), ACROSS, 14, (480, 480), marks=BARE)
+    row = [at(joined, x, 0.0, 14.0) for x in np.linspace(-5.0, 9.0, 60)]
+    assert all(colour[0] > 150 and colour[0] > 2 * colour[1] for colour in row)
+    # the order in which they are given does not matter, nor what was drawn before
+    again = draw_section(together(branch, trunk), ACROSS, 14, (480, 480), marks=BARE)
+    assert (joined == again).all()
+
+
+def test_a_catheter_is_a_ring_and_a_wire_in_it_a_white_dot_with_a_dark_rim():
+    tube, wire = capsule((0, 0, -9), (0, 0, 9), 2.0), capsule((0, 0, -9), (0, 0, 9), 0.5)
+    artery = part("v", VESSEL, "artery", 42)
+    empty = draw_section(together(artery, part("c", tube, "catheter", 60)), ACROSS, 12, (480, 480), marks=BARE)
+    full = draw_section(
+        together(artery, part("c", tube, "catheter", 60), part("w", wire, "wire", 62)), ACROSS, 12, (480, 480),
+        marks=BARE,
+    )  # fmt: skip
+    assert at(empty, 0, 0).max() < 40  # the lumen
+    assert like(at(empty, 1.6, 0), "catheter", slack=45)
+    assert at(empty, 2.15, 0).max() < 60  # the outline on blood
+    assert at(full, 0, 0).min() > 245
+    assert at(full, 0.65, 0).max() < 60
+    assert (at(full, 1.6, 0) == at(empty, 1.6, 0)).all()
+
+
+def test_drug_is_stippled_contrast_is_not_and_necrosis_is_mottled():
+    """Told apart without colour: dots with a spacing, an even fill, patches."""
+    ball = sphere((0, 0, 0), 9.0)
+    spread = {}
+    for role in ("drug", "contrast", "necrosis"):
+        picture = draw_section(together(part("x", ball, role, 50)), ACROSS, 12, (480, 480), marks=BARE)
+        middle = picture[160:320, 160:320].astype(float).mean(axis=2)
+        spread[role] = middle.std(), (middle < 0.6 * middle.max()).mean()
+    assert spread["contrast"][0] < 4.0
+    assert spread["drug"][0] > 30.0
+    assert 0.08 < spread["drug"][1] < 0.45
+    assert spread["necrosis"][0] > 12.0
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_stipples_lie_everywhere_alike_and_stay_clear_of_each_other(dimensions):
+    points = np.random.default_rng(4).uniform(-20, 20, (60_000, dimensions))
+    share = stippled_share(points, 1.0)
+    expected = 2 * (np.pi * 0.3**2 if dimensions == 2 else 4 / 3 * np.pi * 0.3**3)
+    halves = [share[points[:, 0] > 0].mean(), share[points[:, 0] < 0].mean()]
+    assert halves[0] == pytest.approx(halves[1], rel=0.06)
+    assert 0.45 * expected < share.mean() < 1.5 * expected
+    assert (share == stippled_share(points, 1.0)).all()
+
+
+def test_a_nerve_has_bundles_and_a_clear_sheath():
+    nerve = part("n", capsule((0, 0, -20), (0, 0, 20), 4.0), "nerve", 43)
+    picture = draw_section(together(nerve), ACROSS, 12, (480, 480), marks=BARE)
+    inner = np.array([at(picture, x, y) for x in np.linspace(-2.5, 2.5, 40) for y in (-1.0, 0.0, 1.0)])
+    sheath = np.array([at(picture, 3.8 * np.cos(a), 3.8 * np.sin(a)) for a in np.linspace(0, 6.2, 40)])
+    assert inner.sum(axis=1).std() > 4 * sheath.sum(axis=1).std()
