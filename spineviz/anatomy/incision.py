@@ -169,7 +169,8 @@ class Incision:
 
     def _wide(self, z: ArrayLike) -> NDArray[np.float64]:
         """Half the width of the room under the sheet, behind the muscles that are held aside."""
-        return np.asarray(self.half_gape(z) + sizes()["muscle_aside_mm"] * np.minimum(1.0, 2.0 * self.ease(z)))
+        aside = sizes()["muscle_aside_mm"] * min(1.0, self.gape_mm / sizes()["open_gape_mm"])
+        return np.asarray(self.half_gape(z) + aside * np.minimum(1.0, 2.0 * self.ease(z)))
 
     def _at(self, p: Points) -> tuple[Distances, Distances, Distances]:
         """Of points (N, 3) of the trunk's frame: the way from the cut's line aside, the depth under the skin of the
@@ -439,8 +440,12 @@ class Detached:
         return self._slid(points_mm, 1.0)
 
     def back(self, points_mm: Points) -> Points:
-        """Where tissue that is found at points (N, 3) lay before."""
+        """Where tissue that is found at points (N, 3) outside of the gap lay before."""
         return self._slid(points_mm, -1.0)
+
+    def gap_mm(self, points_mm: Points) -> Distances:
+        """How deep points (N, 3) lie between the muscles, where there is none of them; 0 and less elsewhere."""
+        return np.asarray(self.moved_mm(points_mm[:, 2]) - np.abs(points_mm[:, 0]))
 
     def _slid(self, p: Points, sign: float) -> Points:
         x, y, z = p.T
@@ -486,15 +491,23 @@ class Parted:
         return out
 
     def back(self, points_mm: Points) -> Points:
-        """Where tissue that is found at points (N, 3) lay before; nan in the gaps."""
+        """Where tissue that is found at points (N, 3) outside of the gaps lay before."""
         out, reach = points_mm.copy(), sizes()["parting_reach_mm"]
         for start, way in self.lines:
             x, half = self._gap(start, way, points_mm)
             away = np.abs(points_mm[:, 0] - x)
-            sign = np.where(points_mm[:, 0] < x, -1.0, 1.0)
-            before = np.where(away >= reach, away, (away - half) * reach / (reach - half))
-            out[:, 0] = np.where(before < 0.0, np.nan, x + sign * before)
+            before = np.maximum(away - half, 0.0) * reach / (reach - half)
+            shift = np.where(away < reach, before - away, 0.0)
+            out[:, 0] += np.where(points_mm[:, 0] < x, -shift, shift)
         return out
+
+    def gap_mm(self, points_mm: Points) -> Distances:
+        """How deep points (N, 3) lie in a gap between the fibres; 0 and less elsewhere."""
+        deep = np.full(len(points_mm), -np.inf)
+        for start, way in self.lines:
+            x, half = self._gap(start, way, points_mm)
+            deep = np.maximum(deep, half - np.abs(points_mm[:, 0] - x))
+        return deep
 
 
 def displaced_muscles(trunk: Trunk, change: Detached | Parted | None) -> Structure:
@@ -509,9 +522,9 @@ def displaced_muscles(trunk: Trunk, change: Detached | Parted | None) -> Structu
     def distance(world_mm: Points) -> Distances:
         p = inner.inverse().points(world_mm)
         before = p if change is None else change.back(p)
-        gap = ~np.isfinite(before[:, 0])
-        held = np.where(gap[:, None], p, before)
-        beside = np.where(gap, 0.5, np.maximum(_bundled(erector, held), skin.distance(held) + _fat(skin, held)))
+        beside = np.maximum(_bundled(erector, before), skin.distance(before) + _fat(skin, before))
+        if change is not None:
+            beside = np.maximum(beside, change.gap_mm(p))
         return np.minimum(beside, np.maximum(psoas.distance(p), skin.distance(p) + _fat(skin, p)))
 
     def make(spacing_mm: float) -> Mesh:

@@ -19,7 +19,17 @@ from spineviz.data.errors import RequestError
 from spineviz.data.sourced import sourced_table
 from spineviz.devices.solids import Solid, all_of, block, rod, sheet, structure_of, tube
 from spineviz.geometry.curves import Curve, curve_through, tube_mesh
-from spineviz.geometry.fields import Distances, Field, Points, Vector, as_points, box_bounds, polyline_tube, unit
+from spineviz.geometry.fields import (
+    Distances,
+    Field,
+    Points,
+    Vector,
+    as_points,
+    box_bounds,
+    capped_cone,
+    polyline_tube,
+    unit,
+)
 from spineviz.geometry.frames import Frame, looking_along
 
 _LEAST_OPEN_MM = 4.0
@@ -89,11 +99,11 @@ def _retractor(opening_mm: float, half_wound_mm: float) -> Solid:
 
 
 def _spike(root_mm: Vector, tip_mm: Vector, radius_mm: float) -> Solid:
-    """A tooth: round at its root, pointed."""
+    """A tooth: round at its root, its point a little blunt."""
     way = np.linspace(0.0, 1.0, 6)[:, None]
     curve = Curve(root_mm + way * (tip_mm - root_mm))
-    radius = radius_mm * np.sqrt(1.0 - 0.97 * way[:, 0])
-    return Solid(polyline_tube(curve.points_mm, 0.6 * radius_mm), tube_mesh(curve, radius, 14))
+    radius = radius_mm * (1.0 - 0.9 * way[:, 0])
+    return Solid(capped_cone(root_mm, tip_mm, radius_mm, 0.1 * radius_mm), tube_mesh(curve, radius, 14))
 
 
 def retractor(world_from_wound: Frame, opening_mm: float, wound_mm: float) -> Structure:
@@ -120,24 +130,48 @@ def screw_radius_mm(level: str) -> float:
     return min(s["screw_mm"], s["screw_pedicle_share"] * pedicle) / 2
 
 
+@cache
 def screw_line(level: str, side: str) -> tuple[Vector, Vector]:
     """Where the screw of `level` on `side` enters the bone and where its tip lies, (3,) each, vertebra's frame."""
     bone, s = vertebra(level), sizes()
     isthmus, marks = bone.frames[f"pedicle-{side}"].origin_mm, bone.landmarks
     wall, front = (float(marks[f"upper-{end}-rim"][1]) for end in ("back", "front"))
-    # from the pedicle's narrowest place towards the middle of the body, as deep as is usual
     middle = np.mean([marks[f"{end}-{way}-rim"][2] for end in ("upper", "lower") for way in ("back", "front")])
-    tip = np.array(
-        [
-            s["screw_aside_share"] * isthmus[0],
-            wall + s["screw_depth_share"] * (front - wall),
-            isthmus[2] + 0.5 * (middle - isthmus[2]),
-        ]
-    )
-    way = unit(tip - isthmus)
-    back = isthmus - np.arange(0.0, 40.0, 0.25)[:, None] * way
+    # from the pedicle's narrowest place towards the middle of the body, as deep as is usual; where bone would be thin
+    # beside it, the line that has the most
+    best, tip = -np.inf, isthmus
+    for aside in sorted(np.arange(0.25, 0.96, 0.1), key=lambda share: abs(share - s["screw_aside_share"])):
+        for rise in (0.5, 0.25, 0.0, 0.75):
+            end = np.array(
+                [
+                    aside * isthmus[0],
+                    wall + s["screw_depth_share"] * (front - wall),
+                    isthmus[2] + rise * (middle - isthmus[2]),
+                ]
+            )
+            way = isthmus + np.linspace(0.0, 1.0, 60)[:, None] * (end - isthmus)
+            depth = min(float((-bone.field.distance(way)).min()) - screw_radius_mm(level), s["screw_bone_mm"])
+            if depth > best + 1e-9:
+                best, tip = depth, end
+        if best >= s["screw_bone_mm"]:
+            break
+    back = isthmus - np.arange(0.0, 40.0, 0.25)[:, None] * unit(tip - isthmus)
     inside = np.flatnonzero(bone.field.distance(back) < 0.0)
     return back[int(inside.max())], tip
+
+
+@cache
+def screw_bone_mm(level: str) -> float:
+    """The least bone beside the screws of `level`, from the pedicle's narrowest place to the tip, mm."""
+    bone, least = vertebra(level), np.inf
+    for side in ("right", "left"):
+        start, tip = screw_line(level, side)
+        isthmus = bone.frames[f"pedicle-{side}"].origin_mm
+        way = unit(tip - start)
+        along = np.arange(float((isthmus - start) @ way), float(np.linalg.norm(tip - start)), 0.5)
+        depth = -bone.field.distance(start + along[:, None] * way)
+        least = min(least, float(depth.min()) - screw_radius_mm(level))
+    return least
 
 
 @cache
@@ -237,6 +271,6 @@ def wound_frame(middle_mm: ArrayLike, out: ArrayLike, along: ArrayLike) -> Frame
 
 
 __all__ = [
-    "retractor", "rod_seat_mm", "screw_line", "screw_radius_mm", "screws_and_rods", "sizes", "widest_mm",
-    "wound_frame",
+    "retractor", "rod_seat_mm", "screw_bone_mm", "screw_line", "screw_radius_mm", "screws_and_rods", "sizes",
+    "widest_mm", "wound_frame",
 ]  # fmt: skip
