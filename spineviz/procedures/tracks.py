@@ -119,7 +119,7 @@ class PlansInStep(ABC):
 
     NAME: ClassVar[str]
     PREFIXES: ClassVar[Mapping[str, str]]
-    """What stands before the margins and words of each procedure."""
+    """What stands before the margins and words of each procedure that has some here."""
 
     case: Case
     plans: Mapping[str, Any]
@@ -147,8 +147,9 @@ class PlansInStep(ABC):
 
     @cached_property
     def tracks(self) -> dict[str, dict[str, Track]]:
-        """See `tracks`."""
-        return tracks(self.NAME, {name: plan.film for name, plan in self.plans.items()})
+        """See `tracks`; a plan that is told by this film's own clock needs none."""
+        clocks = {name: plan.film for name, plan in self.plans.items()}
+        return tracks(self.NAME, {name: clock for name, clock in clocks.items() if clock.name != self.NAME})
 
     def moment_of(self, procedure: str, step: str, share: float) -> tuple[str, float]:
         """The step and share of `procedure`'s own film that is shown when `share` of `step` is over.
@@ -159,6 +160,8 @@ class PlansInStep(ABC):
         if not 0.0 <= share <= 1.0:
             raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
         clock = self.plans[procedure].film
+        if clock.name == self.NAME:
+            return step, share
         own, own_share = clock.at(shown_s(self.tracks[step][procedure], share * here.seconds))
         return own.name, own_share
 
@@ -234,6 +237,7 @@ class PlansInStep(ABC):
         return {
             f"{self.PREFIXES[name]}{key}": value
             for name, plan in self.plans.items()
+            if name in self.PREFIXES
             for key, value in read(name, plan).items()
         }
 

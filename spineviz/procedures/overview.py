@@ -1,0 +1,549 @@
+"""Surgery for a spine tumour at a glance: a small and a large way in, three procedures in step, and what surgery holds.
+
+A plan of six plans (see tracks.py): the two ways in through the skin of one patient's back ("minimal", "open"), the
+three procedures, and "surgery", what an open operation can do at the same tumour. The procedures run on tracks; the
+other three are told by the beats of this film itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from spineviz.anatomy.bones import carved_core, carved_field
+from spineviz.anatomy.column import level_above, level_below
+from spineviz.anatomy.incision import (
+    Incision,
+    cut_skin,
+    detached,
+    displaced_muscles,
+    midline_incision,
+    nick,
+    parted,
+)
+from spineviz.anatomy.incision import sizes as incision_sizes
+from spineviz.anatomy.structure import RANKS, Structure, remembered
+from spineviz.anatomy.trunk import Trunk, trunk
+from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.films import Film, film
+from spineviz.devices.needle import NeedleShape, needle_structures
+from spineviz.devices.retractors import retractor, screw_bone_mm, screws_and_rods, wound_frame
+from spineviz.geometry.fields import Field, box
+from spineviz.geometry.frames import Frame
+from spineviz.geometry.meshes import Mesh, mesh_field
+from spineviz.geometry.operators import moved, smooth_difference
+from spineviz.procedures.access import PlannedNeedle
+from spineviz.procedures.augmentation import BEFORE_SKIN_MM
+from spineviz.procedures.state import Done, EndovascularState, State, progress, smoothstep
+from spineviz.procedures.tracks import PlansInStep, StateInStep, plans_of
+
+if TYPE_CHECKING:
+    from spineviz.procedures.case import Case
+
+NAME = "overview"
+APPROACHES = ("minimal", "open")
+SURGERY = "surgery"
+PROCEDURES = ("vertebroplasty", "kyphoplasty", "chemoembolization")
+PREFIXES: Mapping[str, str] = MappingProxyType({"minimal": "mi_", "open": "op_", SURGERY: "su_"})
+"""What stands before the margins and words of each plan that is this film's own."""
+
+INCH_MM = 25.4
+SHOWN_OPEN = 0.03
+"""A wound less open than this share is a closed line."""
+STEPS_OPEN = 60
+"""A wound opens in so many steps: equal pictures have equal keys."""
+_KEPT = 16
+_CUT_BONE_MM = 0.9
+_BURR_MM = 2.5
+"""How round the edges are of the window in the arch."""
+_SPINE = ("bone", "disc", "cord", "roots", "dura", "tumour")
+"""Roles of what "surgery" shows."""
+
+
+@dataclass(frozen=True)
+class ApproachState:
+    """How far a way in through the skin is; told by the beats of the overview.
+
+    Attributes:
+        time_s: of the film; step: its name; share: how much of the step is over.
+        opened: the wound's gape as a share of its greatest.
+        aside: how far the muscles are parted or held aside, as a share.
+        tool: needles on their way in, or the retractor in its place, 0 to 1.
+        incisions: how many; incision_mm: each one's length along the skin.
+        opening_mm: how wide each gapes; muscle_mm: how far muscle is moved. None before it is opened.
+    """
+
+    time_s: float
+    step: str
+    share: float
+    opened: float
+    aside: float
+    tool: float
+    incisions: int
+    incision_mm: float
+    opening_mm: float | None
+    muscle_mm: float | None
+
+    def public(self) -> dict[str, float | str | None]:
+        """time_s, step, and what is measured on the geometry."""
+        return {
+            "time_s": round(self.time_s, 6),
+            "step": self.step,
+            "incisions": self.incisions,
+            "incision_mm": round(self.incision_mm, 6),
+            "opening_mm": None if self.opening_mm is None else round(self.opening_mm, 6),
+            "muscle_mm": None if self.muscle_mm is None else round(self.muscle_mm, 6),
+        }
+
+
+@dataclass(frozen=True)
+class SurgeryState:
+    """How far an open operation at the tumour is; told by the beats of the overview.
+
+    Attributes:
+        time_s: of the film; step: its name; share: how much of the step is over.
+        freed: how much of the bone behind the canal has been taken away, 0 to 1.
+        tumour: the tumour's diameter as a share of the whole.
+        held: screws and rods in their place, 0 to 1.
+    """
+
+    time_s: float
+    step: str
+    share: float
+    freed: float
+    tumour: float
+    held: float
+
+    def public(self) -> dict[str, float | str]:
+        """time_s, step and the shares."""
+        return {
+            "time_s": round(self.time_s, 6),
+            "step": self.step,
+            "freed_share": round(self.freed, 6),
+            "tumour_share": round(self.tumour, 6),
+            "held_share": round(self.held, 6),
+        }
+
+
+@dataclass(frozen=True)
+class OverviewState(StateInStep):
+    """The numbers of one moment of all that the overview shows.
+
+    Attributes:
+        minimal, open: the two ways in; surgery: what open surgery does at the tumour.
+        vertebroplasty, kyphoplasty, chemoembolization: each plan's State; `time_s` and `step` are of its own film.
+    """
+
+    minimal: ApproachState
+    open: ApproachState
+    vertebroplasty: State
+    kyphoplasty: State
+    chemoembolization: EndovascularState
+    surgery: SurgeryState
+
+
+# ---- the two ways in -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ApproachPlan(ABC):
+    """One way in through the skin of the back.
+
+    Attributes:
+        procedure: the plan of vertebroplasty, whose patient lies there and whose needles the small way takes.
+    """
+
+    NAME: ClassVar[str]
+
+    procedure: Any
+    _kept: OrderedDict[Any, Any] = field(default_factory=OrderedDict, repr=False, init=False)
+
+    @property
+    def case(self) -> Case:
+        """As given."""
+        return self.procedure.case
+
+    @property
+    def level(self) -> str:
+        """The vertebra with the tumour."""
+        return str(self.procedure.level)
+
+    @property
+    def digest(self) -> str:
+        """Names the plan."""
+        return f"{self.NAME}-{self.procedure.digest}"
+
+    @property
+    def film(self) -> Film:
+        """The clock that it is told by: the overview's own."""
+        return film(NAME)
+
+    @cached_property
+    def trunk(self) -> Trunk:
+        """The trunk as the patient lies face down."""
+        return trunk(self.procedure.patient.column(1.0, 1.0))
+
+    @abstractmethod
+    def incisions(self, opened: float = 1.0) -> dict[str, Incision]:
+        """The cuts by name, `opened` (0 to 1) of their way apart."""
+
+    @abstractmethod
+    def _shares(self, done: Done) -> tuple[float, float, float]:
+        """opened, aside and tool of ApproachState."""
+
+    @abstractmethod
+    def _made(self, opened: float, aside: float, tool: float) -> dict[str, Structure]:
+        """What differs from the untouched body."""
+
+    @abstractmethod
+    def muscle_mm(self, aside: float) -> float:
+        """How far muscle is moved at most."""
+
+    def state_at(self, step: str, share: float, measured: bool = True) -> ApproachState:
+        """How far it is when `share` (0 to 1) of `step` is over; RequestError as elsewhere."""
+        here = self.film.step(step)
+        opened, aside, tool = self._shares(progress(self.film, step, share))
+        opened, aside = round(opened * STEPS_OPEN) / STEPS_OPEN, round(aside * STEPS_OPEN) / STEPS_OPEN
+        cuts = self.incisions(opened)
+        first = next(iter(cuts.values()))
+        return ApproachState(
+            here.start_s + share * here.seconds, step, share, opened, aside, tool, len(cuts), first.length_mm(),
+            first.opening_mm() if opened > SHOWN_OPEN else None, self.muscle_mm(aside) if aside > 0.0 else None,
+        )  # fmt: skip
+
+    def structures_at(self, state: ApproachState, surroundings: str = "trunk") -> dict[str, Structure]:
+        """All that exists at `state`, by name, world frame; `surroundings` as Patient.structures takes it."""
+        body = self.procedure.patient.structures(1.0, 1.0, 1.0, surroundings)
+        if surroundings != "trunk":
+            return dict(body)
+        key = (state.opened, state.aside, round(state.tool, 4))
+        made: dict[str, Structure] = remembered(self._kept, key, lambda: self._made(*key), _KEPT)
+        return {**body, **made}
+
+    def coming(self, step: str, share: float) -> Iterator[str]:
+        """The names of what exists at that moment and comes or goes in the film."""
+        state = self.state_at(step, share)
+        untouched = self.procedure.patient.structures(1.0, 1.0, 1.0, "trunk")
+        yield from (name for name in self.structures_at(state) if name not in untouched)
+
+    @property
+    def planes(self) -> dict[str, Frame]:
+        """world_from_plane of its section: "axial", across the wound, back uppermost and left on the left."""
+        axes, (cut, *_) = self.trunk.world_from_trunk.rotation, self.incisions().values()
+        right, out = axes[:, 0], -axes[:, 1]
+        middle = cut.middle() - out * incision_sizes()["section_depth_mm"]
+        return {"axial": Frame(np.stack([right, out, np.cross(right, out)], axis=1), middle * [0.0, 1.0, 1.0])}
+
+    @cached_property
+    def margins(self) -> dict[str, float]:
+        """What is measured on the geometry, mm and mL."""
+        (cut, *others) = self.incisions().values()
+        before = displaced_muscles(self.trunk, None).mesh(4.0).volume_ml
+        after = self._made(1.0, 1.0, 1.0)["muscle"].mesh(4.0).volume_ml
+        return {
+            "incisions": 1.0 + len(others),
+            "incision_mm": cut.length_mm(),
+            "opening_mm": cut.opening_mm(),
+            "muscle_moved_mm": self.muscle_mm(1.0),
+            "muscle_before_ml": before,
+            "muscle_after_ml": after,
+        }
+
+    def words(self) -> dict[str, float | str]:
+        """What captions and cards may name."""
+        return {**self.margins, "incision_inch": self.margins["incision_mm"] / INCH_MM}
+
+    def skin_out(self) -> np.ndarray:
+        """(3,) straight out of the back."""
+        return np.asarray(-self.trunk.world_from_trunk.rotation[:, 1])
+
+
+class MinimalPlan(ApproachPlan):
+    """Small incisions: a nick for each needle, fibres of the muscle parted."""
+
+    NAME = "minimal"
+
+    @property
+    def planes(self) -> dict[str, Frame]:
+        """world_from_plane of its section: "axial", which holds the needles, back uppermost and left on the left."""
+        return {"axial": self.procedure.planes["axial"]}
+
+    @property
+    def needles(self) -> Mapping[str, PlannedNeedle]:
+        """The needles by side."""
+        found: Mapping[str, PlannedNeedle] = self.procedure.needles
+        return found
+
+    def incisions(self, opened: float = 1.0) -> dict[str, Incision]:
+        """A nick for each needle."""
+        return {side: nick(self.trunk, needle.skin_mm, opened) for side, needle in self.needles.items()}
+
+    def muscle_mm(self, aside: float) -> float:
+        """Half the gap between the fibres."""
+        return incision_sizes()["parting_half_mm"] * aside
+
+    def _shares(self, done: Done) -> tuple[float, float, float]:
+        needle = done("minimal", "needle")
+        return smoothstep(done("minimal", "nick")), smoothstep(3.0 * needle), smoothstep(needle)
+
+    def _made(self, opened: float, aside: float, tool: float) -> dict[str, Structure]:
+        out: dict[str, Structure] = {}
+        if opened > SHOWN_OPEN:
+            cuts = self.incisions(opened)
+            out["skin"] = cut_skin(self.trunk, list(cuts.values()))
+            for side, cut in cuts.items():
+                out |= cut.layers(f"nick-{side}")
+        lines = [(needle.skin_mm, needle.path.forward) for needle in self.needles.values()]
+        out["muscle"] = displaced_muscles(self.trunk, parted(self.trunk, lines, aside) if aside > 0.0 else None)
+        if tool > 0.0:
+            for side, needle in self.needles.items():
+                shape = NeedleShape(self.procedure.size.gauge, needle.length_mm)
+                way = -BEFORE_SKIN_MM + tool * (needle.reach_mm + BEFORE_SKIN_MM)
+                out |= needle_structures(f"needle-{side}", shape, needle.tip_at(way), needle.path.forward, 0.0)
+        return out
+
+
+class OpenPlan(ApproachPlan):
+    """A large incision: muscles taken off the spine and held aside by a retractor."""
+
+    NAME = "open"
+
+    @cached_property
+    def middle_mm(self) -> float:
+        """The height of the treated vertebra in the trunk's frame."""
+        return float(self.trunk.world_from_trunk.inverse().point(np.zeros(3))[2])
+
+    def incisions(self, opened: float = 1.0) -> dict[str, Incision]:
+        """The one in the midline."""
+        return {"midline": midline_incision(self.trunk, self.middle_mm, opened)}
+
+    def muscle_mm(self, aside: float) -> float:
+        """How far the muscles' inner border is held aside."""
+        return incision_sizes()["muscle_aside_mm"] * aside
+
+    def _shares(self, done: Done) -> tuple[float, float, float]:
+        first = incision_sizes()["cut_share"]
+        cut, spread = smoothstep(done("open", "cut")), smoothstep(done("open", "retract"))
+        opened = first * cut + (1.0 - first) * spread
+        aside = first * smoothstep(done("open", "detach")) + (1.0 - first) * spread
+        return opened, aside, smoothstep(4.0 * done("open", "retract"))
+
+    def _made(self, opened: float, aside: float, tool: float) -> dict[str, Structure]:
+        out: dict[str, Structure] = {}
+        cut = self.incisions(max(opened, SHOWN_OPEN))["midline"]
+        if opened > SHOWN_OPEN:
+            out["skin"] = cut_skin(self.trunk, [cut])
+            out |= cut.layers("wound")
+        out["muscle"] = displaced_muscles(self.trunk, detached(self.trunk, cut, aside) if aside > 0.0 else None)
+        if tool > 0.0:
+            along = -self.trunk.world_from_trunk.rotation[:, 2]
+            held = max(cut.opening_mm() - 1.0, 5.0)
+            lifted = cut.middle() + (1.0 - tool) * incision_sizes()["lifted_mm"] * self.skin_out()
+            out["retractor"] = retractor(wound_frame(lifted, self.skin_out(), along), held, cut.length_mm())
+        return out
+
+
+# ---- what open surgery does at the tumour ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class SurgeryPlan:
+    """An open operation at the tumour that chemoembolization is planned for: the cord freed, the tumour taken out, the
+    spine held.
+
+    Attributes:
+        procedure: the plan of chemoembolization, whose spine and tumour they are.
+    """
+
+    procedure: Any
+    _kept: OrderedDict[tuple, Any] = field(default_factory=OrderedDict, repr=False, init=False)
+
+    @property
+    def case(self) -> Case:
+        """As given."""
+        return self.procedure.case
+
+    @property
+    def level(self) -> str:
+        """The vertebra with the tumour."""
+        return str(self.procedure.level)
+
+    @property
+    def digest(self) -> str:
+        """Names the plan."""
+        return f"{SURGERY}-{self.procedure.digest}"
+
+    @property
+    def film(self) -> Film:
+        """The clock that it is told by: the overview's own."""
+        return film(NAME)
+
+    @property
+    def opened_name(self) -> str:
+        """The name of the vertebra with a window in its arch."""
+        return f"{self.level}-opened"
+
+    @property
+    def held_levels(self) -> tuple[str, ...]:
+        """The neighbours that the rods join, from above downward."""
+        names = (level_above(self.level), level_below(self.level))
+        return tuple(name if name and name != "sacrum" else self.level for name in names)
+
+    def state_at(self, step: str, share: float, measured: bool = True) -> SurgeryState:
+        """How far it is when `share` (0 to 1) of `step` is over; RequestError as elsewhere."""
+        here = self.film.step(step)
+        done = progress(self.film, step, share)
+        return SurgeryState(
+            here.start_s + share * here.seconds,
+            step,
+            share,
+            freed=smoothstep(done("pointer", "free")),
+            tumour=round(1.0 - smoothstep(done("pointer", "take_out")), 2),
+            held=smoothstep(done("pointer", "hold")),
+        )
+
+    def structures_at(self, state: SurgeryState, surroundings: str = "trunk") -> dict[str, Structure]:
+        """All that exists at `state`, by name, world frame; the spine alone, whatever lies round it."""
+        body = self.procedure.body_at(state.tumour)
+        out = {name: part for name, part in body.items() if part.role in _SPINE and not name.startswith("ribs")}
+        if state.freed > 0.0:
+            out[self.opened_name] = self._opened(out[self.level])
+        if state.freed >= 1.0:
+            del out[self.level]
+        if state.held > 0.0:
+            out |= self._implants
+        return out
+
+    def _opened(self, whole: Structure) -> Structure:
+        """The vertebra without its spinous process and laminae, from joint to joint."""
+        return remembered(self._kept, ("opened", whole.key), lambda: self._made_opened(whole), _KEPT)
+
+    def _made_opened(self, whole: Structure) -> Structure:
+        home = vertebra(self.level)
+        width = float(home.row["SCW_use_mm"].value)
+        base, middle = home.landmarks["spinous-base"], home.landmarks["canal-centre"]
+        front = float(middle[1])
+        window = box(
+            (0.0, front - 40.0, float(base[2]) - 6.0), (width + 2.0, 80.0, 60.0), min(6.0, 0.3 * width)
+        )  # fmt: skip
+        local = smooth_difference(carved_field(self.level), window, blend_mm=_BURR_MM)
+        core = smooth_difference(carved_core(self.level), window, blend_mm=_BURR_MM)
+        made: dict[float, Mesh] = {}
+
+        def mesh(spacing_mm: float) -> Mesh:
+            fine = max(round(spacing_mm, 2), _CUT_BONE_MM)
+            if fine not in made:
+                made[fine] = mesh_field(local, fine)
+            return made[fine]
+
+        place = whole.world_from_local
+        field_here: Field = moved(local, place)
+        return Structure(
+            self.opened_name, "bone", "cortical", field_here, mesh, f"{whole.key}-opened", RANKS["bone"], place,
+            moved(core, place), "trabecular",
+        )  # fmt: skip
+
+    @cached_property
+    def _implants(self) -> dict[str, Structure]:
+        frames = [self.procedure.column.world_from_vertebra(level) for level in self.held_levels]
+        return screws_and_rods(self.held_levels, frames)
+
+    def coming(self, step: str, share: float) -> Iterator[str]:
+        """The names of what exists at that moment and comes or goes in the film."""
+        state = self.state_at(step, share)
+        there = {
+            "tumour": state.tumour > 0.0,
+            self.opened_name: state.freed > 0.0,
+            "screws": state.held > 0.0,
+            "rods": state.held > 0.0,
+        }
+        yield from (name for name, present in there.items() if present)
+
+    @property
+    def planes(self) -> dict[str, Frame]:
+        """Those of chemoembolization."""
+        found: dict[str, Frame] = self.procedure.planes
+        return found
+
+    @cached_property
+    def margins(self) -> dict[str, float]:
+        """The least bone beside the screws, mm, by level."""
+        return {f"screw_{level}_least_bone_mm": screw_bone_mm(level) for level in self.held_levels}
+
+    def words(self) -> dict[str, float | str]:
+        """What captions and cards may name."""
+        return {"held_from": self.held_levels[0], "held_to": self.held_levels[-1]}
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class OverviewPlan(PlansInStep):
+    """All that the overview shows of one case; build it with `plan_overview`."""
+
+    NAME: ClassVar[str] = NAME
+    PREFIXES: ClassVar[Mapping[str, str]] = PREFIXES
+
+    def _state(self, time_s: float, step: str, share: float, states: Mapping[str, Any]) -> OverviewState:
+        return OverviewState(time_s, step, share, **states)
+
+    @cached_property
+    def margins(self) -> dict[str, float]:
+        """The lengths of the incisions and what else is measured on the two ways in, and the bone beside the screws."""
+        return {**self.prefixed(lambda name, plan: plan.margins), "half_inch_mm": incision_sizes()["half_inch_mm"]}
+
+    @cached_property
+    def _words(self) -> dict[str, float | str]:
+        return {
+            "level": self.level,
+            "tumour_mm": self.case.tumour.diameter_mm,
+            "nicks": "one" if len(self.plans["minimal"].incisions()) == 1 else "two",
+            "half_inch_mm": incision_sizes()["half_inch_mm"],
+            **self.prefixed(lambda name, plan: plan.words()),
+        }
+
+    def words(self) -> dict[str, float | str]:
+        """What captions and cards may name: the level, the tumour's size, the number of nicks, and the words of the
+        ways in and of surgery with "mi_", "op_" and "su_" before them."""
+        return dict(self._words)
+
+    def resolved(self) -> dict[str, Any]:
+        """The case as nested values."""
+        return self.case.table()
+
+
+def plan_overview(case: Case) -> OverviewPlan:
+    """All plans that the overview shows of `case`.
+
+    Raises RequestError: which of the procedures refuses the case, and why.
+    """
+    from spineviz.procedures.chemoembolization import plan_chemoembolization
+    from spineviz.procedures.kyphoplasty import plan_kyphoplasty
+    from spineviz.procedures.vertebroplasty import plan_vertebroplasty
+
+    makers: dict[str, Callable[[Case], Any]] = {
+        "vertebroplasty": plan_vertebroplasty,
+        "kyphoplasty": plan_kyphoplasty,
+        "chemoembolization": plan_chemoembolization,
+    }
+    found = plans_of(case, makers, "the three cannot be shown together")
+    own = {
+        "minimal": MinimalPlan(found["vertebroplasty"]),
+        "open": OpenPlan(found["vertebroplasty"]),
+        SURGERY: SurgeryPlan(found["chemoembolization"]),
+    }
+    return OverviewPlan(case, MappingProxyType({**own, **found}))
+
+
+__all__ = [
+    "APPROACHES", "NAME", "PROCEDURES", "SURGERY", "ApproachState", "OverviewPlan", "OverviewState", "SurgeryState",
+    "plan_overview",
+]  # fmt: skip
