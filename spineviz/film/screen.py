@@ -695,15 +695,27 @@ def _frame(
 
 @lru_cache(maxsize=16)
 def _note(words: str, picture: Rect, theme_name: str, scale: float) -> Layer:
-    """Words on a dark band at the lower edge of a picture."""
+    """Words on a dark band at the lower edge of a picture, on two lines where one is too narrow."""
     theme = named_theme(theme_name)
-    height = 52.0
+    lines = note_lines(words, picture.w - 56.0)
+    height = 16.0 + 36.0 * len(lines)
     canvas = Canvas(picture.w, height, scale, picture.x, picture.bottom - height)
     left, top = picture.x + 10.0, picture.bottom - height
-    canvas.panel(left, top, min(text_size(words, LABEL)[0] + 36.0, picture.w - 20.0), 42.0, 10.0,
+    width = max(text_size(line, LABEL)[0] for line in lines)
+    canvas.panel(left, top, min(width + 36.0, picture.w - 20.0), height - 10.0, 10.0,
                  fill=theme.colour("outline"), alpha=0.82)  # fmt: skip
-    canvas.text(words, left + 18.0, top + 30.0, LABEL, theme.colour("text"))
+    for i, line in enumerate(lines):
+        canvas.text(line, left + 18.0, top + 30.0 + 36.0 * i, LABEL, theme.colour("text"))
     return canvas.layer()
+
+
+def note_lines(words: str, width: float) -> tuple[str, ...]:
+    """A column's note as one line, or two as even as can be where one is wider than `width` design pixels."""
+    pieces = words.split()
+    if text_size(words, LABEL)[0] <= width or len(pieces) < 2:
+        return (words,)
+    pairs = [(" ".join(pieces[:i]), " ".join(pieces[i:])) for i in range(1, len(pieces))]
+    return min(pairs, key=lambda pair: max(text_size(line, LABEL)[0] for line in pair))
 
 
 @lru_cache(maxsize=16)

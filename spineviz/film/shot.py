@@ -210,7 +210,8 @@ class ColumnShot:
         stage, below: its views, one of them at least.
         gauges: the numbers along its foot, left to right, at most four; two where there are three columns.
         moment, plan: as in StageShot; they hold for gauges and for views that say nothing else.
-        note: words laid over the lower edge of its stage ("waits: no balloon here"), faded by `note_shown`.
+        note: words laid over the lower edge of its stage ("waits: no balloon here"), on one line or two, faded by
+            `note_shown`.
     """
 
     name: str

@@ -19,18 +19,29 @@ from spineviz.film.screen import (
     cuts,
     frozen,
     label_area,
+    note_lines,
     panels_of,
     shot_key,
     tag_place,
     view_names,
     views_of,
 )
-from spineviz.film.shot import TRANSITION_S, ColumnShot, FluoroShot, SectionShot, UltrasoundShot, appear, smooth
+from spineviz.film.shot import (
+    TRANSITION_S,
+    ColumnShot,
+    FluoroShot,
+    SectionShot,
+    Shot,
+    StageShot,
+    UltrasoundShot,
+    appear,
+    smooth,
+)
 from spineviz.film.workers import SceneSource
 from spineviz.geometry.frames import Frame
 from spineviz.views.canvas import blit
-from spineviz.views.layout import BAR_TOP, Rect
-from spineviz.views.text import TITLE, text_size
+from spineviz.views.layout import BAR_TOP, COLUMN_PITCH, Rect
+from spineviz.views.text import COLUMN_TITLE, LABEL, TITLE, text_size
 from spineviz.views.theme import theme
 from spineviz.views.ultrasound import figure
 
@@ -296,3 +307,32 @@ def test_marks_over_ultrasound_lie_at_their_depth(x_mm, y_mm, size):
     px_mm = 48.0 / min(size)
     assert at[0] == pytest.approx(size[0] / 2 + x_mm / px_mm)
     assert at[1] == pytest.approx((22.0 - y_mm) / px_mm)  # the upper edge is the probe's face
+
+
+@given(st.lists(st.text("abcdefgh", min_size=1, max_size=9), min_size=1, max_size=12))
+def test_a_column_s_note_keeps_its_words_on_as_few_lines_as_it_can(words):
+    width = COLUMN_PITCH[3][0] - 100.0
+    text = " ".join(words)
+    lines = note_lines(text, width)
+    assert " ".join(lines) == text
+    whole = text_size(text, LABEL)[0]
+    assert len(lines) == (1 if whole <= width or len(words) == 1 else 2)
+    longest = max(text_size(word, LABEL)[0] for word in words)
+    assert max(text_size(line, LABEL)[0] for line in lines) <= max(width, 0.5 * whole + longest)
+
+
+def test_three_columns_have_room_for_a_line_and_a_number_each():
+    columns = tuple(
+        ColumnShot(name, name.title(), stage=StageShot(None, None), gauges=("cement",), note="a line of its own")
+        for name in ("vertebroplasty", "kyphoplasty", "chemoembolization")
+    )
+    shot = Shot("columns", "Three procedures", columns=columns)
+    panels = panels_of(shot)
+    assert len({(panel.picture.w, panel.picture.h) for panel in panels.values() if panel.framed}) == 1
+    for (column, _, rect), name in zip(
+        column_gauges(shot), ("vertebroplasty", "kyphoplasty", "chemoembolization"), strict=False
+    ):
+        stage = panels[f"{name}:stage"]
+        assert stage.rect.holds(rect)
+        assert not rect.meets(stage.picture)
+        assert text_size(column.title, COLUMN_TITLE)[0] < stage.rect.w - 40.0
