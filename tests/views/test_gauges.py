@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spineviz.data.tables import level_below
 from spineviz.views.gauges import (
     GAUGES,
     LADDER,
@@ -357,3 +358,9 @@ def test_gauges_of_the_arteries_stay_in_their_places(count):
         assert place.inset(-4, -4, -4, -12).holds(Rect(layer.x_px, layer.y_px, width, height)), name
         if count <= 3:
             assert fits_one_line(reading, place), name
+
+
+@pytest.mark.parametrize("level", LADDER[3:])
+def test_a_vertebra_stands_a_rung_above_the_next_one_down(level):
+    assert LADDER.index(level) == LADDER.index(level_below(level)) + 1
+    assert LADDER[:3] == ("groin", "sacrum", "L5")
