@@ -175,8 +175,8 @@ void main()
   float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), 60.0) * 0.35 * (1.0 - clear);
   // clear where it is looked through, bright at the silhouette
   float through = mix(0.10 + 0.05 * stain, 0.025, clear), rim = mix(0.75, 0.95, clear);
-  float alpha = tone.a * (through + rim * pow(edge, mix(2.2 - 0.5 * stain, 3.2, clear)));
-  vec3 light = mix(vec3(0.93, 0.96, 1.0), vec3(0.66, 0.82, 1.0), clear);
+  float alpha = tone.a * (through + rim * pow(edge, mix(2.2 - 0.5 * stain, 3.2, clear)) + 0.10 * clear * edge * edge);
+  vec3 light = mix(vec3(0.93, 0.96, 1.0), vec3(0.62, 0.84, 1.0), clear);
   vec3 pane = mix(tone.rgb, light, 0.35 - 0.27 * stain + 0.40 * clear);
   vec3 colour = pane * (0.78 + 0.22 * edge) + 0.5 * glint;
   alpha = clamp(alpha + 0.55 * glint * tone.a, 0.0, 1.0) * (1.0 - 0.5 * dimming);

@@ -85,10 +85,13 @@ BODY = "body"
 """The name of the skin from head to foot: the one structure whose finish goes by its name."""
 
 _HALO_PX, _HALO_WHITE = 1.2, 0.22
-"""How far the light round a highlighted vessel reaches, and how much lighter it is than the vessel."""
+"""How far the light round a highlighted vessel, catheter or wire reaches, and how much lighter it is than that."""
 
 _LIFT_MM = 2.5
 """How much nearer the contents of a vessel are drawn: the radius of what runs along a vertebra and a little more."""
+
+_UNDER_MM = 1.5
+"""How much farther a wire's outline is drawn, so that from afar it does not come out of the catheter round it."""
 
 _KEPT_PICTURES = 2
 _SPACING_PX = 6.0
@@ -105,7 +108,7 @@ class StageLook:
         hidden: not shown.
         cut: what lies on the +z side of this world frame is taken away and the cut face is filled; None for no cut.
         whole: not cut although the plane passes through; instruments never are.
-        highlight: brighter, with a glowing rim.
+        highlight: brighter, with a glowing rim; vessels, catheters and wires broader too, to be seen on a whole body.
         dim: darker and greyer.
         opacity: name -> 0 to 1, how solid a structure is drawn; below 1 it is laid over the solid picture like glass.
         glassiness: name -> 0 to 1, a structure on its way from solid (0) to glass (1): the two pictures are mixed.
@@ -263,8 +266,13 @@ class Stage:
                 continue
             parts = [surface]
             if role in INSTRUMENTS:
-                tone = (*self.theme.colour("outline"), 1.0)
-                parts.append(replace(surface, tone=tone, hull_px=1.3, sides=-1))
+                tone, broad = (*self.theme.colour("outline"), 1.0), 0.0
+                if name in look.highlight and role in CONTENTS:
+                    parts.append(self._halo(surface))
+                    broad = _HALO_PX
+                under = _UNDER_MM / camera.distance_mm if role == "wire" else 0.0
+                line = replace(surface, tone=tone, hull_px=1.3 + broad, sides=-1, nearer=surface.nearer - under)
+                parts.append(line)
             solid.append((-float(z.max()), parts))
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
         within: tuple[int, int, int, int] | None = (0, 0, 0, 0)
@@ -282,9 +290,10 @@ class Stage:
         )
 
     def _halo(self, surface: Surface) -> Surface:
-        """Light round a thin thing, also behind its glass."""
+        """Light round a thin thing, also behind its glass, before the dark outline that it may have."""
         red, green, blue = (value + _HALO_WHITE * (1.0 - value) for value in surface.tone[:3])
-        return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1)
+        nearer = surface.nearer + 1e-4
+        return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1, nearer=nearer)
 
     def _within_px(self, camera: Camera, points_mm: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the picture of boxes with these corners; None where one is behind the eye."""

@@ -565,10 +565,26 @@ def test_what_lies_in_a_narrow_vessel_keeps_its_colour_behind_its_glass(stage, r
     assert apart(stage.draw(together(artery), CAMERA, glass), role) > 12.0
 
 
-def test_a_wire_in_a_catheter_stays_hidden_in_it(stage):
-    catheter, wire = tube("catheter", 2.0, "catheter"), tube("wire", 1.0, "wire", 20.0)
-    alone, both = (stage.draw(together(*parts), CAMERA) for parts in ((catheter,), (catheter, wire)))
-    assert (alone == both).all()
+@pytest.mark.parametrize("lit", [frozenset(), frozenset({"catheter"})])
+@pytest.mark.parametrize("distance_mm", [300.0, 1500.0])
+def test_a_wire_in_a_catheter_stays_hidden_in_it(stage, distance_mm, lit):
+    catheter, wire = tube("catheter", 0.83, "catheter"), tube("wire", 0.45, "wire", 20.0)
+    camera, look = camera_from("behind", (0, 0, 0), distance_mm, 20.0), StageLook(highlight=lit)
+    alone, both = (stage.draw(together(*parts), camera, look) for parts in ((catheter,), (catheter, wire)))
+    assert np.abs(alone.astype(int) - both).max() < 8
+
+
+@pytest.mark.parametrize("role", ["catheter", "wire"])
+def test_a_highlighted_catheter_or_wire_is_seen_from_afar_with_its_outline(stage, role):
+    camera = camera_from("behind", (0, 0, 0), 1500.0, 20.0)
+    behind = ball("bone", (0, 60, 0), 40.0)
+    rows = {}
+    for lit in (frozenset(), frozenset({"x"})):
+        picture = stage.draw(together(behind, tube("x", 0.5, role)), camera, StageLook(highlight=lit))
+        rows[bool(lit)] = picture[:, SIZE[0] // 2].astype(int).sum(axis=1)
+    core, around = (slice(SIZE[1] // 2 - reach, SIZE[1] // 2 + reach) for reach in (2, 6))
+    assert rows[True][core].max() > rows[False][core].max() + 80
+    assert rows[True][around].min() < 0.6 * rows[True][SIZE[1] // 2 - 9]  # the bone above it
 
 
 def test_the_glass_of_a_vessel_is_stained_and_that_of_bone_is_not(stage):
