@@ -90,6 +90,9 @@ _HALO_PX, _HALO_WHITE = 1.2, 0.22
 _LIFT_MM = 2.5
 """How much nearer the contents of a vessel are drawn: the radius of what runs along a vertebra and a little more."""
 
+_HALO_SOLID = 0.5
+"""How much of what lies behind a vessel its light hides."""
+
 _UNDER_MM = 1.5
 """How much farther a wire's outline is drawn, so that from afar it does not come out of the catheter round it."""
 
@@ -229,7 +232,7 @@ class Stage:
             self._offscreen = Offscreen(self.size_px, self.supersample, ground(self.size_px, self.theme))
         store = self._offscreen.store
         solid: list[tuple[float, list[Surface]]] = []
-        panes: list[tuple[int, float, Surface]] = []
+        panes: list[tuple[float, float, Surface]] = []
         faces: list[Face] = []
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
@@ -260,7 +263,9 @@ class Stage:
                 solid.append((-float(z.min()), [far_wall]))
                 surface = self._surface(structure, mesh, camera, look, True, opacity)
             if name in look.highlight and role in VESSELS:
-                solid.append((-float(z.max()), [self._halo(surface)]))
+                light = self._halo(surface)
+                light = replace(light, tone=(*light.tone[:3], _HALO_SOLID))
+                panes.append((NESTING.get(role, 0) - 0.5, float(z.mean()), light))
             if name in glass or opacity < 1.0 or role in VOIDS:
                 panes.append((NESTING.get(role, 0), float(z.mean()), surface))
                 continue
