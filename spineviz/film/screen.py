@@ -31,7 +31,7 @@ from spineviz.views.cards import draw_card, picture_place
 from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
-from spineviz.views.plots import Plot, draw_plot
+from spineviz.views.plots import TITLES, Plot, draw_plot
 from spineviz.views.signs import draw_mark, words_place
 from spineviz.views.text import CAPTION, COLUMN_TITLE, HEADER, LABEL, NOTE, SUBTITLE, TITLE, cap_height, text_size, wrap
 from spineviz.views.theme import Theme
@@ -655,6 +655,9 @@ def _hidden(view: StageShot) -> frozenset[str]:
 
 
 def _header(view: View) -> tuple[str, str]:
+    if isinstance(view, PlotShot):
+        title, header = TITLES.get(view.plot, ("", ""))
+        return view.title or title, view.header or header
     return view.title, view.header
 
 

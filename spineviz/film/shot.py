@@ -190,12 +190,13 @@ class PlotShot:
     Attributes:
         plot: a name of spineviz.views.plots.PLOTS, "pressure": each balloon's pressure against its volume; "flow": in
             the tumour's artery as particles lodge; "response": tumour and canal over weeks.
-        title, header, moment, plan: as in SectionShot.
+        title, header: as in SectionShot; "" is the plot's own, of spineviz.views.plots.TITLES.
+        moment, plan: as in SectionShot.
     """
 
     plot: str = "pressure"
     header: str = ""
-    title: str = "Pressure and volume"
+    title: str = ""
     moment: tuple[str, float] | None = None
     plan: str = ""
 

@@ -131,6 +131,15 @@ def _so_far(x: NDArray[np.float64], values: Sequence[NDArray[np.float64]], now: 
 PLOTS: Mapping[str, PlotReader] = MappingProxyType({"pressure": pressure, "flow": flow, "response": response})
 """Names that a PlotShot may give."""
 
+TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "pressure": ("Pressure and volume", ""),
+        "flow": ("Flow in the tumour's artery", ""),
+        "response": ("Weeks after treatment", "illustrative"),
+    }
+)
+"""Each plot's title and header where a shot gives none."""
+
 
 def tick_step(top: float, most: int = 5) -> float:
     """The round step (1, 2 or 5 times a power of ten) that puts at most `most` ticks above 0 on an axis up to `top`.

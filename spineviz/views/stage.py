@@ -263,9 +263,9 @@ class Stage:
                 solid.append((-float(z.min()), [far_wall]))
                 surface = self._surface(structure, mesh, camera, look, True, opacity)
             if name in look.highlight and role in VESSELS:
-                light = self._halo(surface)
-                light = replace(light, tone=(*light.tone[:3], _HALO_SOLID))
-                panes.append((NESTING.get(role, 0) - 0.5, float(z.mean()), light))
+                halo = self._halo(surface)
+                halo = replace(halo, tone=(*halo.tone[:3], _HALO_SOLID))
+                panes.append((NESTING.get(role, 0) - 0.5, float(z.mean()), halo))
             if name in glass or opacity < 1.0 or role in VOIDS:
                 panes.append((NESTING.get(role, 0), float(z.mean()), surface))
                 continue

@@ -14,6 +14,7 @@ from spineviz.film.opening import load_scene
 from spineviz.film.painter import Painter
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.screen import (
+    _header,
     column_gauges,
     cover,
     cuts,
@@ -30,6 +31,7 @@ from spineviz.film.shot import (
     TRANSITION_S,
     ColumnShot,
     FluoroShot,
+    PlotShot,
     SectionShot,
     Shot,
     StageShot,
@@ -336,3 +338,9 @@ def test_three_columns_have_room_for_a_line_and_a_number_each():
         assert stage.rect.holds(rect)
         assert not rect.meets(stage.picture)
         assert text_size(column.title, COLUMN_TITLE)[0] < stage.rect.w - 40.0
+
+
+def test_a_plot_says_its_own_name_where_the_shot_gives_none():
+    assert _header(PlotShot("pressure")) == ("Pressure and volume", "")
+    assert _header(PlotShot("response")) == ("Weeks after treatment", "illustrative")
+    assert _header(PlotShot("response", "of the tumour", "Later")) == ("Later", "of the tumour")

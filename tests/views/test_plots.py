@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineviz.physics.transport import flow_figures
-from spineviz.views.plots import Axes, Plot, Trace, axes_of, draw_plot, flow, pressure, response, tick_step
+from spineviz.views.layout import COLUMN, PAD
+from spineviz.views.plots import (
+    PLOTS,
+    TITLES,
+    Axes,
+    Plot,
+    Trace,
+    axes_of,
+    draw_plot,
+    flow,
+    pressure,
+    response,
+    tick_step,
+)
+from spineviz.views.text import HEADER, NOTE, text_size
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
@@ -192,3 +206,10 @@ def test_long_names_stand_above_the_axes_and_not_at_the_curves():
         changed = np.argwhere((picture != nameless).any(2))
         assert changed[:, 0].max() < axes_of(plot, *size).top
         assert np.ptp(changed[:, 1]) > 200
+
+
+def test_every_plot_has_a_title_that_fits_its_panel_and_the_response_says_what_it_is():
+    assert set(TITLES) == set(PLOTS)
+    for title, header in TITLES.values():
+        assert text_size(title, HEADER)[0] + text_size(header, NOTE)[0] + 24.0 < COLUMN - 2 * PAD - 12.0
+    assert TITLES["response"][1] == "illustrative"
