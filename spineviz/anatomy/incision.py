@@ -183,12 +183,12 @@ class Incision:
 
     def _bounds(self) -> NDArray[np.float64]:
         z = np.linspace(self.low_mm, self.high_mm, 33)
-        wide = float((self._wide(z) if self.under_mm is not None else self.half_gape(z)).max()) + 3.0
+        wide = float((self._wide(z) if self.under_mm is not None else self.half_gape(z)).max()) + 4.0
         back = back_y(self.trunk.skin, self.aside_mm, z)
         deepest = float((back + self.floor_mm(z)).max())
         return box_bounds(
             [self.aside_mm - wide, float(back.min()) - _ABOVE_MM, self.low_mm - 1.0],
-            [self.aside_mm + wide, deepest + 3.0, self.high_mm + 1.0],
+            [self.aside_mm + wide, deepest + 4.0, self.high_mm + 1.0],
         )
 
     # shapes -----------------------------------------------------------------------------------------------------------
@@ -275,26 +275,30 @@ class Incision:
         return self._structure(name, role, material, Field(distance, self._bounds(), exact=False), make)
 
     def _bed(self, name: str) -> Structure:
-        """Deep muscle that stays: the floor of a deep wound, its border a little raised."""
-        thick, rise = sizes()["bed_mm"], sizes()["bed_rise_mm"]
+        """Deep muscle that stays: the floor of a deep wound, and its border beside the muscles held aside."""
+
+        def reach(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+            """Half the width outside and inside, and the depths of border, floor and what lies under it."""
+            s, open_here = sizes(), np.minimum(1.0, 2.0 * self.ease(z))
+            wide, floor = self._wide(z), self.floor_mm(z)
+            top = np.maximum(floor - s["bed_rise_mm"] * open_here, 0.0)
+            thick = s["bed_mm"] * open_here
+            # it reaches into what lies round it, so that no skin is told of down there
+            outer, under = wide + s["skin_mm"] * open_here, floor + s["skin_mm"] * open_here
+            return outer, np.maximum(wide - thick, 0.0), top, np.maximum(floor - thick, top), under
 
         def distance(p: Points) -> Distances:
             across, deep, beyond = self._at(p)
-            z = p[:, 2]
-            wide, floor = self._wide(z), self.floor_mm(z)
-            top = np.maximum(floor - rise, 0.0)
-            shell = np.maximum(across - wide, deep - floor)
-            hollow = np.maximum(across - np.maximum(wide - thick, 0.0), deep - np.maximum(floor - thick, top))
-            return np.max([shell, -hollow, top - deep, beyond], axis=0)
+            outer, inner, top, floor, under = reach(p[:, 2])
+            hollow = np.maximum(across - inner, deep - floor)
+            return np.max([across - outer, deep - under, -hollow, top - deep, beyond], axis=0)
 
         def make() -> Mesh:
             z = self.rows()
-            wide, floor = self._wide(z), self.floor_mm(z)
-            top = np.maximum(floor - rise, 0.0)
-            inner, bottom = np.maximum(wide - thick, 0.0), np.maximum(floor - thick, top)
+            outer, inner, top, floor, under = reach(z)
             back = back_y(self.trunk.skin, self.aside_mm + self.half_gape(z), z)
-            across = np.stack([-wide, -inner, -inner, inner, inner, wide, wide, -wide], axis=1)
-            deep = np.stack([top, top, bottom, bottom, top, top, floor, floor], axis=1) + back[:, None]
+            across = np.stack([-outer, -inner, -inner, inner, inner, outer, outer, -outer], axis=1)
+            deep = np.stack([top, top, floor, floor, top, top, under, under], axis=1) + back[:, None]
             return lofted(list(np.stack([across + self.aside_mm, deep, np.repeat(z[:, None], 8, axis=1)], axis=2)))
 
         return self._structure(name, "muscle", "muscle", Field(distance, self._bounds(), exact=False), make)
