@@ -71,7 +71,6 @@ FINISHES: Mapping[str, Finish] = MappingProxyType(
         "skin": Finish(gloss=0.18, shine=16.0, soft=0.6, grain=0.05, grain_mm=6.0, rim=0.7),
         "muscle": Finish(gloss=0.25, shine=24.0, soft=0.5, grain=0.12, grain_mm=2.0, rim=0.4),
         "body": Finish(gloss=0.18, shine=16.0, soft=0.6, rim=0.7, clear=1.0),
-        "ligament": Finish(gloss=0.3, shine=30.0, soft=0.4, grain=0.08, grain_mm=2.0, rim=0.5),
         "glove": Finish(gloss=0.22, shine=22.0, soft=0.3, rim=0.6),
         "cloth": Finish(gloss=0.03, shine=8.0, soft=0.5, grain=0.06, grain_mm=5.0, rim=0.4),
         "gown": Finish(gloss=0.03, shine=8.0, soft=0.5, grain=0.06, grain_mm=9.0, rim=0.6),
