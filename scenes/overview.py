@@ -368,10 +368,11 @@ class Overview(ProcedureScene):
         for side, nick in self.nicks.items():
             ends = nick.line().points_mm[[0, -1]]
             marks.append(Mark("line", view, tuple(map(as_point, ends)), role="danger", shown=shown))
-            sign = 1.0 if side == "right" else -1.0
-            if length and side != self.outer:
-                beside = [as_point(end + sign * 9.0 * self.right) for end in ends]
-                marks.append(Mark("measure", view, tuple(beside), length, shown=shown, side=side))
+            if length and (side != self.outer or len(self.nicks) == 1):
+                away = 9.0 * self.right * (1.0 if self.outer == "left" else -1.0)
+                beside = tuple(as_point(end + away) for end in ends)
+                inward = "right" if self.outer == "left" else "left"
+                marks.append(Mark("measure", view, beside, length, shown=shown, side=inward))
         nick = self.nicks[self.outer]
         sign = 1.0 if self.outer == "right" else -1.0
         half = 0.5 * sizes()["half_inch_mm"] * self.up
@@ -493,7 +494,8 @@ class Overview(ProcedureScene):
     @cached_property
     def lamina(self) -> Point:
         """A point of the bare lamina below, beside its spinous process."""
-        below = level_below(self.level) or self.level
+        below = level_below(self.level)
+        below = self.level if below in (None, "sacrum") else below
         bone = self.plan.plans[OPEN].structures_at(self.state("scale", 0.0).open)[below]
         base = bone.world_from_local.point(vertebra(below).landmarks["spinous-base"])
         return surface_towards(bone.field, base - [8.0 * self.size, 0.0, 0.0], self.out, 30.0)

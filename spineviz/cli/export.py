@@ -14,7 +14,7 @@ from spineviz.data.errors import FaultError, RequestError
 if TYPE_CHECKING:
     from spineviz.geometry.meshes import Mesh
     from spineviz.procedures.augmentation import AugmentationPlan
-    from spineviz.procedures.comparison import ComparisonPlan
+    from spineviz.procedures.tracks import PlansInStep
 
 ENDINGS = (".stl", ".obj", ".ply", ".glb")
 SPACING_MM = 0.6
@@ -105,7 +105,7 @@ def _along(what: str) -> list[str]:
     return [f"{procedure}{slash}{part}-{side}" for part in PARTS.get(tool, ())[1:] if part != "balloon"]
 
 
-def _absent(what: str, plan: AugmentationPlan | ComparisonPlan, time_s: float, there: tuple[str, ...]) -> str:
+def _absent(what: str, plan: AugmentationPlan | PlansInStep, time_s: float, there: tuple[str, ...]) -> str:
     """Why `what` cannot be had at `time_s`: when it exists, or what there is."""
     spans = plan.spans()
     if what in spans:

@@ -10,7 +10,7 @@ from spineviz.data.films import film_names
 if TYPE_CHECKING:
     from spineviz.procedures.augmentation import AugmentationPlan
     from spineviz.procedures.case import Case
-    from spineviz.procedures.comparison import ComparisonPlan
+    from spineviz.procedures.tracks import PlansInStep
 
 PROCEDURES = ("vertebroplasty", "kyphoplasty")
 """The films that show one procedure."""
@@ -29,7 +29,7 @@ def procedure_plan(name: str, case: Case) -> AugmentationPlan:
     raise RequestError(f"no procedure {name!r}; there is {', '.join(PROCEDURES)}")
 
 
-def plan_for(film_name: str, case: Case) -> AugmentationPlan | ComparisonPlan:
+def plan_for(film_name: str, case: Case) -> AugmentationPlan | PlansInStep:
     """The plan that the film `film_name` shows of `case`: of one procedure, or of several.
 
     Raises RequestError for an unknown film, and what the planning itself refuses.
@@ -40,4 +40,8 @@ def plan_for(film_name: str, case: Case) -> AugmentationPlan | ComparisonPlan:
         from spineviz.procedures.comparison import plan_comparison
 
         return plan_comparison(case)
+    if film_name == "overview":
+        from spineviz.procedures.overview import plan_overview
+
+        return plan_overview(case)
     raise RequestError(f"no film {film_name!r}; there is {', '.join(film_names())}")
