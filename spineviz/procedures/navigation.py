@@ -40,6 +40,8 @@ _TURN_DEG = 20.0
 """From one sought shape to the next while the tip is turned."""
 _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
+_DEEPEST_MM = 22.0
+"""How far past an orifice a place to park is looked for."""
 _HIGHER_MM = 4.0
 """An orifice that lies higher by less is entered with the tip so much less deep."""
 
@@ -118,14 +120,19 @@ class Passage:
 
     def at(self, share: float) -> Posture:
         """The devices when `share` (0 to 1) of the stretch is over."""
-        course, walked = self.course, self._walked
-        station = float(np.interp(share, walked, course.stations))
-        shape = course.at(station)
-        advances = [np.interp(station, course.stations, [rods[k][1] for rods in course.rods])
-                    for k in range(len(course.rods[0]))]  # fmt: skip
+        shape = self.course.at(float(np.interp(share, self._walked, self.course.stations)))
+        return Posture(shape.points_mm, *self.lengths(share))
+
+    def lengths(self, share: float) -> tuple[float, float]:
+        """How long catheter (0: none) and wire (0: out) are beyond where they are held, at `share` of the stretch."""
+        station = float(np.interp(share, self._walked, self.course.stations))
+        first, *within = (
+            float(np.interp(station, self.course.stations, [rods[k][1] for rods in self.course.rods]))
+            for k in range(len(self.course.rods[0]))
+        )
         if self.alone:
-            return Posture(shape.points_mm, 0.0, float(advances[0]))
-        return Posture(shape.points_mm, float(advances[0]), float(advances[1]) if len(advances) > 1 else 0.0)
+            return 0.0, first
+        return first, within[0] if within else 0.0
 
     @property
     def end(self) -> Posture:
@@ -218,7 +225,7 @@ class Ways:
     @cached_property
     def aorta(self) -> Lumen:
         """From the puncture up to the arch."""
-        return self._lumen(("aorta", 14.0))
+        return self._lumen(("aorta", 2.0))
 
     def into(self, target: Target) -> Lumen:
         """From the puncture into a segmental artery, the aorta beyond its orifice open too."""
@@ -268,15 +275,15 @@ class _Leading:
         """How much of the catheter is in when its tip is parked in that artery: found on the shape, since a catheter
         that leans on the outer wall of every bend takes a longer way than the middle."""
         if target not in self._parked:
-            wanted = navigation_figure("parked_mm")
-            advance = self.ways.wall_mm(target) + wanted
-            for _ in range(4):
-                shape = rest(self.ways.into(target), self.kit.catheter, advance, facing=self.ways.facing(target))
-                short = wanted - self.ways.past_wall_mm(target, shape.tip_mm)
-                if abs(short) < 0.3:
+            lumen, facing, first = self.ways.into(target), self.ways.facing(target), self.ways.wall_mm(target)
+            wanted, best = navigation_figure("parked_mm"), (np.inf, first)
+            for further in np.arange(1.0, _DEEPEST_MM, 1.5):
+                shape = rest(lumen, self.kit.catheter, first + further, facing=facing)
+                past = self.ways.past_wall_mm(target, shape.tip_mm)
+                best = min(best, (abs(past - wanted), first + further))
+                if past >= wanted:
                     break
-                advance += short
-            self._parked[target] = advance
+            self._parked[target] = best[1]
         return self._parked[target]
 
     def wire(self) -> Passage:
@@ -289,8 +296,12 @@ class _Leading:
         top = self.top_mm(target)
         catheter = _steps(4.0, top)
         first = navigation_figure("first_wire_mm")
-        wire = np.maximum(first, catheter + navigation_figure("wire_lead_mm"))
+        wire = np.maximum(first, self._led(catheter))
         return self._in_aorta(catheter, wire, self.ways.facing(target))
+
+    def _led(self, catheter_mm: Floats | float) -> Floats:
+        """How far the wire is in that leads a catheter; at the arch it has less room to do so."""
+        return np.minimum(catheter_mm + navigation_figure("wire_lead_mm"), self.ways.aorta.length_mm - 1.0)
 
     def top_mm(self, target: Target) -> float:
         """Where the tip re-forms."""
@@ -298,7 +309,7 @@ class _Leading:
 
     def bare(self, target: Target, catheter_mm: float) -> Passage:
         """The wire is drawn back until the tip has its own shape, facing the target's wall."""
-        lead, parked = navigation_figure("wire_lead_mm"), navigation_figure("wire_parked_mm")
+        lead, parked = float(self._led(catheter_mm)) - catheter_mm, navigation_figure("wire_parked_mm")
         wire = np.concatenate([np.arange(lead, -40.0, -12.0), [-60.0, -parked]]) + catheter_mm
         return self._in_aorta(np.full(len(wire), catheter_mm), wire, self.ways.facing(target))
 
@@ -336,13 +347,14 @@ class _Leading:
         parts = [out]
         at = catheter_mm
         if self.parked_mm(there) > catheter_mm + _HIGHER_MM:
-            top, lead = self.top_mm(there), navigation_figure("wire_lead_mm")
-            inward = np.concatenate([np.arange(0.0, at - 40.0, 60.0), at + np.arange(-40.0, lead + 1.0, 15.0)])
+            top, ahead = self.top_mm(there), float(self._led(at))
+            inward = np.concatenate([np.arange(0.0, at - 40.0, 60.0), _steps(at - 40.0, ahead, 15.0)])
             up = _steps(at, top)
-            back = np.concatenate([top + np.arange(lead, -40.0, -12.0), np.arange(top - 60.0, 0.0, -60.0), [0.0]])
+            last = float(self._led(top))
+            back = np.concatenate([np.arange(last, top - 40.0, -12.0), np.arange(top - 60.0, 0.0, -60.0), [0.0]])
             parts += [
                 self._course(self.ways.aorta, np.full(len(inward), at), inward, facing),
-                self._course(self.ways.aorta, up, up + lead, facing),
+                self._course(self.ways.aorta, up, self._led(up), facing),
                 self._course(self.ways.aorta, np.full(len(back), top), back, facing),
             ]
             at = top
@@ -366,18 +378,18 @@ class _Leading:
     def micro(self, target: Target, parked: Posture) -> dict[str, Passage]:
         """The fine wire and the microcatheter over it, from the catheter's tip into the feeder."""
         tip = parked.points_mm[-1]
-        lumen, reach = self.ways.feeder(target, tip, self.kit.micro)
-        lead = navigation_figure("micro_lead_mm")
-        most = lumen.length_mm - 0.2
-        wire = _steps(2.0, min(reach + lead, most), 3.0)
-        alone = course(lumen, self.kit.micro_wire, wire)
+        lumen, place = self.ways.feeder(target, tip, self.kit.micro)
+        ahead = min(place + navigation_figure("micro_lead_mm"), lumen.length_mm - 0.5)
+        leading = _advance_to(lumen, self.kit.micro_wire, ahead)
+        reach = min(_advance_to(lumen, self.kit.micro, place), leading - 0.5 * navigation_figure("micro_lead_mm"))
+        alone = course(lumen, self.kit.micro_wire, _steps(2.0, leading, 3.0))
         over = _steps(1.0, reach, 3.0)
-        led = np.full(len(over), float(wire[-1]))
+        led = np.full(len(over), leading)
         return {
             "micro-wire": Passage(alone, alone=True),
             "micro": Passage(course(lumen, self.kit.micro, over, self.kit.micro_wire, led)),
             "micro-empty": Passage(
-                course(lumen, self.kit.micro, np.full(4, reach), self.kit.micro_wire, np.linspace(led[-1], 0.0, 4))
+                course(lumen, self.kit.micro, np.full(4, reach), self.kit.micro_wire, np.linspace(leading, 0.0, 4))
             ),
         }
 
@@ -386,6 +398,21 @@ class _Leading:
 
     def _course(self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats) -> Course:
         return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing)
+
+
+def _advance_to(lumen: Lumen, rod: Rod, station_mm: float) -> float:
+    """How much of a device is in when its tip has come to a place on the way: it may take bends shorter."""
+    for advance in np.arange(station_mm, station_mm - 6.0, -0.4):
+        tip = rest(lumen, rod, float(advance)).tip_mm
+        if float(lumen.station_mm(tip[None])[0]) <= station_mm and _ends_within(lumen, tip):
+            return float(advance)
+    return station_mm - 6.0
+
+
+def _ends_within(lumen: Lumen, tip_mm: Vector) -> bool:
+    """Whether a tip has not gone past the end of the way."""
+    last = lumen.points_mm[-1] - lumen.points_mm[-2]
+    return bool((tip_mm - lumen.points_mm[-1]) @ last <= 0.0)
 
 
 def _steps(first_mm: float, last_mm: float, step_mm: float = STEP_MM) -> Floats:
