@@ -75,11 +75,11 @@ class Tumour:
     _meshes: dict[float, Mesh] = field(default_factory=dict, repr=False)
 
     def field(self, share: float = 1.0) -> Field:
-        """The tumour grown to `share` (0 to 1) of its diameter; it holds nothing at 0."""
+        """The tumour grown to `share` of its diameter; it holds nothing at 0."""
         if share <= 0.0:
             centre = self.centre_mm
             return Field(lambda p: np.linalg.norm(p - centre, axis=1) + 1.0, box_bounds(centre, centre))
-        if share >= 1.0:
+        if share == 1.0:
             return self.full
         centre, full = self.centre_mm, self.full
         return Field(
@@ -96,7 +96,7 @@ class Tumour:
         if spacing not in self._meshes:
             self._meshes[spacing] = mesh_field(self.full, spacing)
         whole = self._meshes[spacing]
-        return whole.with_points(self.centre_mm + min(share, 1.0) * (whole.points_mm - self.centre_mm))
+        return whole.with_points(self.centre_mm + share * (whole.points_mm - self.centre_mm))
 
 
 def _lobes(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -170,13 +170,16 @@ def tumour(level: str, diameter_mm: float = 14.0, side: str = "left", seed: int 
         extent: "auto" or "body": it stays inside the body, clear of the canal.
 
     Raises RequestError, naming the key: for a side or extent that is none, for a diameter that the body cannot hold,
-    and for "epidural", which the films of this version cannot show.
+    and for "epidural", which is a shape of its own (epidural.py).
     """
     known_level(level)
     if side not in SIDES:
         raise RequestError(f"tumour.side: there is no side {side!r}; give {' or '.join(SIDES)}")
     if extent == "epidural":
-        raise RequestError("tumour.extent: 'epidural' belongs to chemoembolization, which is not there yet; give body")
+        raise RequestError(
+            "tumour.extent: 'epidural' is a tumour that reaches into the canal, which chemoembolization alone shows; "
+            "give body"
+        )
     if extent not in EXTENTS:
         raise RequestError(f"tumour.extent: there is no extent {extent!r}; give {' or '.join(EXTENTS)}")
     if not (np.isfinite(diameter_mm) and diameter_mm >= 4.0):

@@ -337,6 +337,8 @@ _OUTLINED = (
 )  # fmt: skip
 _JOINED = ("artery", "vein")
 """Roles whose parts run into each other: they are drawn as one, with one outline."""
+_PRESSED = ("cord", "dura", "roots")
+"""Nerves that something pushed aside are pressed thinner than a raster for the others would see."""
 _SHARP = ("artery", "vein", "contrast", "drug", "catheter", "wire")
 """Roles of what is thinner than the raster of smooth shapes; what ranks as steel is asked on every pixel too."""
 
@@ -537,7 +539,8 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
         return None
     u, v = _pixel_axes(size_px, px_mm)
     u, v = u[left:right], v[top:bottom]
-    sharp = structure.rank >= RANKS["steel"] or structure.role in _SHARP
+    pressed = structure.healthy is not None and structure.role in _PRESSED
+    sharp = structure.rank >= RANKS["steel"] or structure.role in _SHARP or pressed
     step = 2.0 if structure.role in _SOFT else _FIELD_STEP_MM
     fields = [structure.field] if structure.core is None else [structure.field, structure.core]
     if sharp or px_mm >= 0.8 * step:
