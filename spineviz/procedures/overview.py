@@ -110,7 +110,7 @@ class SurgeryState:
     Attributes:
         time_s: of the film; step: its name; share: how much of the step is over.
         freed: how much of the bone behind the canal has been taken away, 0 to 1.
-        tumour: the tumour's diameter as a share of the whole.
+        tumour: the tumour's diameter as a share of the whole: it grows as the film begins and is taken out at its end.
         held: screws and rods in their place, 0 to 1.
     """
 
@@ -195,6 +195,10 @@ class ApproachPlan(ABC):
         """The cuts by name, `opened` (0 to 1) of their way apart."""
 
     @abstractmethod
+    def _cuts(self, opened: float) -> dict[str, Incision]:
+        """The same by what the names of their walls begin with."""
+
+    @abstractmethod
     def _shares(self, done: Done) -> tuple[float, float, float]:
         """opened, aside and tool of ApproachState."""
 
@@ -232,6 +236,11 @@ class ApproachPlan(ABC):
         state = self.state_at(step, share)
         untouched = self.procedure.patient.structures(1.0, 1.0, 1.0, "trunk")
         yield from (name for name in self.structures_at(state) if name not in untouched)
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names that stand for several structures in an export: "wound", the cut skin with the layers of its wall."""
+        return {"wound": ("skin", *(name for prefix, cut in self._cuts(1.0).items() for name in cut.layers(prefix)))}
 
     @property
     def planes(self) -> dict[str, Frame]:
@@ -285,6 +294,9 @@ class MinimalPlan(ApproachPlan):
         """A nick for each needle."""
         return {side: nick(self.trunk, needle.skin_mm, opened) for side, needle in self.needles.items()}
 
+    def _cuts(self, opened: float) -> dict[str, Incision]:
+        return {f"nick-{side}": cut for side, cut in self.incisions(opened).items()}
+
     def muscle_mm(self, aside: float) -> float:
         """Half the gap between the fibres."""
         return incision_sizes()["parting_half_mm"] * aside
@@ -296,10 +308,9 @@ class MinimalPlan(ApproachPlan):
     def _made(self, opened: float, aside: float, tool: float) -> dict[str, Structure]:
         out: dict[str, Structure] = {}
         if opened > SHOWN_OPEN:
-            cuts = self.incisions(opened)
-            out["skin"] = cut_skin(self.trunk, list(cuts.values()))
-            for side, cut in cuts.items():
-                out |= cut.layers(f"nick-{side}")
+            out["skin"] = cut_skin(self.trunk, list(self.incisions(opened).values()))
+            for prefix, cut in self._cuts(opened).items():
+                out |= cut.layers(prefix)
         lines = [(needle.skin_mm, needle.path.forward) for needle in self.needles.values()]
         out["muscle"] = displaced_muscles(self.trunk, parted(self.trunk, lines, aside) if aside > 0.0 else None)
         if tool > 0.0:
@@ -323,6 +334,9 @@ class OpenPlan(ApproachPlan):
     def incisions(self, opened: float = 1.0) -> dict[str, Incision]:
         """The one in the midline."""
         return {"midline": midline_incision(self.trunk, self.middle_mm, opened)}
+
+    def _cuts(self, opened: float) -> dict[str, Incision]:
+        return {"wound": self.incisions(opened)["midline"]}
 
     def muscle_mm(self, aside: float) -> float:
         """How far the muscles' inner border is held aside."""
@@ -405,7 +419,7 @@ class SurgeryPlan:
             step,
             share,
             freed=smoothstep(done("pointer", "free")),
-            tumour=round(1.0 - smoothstep(done("pointer", "take_out")), 2),
+            tumour=round(smoothstep(done("why", "grows")) * (1.0 - smoothstep(done("pointer", "take_out"))), 2),
             held=smoothstep(done("pointer", "hold")),
         )
 
@@ -465,6 +479,11 @@ class SurgeryPlan:
             "rods": state.held > 0.0,
         }
         yield from (name for name, present in there.items() if present)
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names that stand for several structures in an export: "implants", the screws and rods."""
+        return {"implants": ("screws", "rods")}
 
     @property
     def planes(self) -> dict[str, Frame]:

@@ -184,6 +184,8 @@ def test_structures_go_by_their_plan_and_name(plan):
     there = plan.structures_at_time(plan.film.step("scale").start_s)
     for name in ("open/wound-fat", "open/retractor", "minimal/nick-left-skin", "vertebroplasty/L1", "surgery/tumour"):
         assert name in there
+    for name in APPROACHES:
+        assert all(f"{name}/{part}" in there for part in plan.plans[name].groups["wound"])
     spans = plan.spans()
     assert spans["open/retractor"][0] > plan.film.step("open").start_s
     assert spans["surgery/screws"][0] > plan.film.step("pointer").start_s
