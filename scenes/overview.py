@@ -70,12 +70,14 @@ class Overview(ProcedureScene):
         self.front_left = camera_from((236, 16), (0, -10, 0), 250 * size).shifted(0.06, -0.03)
         self.front_near = camera_from((252, 26), (0, -12, 0), 205 * size).shifted(0.06, -0.03)
         self.behind_left = camera_from((322, 20), (0, -22, 0), 300 * size).shifted(0.05, -0.04)
-        self.behind_near = camera_from((340, 34), (0, -22, 0), 225 * size).shifted(0.05, -0.02)
+        self.behind_near = camera_from((336, 34), (0, -22, 0), 225 * size).shifted(0.05, -0.02)
+        self.at_tumour = camera_from((302, 22), (0, -18, 0), 205 * size).shifted(0.05, -0.02)
         self.window_bone = camera_from((296, 20), (0, -12, 0), 250 * size)
         self.window_cut = camera_from((280, 9), (0, -6, 0), 205 * size)
         groin = np.array(plans[CHEMOEMBOLIZATION].puncture.axis_mm)
         self.window_body = camera_from((184, 6), 0.5 * groin * [0, 1, 1] + [0, 0, 15], 1080)
-        self.window_tumour = camera_from((226, 14), (0, -4, 0), 265 * size)
+        canal = np.array(plans[CHEMOEMBOLIZATION].grown.canal_point_mm)
+        self.window_tumour = camera_from((252, 18), canal * [0.5, 0.3, 1.0], 230 * size)
 
     def seen(self, aside_deg: float, above_deg: float, target_mm: Any, distance_mm: float) -> Camera:
         """A camera that looks at the back from straight behind, turned aside about the spine (towards the patient's
@@ -273,7 +275,8 @@ class Overview(ProcedureScene):
                 cast = now.step.name == "none"
                 stage = StageShot(self.window_bone, self.bone_look(name, cast, lit), self.window_bone)
             words, shown = notes.get(name, ("", 0.0))
-            side = self.words("windows", "front" if name == CHEMOEMBOLIZATION else "behind")
+            near = "front" if now.step.name == "windows" else "left"
+            side = self.words("windows", near if name == CHEMOEMBOLIZATION else "behind")
             columns.append(
                 ColumnShot(name, self.words("windows", name), side, stage, plan=name, note=words, note_shown=shown)
             )
@@ -313,6 +316,7 @@ class Overview(ProcedureScene):
         """The cord is freed, the tumour taken out, the spine held."""
         at = self.at(now, SURGERY)
         camera = self.behind_left.moved_towards(self.behind_near, now.beat("free"))
+        camera = camera.moved_towards(self.at_tumour, min(1.0, 2.5 * now.beat("take_out")))
         camera = camera.moved_towards(self.behind_left, now.beat("hold"))
         state, taking = getattr(now.state, SURGERY), now.after("take_out") and not now.after("hold")
         look = StageLook(
@@ -328,14 +332,24 @@ class Overview(ProcedureScene):
             highlight=frozenset({"tumour"}),
         )
         screw = facing(at, "screws", LEFT)
+        rest = self.behind_left if now.after("hold") else self.at_tumour if taking else self.behind_near
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, look, self.behind_left if now.after("hold") else self.behind_near, plan=SURGERY),
+            stage=StageShot(camera, look, rest, plan=SURGERY),
             section=SectionShot("axial", 34.0 * self.size, self.words("why", "axial"), plan=SURGERY),
             focus="section" if now.during("take_out") else "",
             labels=(
-                self.label(now, "dura", "dura", self.on_dura, "right", now.shown("free", until="hold")),
+                self.label(now, "dura", "dura", self.on_dura, "right", now.shown("free", until="take_out")),
+                self.label(
+                    now,
+                    "tumour",
+                    "tumour",
+                    facing(at, "tumour", LEFT),
+                    "left",
+                    now.shown("take_out", until="hold") if state.tumour > 0.1 else 0.0,
+                    rest=self.tumour_rest,
+                ),
                 self.label(now, "screws", "steel", screw, "left", now.shown("hold") if "screws" in at else 0.0),
             ),
         )
