@@ -32,11 +32,14 @@ _CORE_SHARE = 0.12
 _BLEND_MM = 1.2
 """The fillet where the sac leaves the tumour; chosen for legibility."""
 _FLATTEST = 0.7
+_SETTLED = 3e-4
+"""mm or rad within which the way back is found."""
 _MOST_SLIP_RAD = 0.25
 """How far round the cord roots slip out of where it gets narrow, where nothing of the room is left (chosen)."""
 _BAND_MM = 3.5
 """How far outside the tumour roots outside the sac are pressed together."""
-_SPREAD_RAD = 0.4
+_SPREAD_RAD, _LEAST_SPREAD_RAD = 0.4, 0.12
+"""How far round, seen from where the tumour began, a root that is pushed takes what is beside it along."""
 
 Table = NDArray[np.float64]
 """(heights, turns) values; row by height, column by the direction round the cord's middle."""
@@ -263,7 +266,9 @@ class Push:
         if back:
             before = turn - slip(turn)
             for _ in range(14):
-                before = turn - slip(before)
+                last, before = before, turn - slip(before)
+                if np.abs(before - last).max() < _SETTLED:
+                    break
             after = before
         else:
             after = turn + slip(turn)
@@ -314,6 +319,8 @@ def _settled(step: Callable[[Distances], Distances], start: Distances) -> Distan
     value = start
     for _ in range(3):
         once = step(value)
+        if np.abs(once - value).max(initial=0.0) < _SETTLED:
+            return once
         twice = step(once)
         bend = twice - 2.0 * once + value
         jump = np.where(np.abs(bend) > 1e-9, (once - value) ** 2 / np.where(bend == 0.0, 1.0, bend), 0.0)
@@ -495,6 +502,19 @@ def _root_way(pushed: Push) -> NDArray[np.float64]:
     if not len(short):
         return none
     towards = away[short] / way[short, None]
-    angle = np.arccos(np.clip(directions.reshape(-1, 3) @ towards.T, -1.0, 1.0)) / _SPREAD_RAD
+    # each place is pushed with what lies round it, as far as to the cord, which stays as it is
+    spread = np.clip(_angle_to_cord(pushed, towards), _LEAST_SPREAD_RAD, _SPREAD_RAD)
+    angle = np.arccos(np.clip(directions.reshape(-1, 3) @ towards.T, -1.0, 1.0)) / spread
     bump = np.where(angle < 1.0, np.cos(0.5 * np.pi * np.minimum(angle, 1.0)) ** 2, 0.0)
-    return (1.1 * (lack[short] + 0.02) * bump).max(1).reshape(none.shape)
+    return ((1.1 * lack[short] + 0.05) * bump).max(1).reshape(none.shape)
+
+
+def _angle_to_cord(pushed: Push, directions: Points) -> Distances:
+    """(K,) rad from unit vectors `directions` (K, 3), seen from where the tumour began, to the cord as it lies now."""
+    rest = pushed.rest
+    near = _near_tumour(rest, pushed.tumour, 2.0)[::3]
+    x, y = pushed.shift_mm * pushed.towards[0], rest.middle_mm + pushed.shift_mm * pushed.towards[1]
+    points = _at(rest.height_mm[near], x[near], y[near], pushed.cord_mm[near])[:, ::4].reshape(-1, 3)
+    away = points - pushed.centre_mm
+    away = away / np.linalg.norm(away, axis=1, keepdims=True)
+    return np.arccos(np.clip((directions @ away.T).max(1), -1.0, 1.0))

@@ -272,7 +272,7 @@ def grown(level: str, diameter_mm: float, seed: int) -> Shape:
     for turn in range(30):
         cluster = _cluster(tip, 0.45 * diameter_mm * size, 0.30 * diameter_mm * size**2, seed)
         reach = (cluster**-9.0 + (room / swell) ** -9.0) ** (-1.0 / 9.0)
-        points = start + (reach[..., None] * direction_grid()).reshape(-1, 3)
+        points = start + (reach[..., None] * direction_grid())[::2, ::2].reshape(-1, 3)
         reached = greatest_diameter_mm(Mesh(points, np.zeros((0, 3), np.int64)))
         short = float(np.linalg.norm(aim - start) / read_directions(reach, (aim - start)[None])[0])
         if abs(reached / diameter_mm - 1.0) < _TOLERANCE and (abs(short - 1.0) < 0.02 or turn > 12):
