@@ -59,7 +59,7 @@ SHOWN_OPEN = 0.03
 """A wound less open than this share is a closed line."""
 STEPS_OPEN = 60
 """A wound opens in so many steps: equal pictures have equal keys."""
-_KEPT = 16
+_KEPT = 6
 _CUT_BONE_MM = 0.9
 _BURR_MM = 2.5
 """How round the edges are of the window in the arch."""
