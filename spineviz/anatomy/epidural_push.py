@@ -12,26 +12,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.column import level_above, level_below
-from spineviz.anatomy.epidural_shape import CORD_LEVELS, direction_grid, figure, lying, nerves, read_directions
+from spineviz.anatomy.epidural_canal import (
+    STEP_MM,
+    TURNS,
+    Canal,
+    Table,
+    canal,
+    cord_way,
+    flattened,
+    outline_points,
+    planes_near,
+    points_at,
+    read_table,
+)  # fmt: skip
+from spineviz.anatomy.epidural_shape import direction_grid, figure, nerves, read_directions
 from spineviz.anatomy.sweeps import smooth_step
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
 
-_UP_MM, _TURNS = 0.7, 96
 _FADE_MM = 3.0
 """How far outside the sac nothing moves any more with the cord (chosen: less than the fat there is)."""
 _FAR_MM = 6.0
 """How far outside the sac nothing moves any more with the sac."""
-_CORE_SHARE = 0.12
-"""Where the cord is thinner than this share of the sac, so much round it moves as a whole."""
 _BLEND_MM = 1.2
 """The fillet where the sac leaves the tumour; chosen for legibility."""
-_FLATTEST = 0.7
 _SETTLED = 3e-4
 """mm or rad within which the way back is found."""
 _MOST_SLIP_RAD = 0.25
@@ -40,103 +48,6 @@ _BAND_MM = 3.5
 """How far outside the tumour roots outside the sac are pressed together."""
 _SPREAD_RAD, _LEAST_SPREAD_RAD = 0.4, 0.12
 """How far round, seen from where the tumour began, a root that is pushed takes what is beside it along."""
-
-Table = NDArray[np.float64]
-"""(heights, turns) values; row by height, column by the direction round the cord's middle."""
-
-
-@dataclass(frozen=True, eq=False)
-class Canal:
-    """Cord and sac before there is a tumour, by height and direction round the cord's middle.
-
-    Attributes:
-        height_mm: (M,) z of the planes.
-        middle_mm: (M,) y of the cord's (below its end the filum's) middle; its x is 0.
-        cord_mm: the outline of what moves as a whole; dura_mm: that of the sac.
-    """
-
-    height_mm: NDArray[np.float64]
-    middle_mm: NDArray[np.float64]
-    cord_mm: Table
-    dura_mm: Table
-
-
-def _around() -> NDArray[np.float64]:
-    """(_TURNS, 2) unit vectors."""
-    turn = 2 * np.pi * np.arange(_TURNS) / _TURNS
-    return np.column_stack([np.cos(turn), np.sin(turn)])
-
-
-def _read(table: Table, rows: NDArray[np.float64], turn: NDArray[np.float64]) -> Distances:
-    """`table` at rows (N,) and angles (N,) rad, (N,)."""
-    from scipy.ndimage import map_coordinates
-
-    closed = np.concatenate([table, table[:, :1]], axis=1)
-    columns = (turn / (2 * np.pi)) % 1.0 * _TURNS
-    return map_coordinates(closed, np.stack([rows, columns]), order=1, mode="nearest")
-
-
-@lru_cache(maxsize=2)
-def canal(level: str) -> Canal:
-    """The nerves of `level` and 1.2 vertebrae above and below, as the patient lies."""
-    here = lying(level)
-    above, below = level_above(level), level_below(level)
-    assert above is not None
-    assert below is not None
-    top = 1.2 * float(here.world_from_vertebra(above).origin_mm[2])
-    bottom = 1.2 * float(here.world_from_vertebra(below).origin_mm[2])
-    top = min(top, float(nerves(level)["dura"].field.bounds_mm[1, 2]) - 2.0)
-    heights = np.arange(bottom, top, _UP_MM)
-    cord, dura = nerves(level)["cord"].field, nerves(level)["dura"].field
-    middle = _middles(cord, dura, heights)
-    return Canal(
-        heights, middle, np.maximum(*_cores(cord, dura, heights, middle, level)), _rings(dura, heights, middle)
-    )
-
-
-def _cores(cord: Field, dura: Field, heights: Distances, middle: Distances, level: str) -> tuple[Table, Table]:
-    """The outline of the cord, and the least outline that moves as a whole."""
-    least = _CORE_SHARE * _rings(dura, heights, middle)
-    if level not in CORD_LEVELS:
-        least = np.maximum(least, 0.8 * np.minimum(figure("core_mm"), 0.5 * _rings(dura, heights, middle)))
-    return _rings(cord, heights, middle), least
-
-
-def _middles(cord: Field, dura: Field, heights: Distances) -> Distances:
-    """(M,) y of the middle of the cord at `heights` (M,)."""
-    low, high = dura.bounds_mm[:, 1]
-    y = np.arange(low, high, 0.1)
-    points = np.stack(np.meshgrid(heights, y, indexing="ij"), -1).reshape(-1, 2)
-    values = cord.distance(np.column_stack([np.zeros(len(points)), points[:, 1], points[:, 0]])).reshape(-1, len(y))
-    at = np.arange(len(heights))
-    inside = values < 0.0
-    first, last = inside.argmax(1), len(y) - 1 - inside[:, ::-1].argmax(1)
-
-    def crossing(i: NDArray[np.int64], j: NDArray[np.int64]) -> Distances:
-        a, b = values[at, i], values[at, j]
-        return y[i] + (y[j] - y[i]) * a / (a - b)
-
-    return (crossing(np.maximum(first - 1, 0), first) + crossing(last, np.minimum(last + 1, len(y) - 1))) / 2
-
-
-def _rings(shape: Field, heights: Distances, middle: Distances) -> Table:
-    """How far `shape` reaches in every direction round (0, middle (M,)) at `heights` (M,)."""
-    low = np.zeros((len(heights), _TURNS))
-    high = np.full_like(low, 14.0)
-    for _ in range(13):
-        half = (low + high) / 2
-        inside = shape.distance(_at(heights, np.zeros(len(heights)), middle, half).reshape(-1, 3)) < 0.0
-        inside = inside.reshape(half.shape)
-        low, high = np.where(inside, half, low), np.where(inside, high, half)
-    return (low + high) / 2
-
-
-def _at(heights: Distances, x: Distances, y: Distances, way: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M, T, 3) points `way` (M, T) from the middles x, y (M,) in every direction of `_around`."""
-    unit = _around()
-    return np.stack(
-        [x[:, None] + way * unit[:, 0], y[:, None] + way * unit[:, 1], np.broadcast_to(heights[:, None], way.shape)], -1
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +85,8 @@ class Push:
         rest, far = self.rest, float(self.rest.dura_mm.max()) + _FAR_MM + 3.0
         moves = (self.shift_mm > 1e-9) | (np.abs(self.pressed_mm - self.dura_mm) > 1e-9).any(1)
         z = rest.height_mm[moves] if moves.any() else rest.height_mm[:1]
-        low = np.array([-far, float(rest.middle_mm.min()) - far, float(z.min()) - _UP_MM])
-        high = np.array([far, float(rest.middle_mm.max()) + far, float(z.max()) + _UP_MM])
+        low = np.array([-far, float(rest.middle_mm.min()) - far, float(z.min()) - STEP_MM])
+        high = np.array([far, float(rest.middle_mm.max()) + far, float(z.max()) + STEP_MM])
         if not self.root_mm.any():
             return box_bounds(low, high)
         out = self.tumour.bounds_mm + (_BAND_MM + 1.0) * np.array([[-1.0], [1.0]])
@@ -205,7 +116,7 @@ class Push:
     # the cord goes back ----------------------------------------------------------------------------------------------
 
     def _rows(self, z: Distances) -> Distances:
-        return (z - self.rest.height_mm[0]) / _UP_MM
+        return (z - self.rest.height_mm[0]) / STEP_MM
 
     def _by_height(self, values: NDArray[np.float64], z: Distances) -> Distances:
         return np.interp(z, self.rest.height_mm, values)
@@ -215,8 +126,8 @@ class Push:
         z = points[:, 2]
         x, y = points[:, 0], points[:, 1] - self._by_height(self.rest.middle_mm, z)
         way, turn, rows = np.hypot(x, y), np.arctan2(y, x), self._rows(z)
-        cord = _read(self.rest.cord_mm, rows, turn)
-        dura = _read(self.rest.dura_mm, rows, turn)
+        cord = read_table(self.rest.cord_mm, rows, turn)
+        dura = read_table(self.rest.dura_mm, rows, turn)
         share = 1.0 - smooth_step((way - cord) / np.maximum(dura + _FADE_MM - cord, 1e-3))
         return self._by_height(self.shift_mm, z) * share
 
@@ -256,7 +167,7 @@ class Push:
         way_here, rows_here, most_here = way[among], rows[among], most[among]
 
         def slip(turn: Distances) -> Distances:
-            cord, dura = _read(self.rest.cord_mm, rows_here, turn), _read(self.dura_mm, rows_here, turn)
+            cord, dura = read_table(self.rest.cord_mm, rows_here, turn), read_table(self.dura_mm, rows_here, turn)
             share = (way_here - cord) / np.maximum(dura - cord, 1e-3)
             # what lies on the cord stays with it, what lies on the sac with that
             loose = smooth_step((share - 0.35) / 0.25) * (1.0 - smooth_step((share - 0.6) / 0.4))
@@ -282,8 +193,8 @@ class Push:
     def _pressed(self, points: Points, back: bool = False) -> Points:
         x, y, rows = self._from_cord(points)
         way, turn = np.hypot(x, y), np.arctan2(y, x)
-        cord, dura = _read(self.rest.cord_mm, rows, turn), _read(self.dura_mm, rows, turn)
-        to_cord, to_dura = _read(self.cord_mm, rows, turn), _read(self.pressed_mm, rows, turn)
+        cord, dura = read_table(self.rest.cord_mm, rows, turn), read_table(self.dura_mm, rows, turn)
+        to_cord, to_dura = read_table(self.cord_mm, rows, turn), read_table(self.pressed_mm, rows, turn)
         far = np.maximum(dura, to_dura) + _FAR_MM
         if back:
             cord, to_cord, dura, to_dura = to_cord, cord, to_dura, dura
@@ -347,25 +258,21 @@ def push(
 ) -> Push | None:
     """What `tumour` pushes aside; None where it reaches nothing. Arguments as the attributes of Push."""
     rest = canal(level)
-    shift, flat = _cord_way(rest, tumour, towards)
+    shift, flat = cord_way(rest, tumour, towards)
     x, y = shift * towards[0], rest.middle_mm + shift * towards[1]
-    cord = _flattened(rest.cord_mm, flat, towards)
-    healthy = _round_new_middle(rest, _ring_points(rest, rest.dura_mm), x, y)
+    cord = flattened(rest.cord_mm, flat, towards)
+    healthy = _round_new_middle(rest, outline_points(rest, rest.dura_mm), x, y)
     free = _free_way(rest, tumour, x, y, float(healthy.max()))
     deep = float(np.maximum(healthy - free, 0.0).max())
     sac = _smooth_least(healthy, free, min(_BLEND_MM, 2.0 * deep))
     sac = np.maximum(sac, cord + figure("cord_gap_mm"))
     still = Push(level, rest, tumour, centre, reach, towards, shift, flat, healthy, sac, cord, np.zeros((1, 1)))
-    dura = _round_new_middle(rest, still._shifted(_ring_points(rest, rest.dura_mm)), x, y)
+    dura = _round_new_middle(rest, still._shifted(outline_points(rest, rest.dura_mm)), x, y)
     pushed = replace(still, dura_mm=dura)
     roots = _root_way(pushed)
     if not (shift.any() or deep > 0.0 or roots.any()):
         return None
     return replace(pushed, root_mm=roots)
-
-
-def _ring_points(rest: Canal, table: Table) -> Points:
-    return _at(rest.height_mm, np.zeros(len(rest.height_mm)), rest.middle_mm, table).reshape(-1, 3)
 
 
 def _round_new_middle(rest: Canal, points: Points, x: Distances, y: Distances) -> Table:
@@ -375,78 +282,9 @@ def _round_new_middle(rest: Canal, points: Points, x: Distances, y: Distances) -
     v = points[:, 1].reshape(shape) - y[:, None]
     turn, way = np.arctan2(v, u) % (2 * np.pi), np.hypot(u, v)
     out = np.empty(shape)
-    asked = 2 * np.pi * np.arange(_TURNS) / _TURNS
+    asked = 2 * np.pi * np.arange(TURNS) / TURNS
     for row in range(shape[0]):
         out[row] = np.interp(asked, turn[row], way[row], period=2 * np.pi)
-    return out
-
-
-def _near_tumour(rest: Canal, tumour: Field, margin_mm: float) -> NDArray[np.int64]:
-    low, high = tumour.bounds_mm[:, 2]
-    return np.flatnonzero((rest.height_mm > low - margin_mm) & (rest.height_mm < high + margin_mm))
-
-
-def _cord_way(rest: Canal, tumour: Field, towards: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(M,) how far the cord must go, and (M,) how much of its thickness it keeps."""
-    gap, step = figure("dura_gap_mm") + figure("cord_gap_mm"), 0.25
-    need = np.zeros(len(rest.height_mm))
-    room = np.zeros(len(rest.height_mm))
-    near = _near_tumour(rest, tumour, 1.0)
-    ways = np.arange(0.0, 7.0, step)
-    part = Canal(rest.height_mm[near], rest.middle_mm[near], rest.cord_mm[near], rest.dura_mm[near])
-    outline = _ring_points(part, part.cord_mm)
-    if not len(near):
-        return need, np.ones(len(need))
-    worst = np.stack([tumour.distance(outline + way * towards).reshape(len(near), -1).min(1) for way in ways], axis=1)
-    short = worst < gap
-    last = len(ways) - 1 - short[:, ::-1].argmax(1)
-    rows = np.arange(len(near))
-    after = np.minimum(last + 1, len(ways) - 1)
-    a, b = worst[rows, last] - gap, worst[rows, after] - gap
-    found = ways[last] + step * np.clip(a / np.minimum(a - b, -1e-9), 0.0, 1.0)
-    need[near] = np.where(short.any(1), found, 0.0)
-    if not need.any():
-        return need, np.ones(len(need))
-    need = _bent(rest.height_mm, need)
-    turn = np.arctan2(towards[1], towards[0])
-    all_rows = np.arange(len(need), dtype=float)
-    thick = _read(rest.cord_mm, all_rows, np.full(len(need), turn))
-    behind = _read(rest.dura_mm, all_rows, np.full(len(need), turn))
-    room = np.maximum(behind - thick - figure("cord_gap_mm"), 0.0)
-    lack = np.maximum(need - room, 0.0)
-    flat = np.clip(1.0 - lack / (2.0 * thick), _FLATTEST, 1.0)
-    return need - thick * (1.0 - flat), flat
-
-
-def _bent(height: Distances, need: Distances) -> Distances:
-    """`need` (M,) as a stiff cord follows it: never less, smooth, and 0 at both ends."""
-    from scipy.ndimage import gaussian_filter1d
-
-    reach = figure("stiffness_share") * min(-float(height[0]), float(height[-1])) / 1.2
-    away = np.abs(height[:, None] - height[None, :]) / reach
-    bump = np.where(away < 1.0, np.cos(0.5 * np.pi * np.minimum(away, 1.0)) ** 2, 0.0)
-    smooth = gaussian_filter1d((need[None, :] * bump).max(1), 2.0 / _UP_MM)
-    lack = float(np.max(need - smooth))
-    if lack > 0.0:
-        smooth = smooth + lack * bump[int(np.argmax(need - smooth))]
-        smooth = smooth * max(1.0, float(np.max(need[need > 0] / smooth[need > 0])))
-    ends = smooth_step(np.minimum(height - height[0], height[-1] - height) / 4.0)
-    return smooth * ends
-
-
-def _flattened(table: Table, flat: NDArray[np.float64], towards: Vector) -> Table:
-    """The outlines pressed to `flat` (M,) of their thickness along `towards`, as much wider across: areas stay."""
-    unit = _around()
-    along = unit @ towards[:2]
-    across = unit @ np.array([-towards[1], towards[0]])
-    if (flat == 1.0).all():
-        return table
-    out = np.empty_like(table)
-    asked = 2 * np.pi * np.arange(_TURNS) / _TURNS
-    for row, share in enumerate(flat):
-        u, v = table[row] * along * share, table[row] * across / share
-        x, y = u * towards[0] - v * towards[1], u * towards[1] + v * towards[0]
-        out[row] = np.interp(asked, np.arctan2(y, x) % (2 * np.pi), np.hypot(x, y), period=2 * np.pi)
     return out
 
 
@@ -454,14 +292,14 @@ def _free_way(rest: Canal, tumour: Field, x: Distances, y: Distances, far: float
     """How far from the middles x, y (M,) to the tumour, short of it by the gap; `far` and more where it is not met."""
     gap = figure("dura_gap_mm")
     out = np.full(rest.dura_mm.shape, far + 4.0 * _BLEND_MM)
-    near = _near_tumour(rest, tumour, 1.0)
+    near = planes_near(rest, tumour, 1.0)
     ways = np.arange(0.0, far + 2.5, 0.5)
     values = (
         np.stack(
             [
                 tumour.distance(
-                    _at(rest.height_mm[near], x[near], y[near], np.full((len(near), _TURNS), way)).reshape(-1, 3)
-                ).reshape(-1, _TURNS)
+                    points_at(rest.height_mm[near], x[near], y[near], np.full((len(near), TURNS), way)).reshape(-1, 3)
+                ).reshape(-1, TURNS)
                 for way in ways
             ],
             axis=-1,
@@ -512,9 +350,9 @@ def _root_way(pushed: Push) -> NDArray[np.float64]:
 def _angle_to_cord(pushed: Push, directions: Points) -> Distances:
     """(K,) rad from unit vectors `directions` (K, 3), seen from where the tumour began, to the cord as it lies now."""
     rest = pushed.rest
-    near = _near_tumour(rest, pushed.tumour, 2.0)[::3]
+    near = planes_near(rest, pushed.tumour, 2.0)[::3]
     x, y = pushed.shift_mm * pushed.towards[0], rest.middle_mm + pushed.shift_mm * pushed.towards[1]
-    points = _at(rest.height_mm[near], x[near], y[near], pushed.cord_mm[near])[:, ::4].reshape(-1, 3)
+    points = points_at(rest.height_mm[near], x[near], y[near], pushed.cord_mm[near])[:, ::4].reshape(-1, 3)
     away = points - pushed.centre_mm
     away = away / np.linalg.norm(away, axis=1, keepdims=True)
     return np.arccos(np.clip((directions @ away.T).max(1), -1.0, 1.0))

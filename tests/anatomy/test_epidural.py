@@ -12,8 +12,8 @@ from spineviz.anatomy.bones import bone, carved_field
 from spineviz.anatomy.column import levels_around
 from spineviz.anatomy.discs import discs
 from spineviz.anatomy.epidural import NERVES, epidural
+from spineviz.anatomy.epidural_canal import canal, flattened
 from spineviz.anatomy.epidural_depth import least_depth_mm
-from spineviz.anatomy.epidural_push import canal
 from spineviz.anatomy.epidural_shape import lying, nerves
 from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
@@ -21,7 +21,7 @@ from spineviz.data.errors import RequestError
 from spineviz.geometry.fields import ellipsoid
 from spineviz.geometry.meshes import Mesh, mesh_field
 
-CASES = (("L1", 14.0, "left", 7), ("L1", 14.0, "right", 7), ("T8", 19.0, "left", 3), ("L3", 9.5, "right", 11))
+CASES = (("L1", 14.0, "left", 7), ("L1", 14.0, "right", 7), ("T4", 24.0, "left", 5), ("L3", 9.5, "right", 11))
 cases = st.sampled_from(CASES)
 sides, seeds = st.sampled_from(["left", "right"]), st.integers(0, 10**6)
 sizes = st.integers(50, 1060).map(lambda thousandths: thousandths / 1000)
@@ -156,6 +156,27 @@ def test_nothing_is_pierced(case, share):
 def test_the_cord_keeps_its_volume(case, share):
     now, before = lie(case, share)
     assert now["cord"].world_mesh(1.0).volume_ml == pytest.approx(before["cord"].world_mesh(1.0).volume_ml, rel=0.01)
+
+
+def test_a_flattened_outline_keeps_its_area():
+    turn = 2 * np.pi * np.arange(96) / 96
+    oval = 1.0 / np.hypot(np.cos(turn) / 4.5, np.sin(turn) / 3.0)
+    towards = np.array([-0.6, -0.8, 0.0])
+    table = flattened(np.stack([oval, oval]), np.array([1.0, 0.8]), towards)
+    area = (table**2).sum(1)
+    assert table[0] == pytest.approx(oval, abs=0.02)
+    assert area[1] == pytest.approx(area[0], rel=0.005)
+    along = np.abs(table * (np.column_stack([np.cos(turn), np.sin(turn)]) @ towards[:2])).max(1)
+    assert along[1] == pytest.approx(0.8 * along[0], rel=0.01)
+
+
+def test_a_cord_without_room_behind_gets_flatter_at_an_equal_volume():
+    now, before = lie(CASES[2], 1.05)
+    assert made(CASES[2]).push(1.05).flat.min() < 0.95
+    volumes = [part["cord"].world_mesh(1.0).volume_ml for part in (now, before)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.01)
+    depths = [made(CASES[2]).measures(before, share).cord_depth_mm for share in (0.0, 1.05)]
+    assert depths[1] < depths[0] - 0.1
 
 
 @pytest.mark.parametrize("case", [CASES[0], CASES[2]])
