@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spineviz.anatomy.incision import sizes
+from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.films import read_film
@@ -164,9 +165,8 @@ def test_surgery_frees_the_cord_before_it_holds_the_spine(plan):
     assert "tumour" not in after
     assert {"screws", "rods", surgery.opened_name} <= set(after)
     assert surgery.level not in after
-    # straight behind the sac there was bone, and is none
-    dura = after["dura"].field
-    start = np.array([0.0, float(dura.bounds_mm.mean(0)[1]), 0.0])
+    # straight behind the canal there was bone, and is none
+    start = vertebra(surgery.level).landmarks["canal-centre"]
     ray = start + np.arange(0.0, 60.0, 0.5)[:, None] * np.array([0.0, -1.0, 0.0])
     assert before[surgery.level].field(ray).min() < 0.0
     assert after[surgery.opened_name].field(ray).min() > 0.0
