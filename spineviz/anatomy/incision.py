@@ -34,8 +34,6 @@ _ABOVE_MM = 30.0
 """How far outside the skin a wound is still open."""
 _ROW_MM = 6.0
 """Rows of the skin's surface lie so far apart where nothing is cut."""
-_LEAST_OPEN = 0.02
-"""A wound less open than this share of its gape is a closed line."""
 _SIDES = 120
 """Points round a muscle: eight to a bundle of fibres."""
 
