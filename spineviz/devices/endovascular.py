@@ -1,0 +1,533 @@
+"""Needles, sheaths, wires and catheters that go through arteries: tubes along a line, remade as the line moves.
+
+A line is a polyline from what lies outside to the tip. The surface is a tube swept along it, the field is the distance
+to it found by a tree of points, and radiographs take the material as cells along it: all three are cheap enough to be
+made anew for every frame.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spineviz.anatomy.structure import RANKS, Cells, Structure
+from spineviz.data.assets import asset
+from spineviz.data.sourced import sourced_table
+from spineviz.devices.solids import Solid, all_of, block, filleted, rod, standing_at, structure_of, tube, turned
+from spineviz.geometry.curves import Curve, transported_frames
+from spineviz.geometry.fields import (
+    Distances,
+    Field,
+    Points,
+    Vector,
+    as_points,
+    bounds_of_points,
+    capsule,
+    cylinder,
+    half_space,
+    round_cone,
+    unit,
+)
+from spineviz.geometry.frames import looking_along, rotation_about, translation
+from spineviz.geometry.meshes import Mesh, mesh_field
+from spineviz.geometry.operators import difference, intersection, moved, smooth_union
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+_SIDES = 20
+_RING_MM = 1.0
+"""Way between two rings of a tube's surface."""
+_CELL_MM = 0.3
+"""Way between the small volumes that radiographs see."""
+_TREE_MM = 0.5
+_THICK_MM = 1.0
+"""A tube thicker than this has its cells spread round its wall."""
+_ROUND = 8
+_FOLD_MM = 1e-3
+_DOME_DEG = (15.0, 32.0, 50.0, 68.0, 83.0)
+
+
+@dataclass(frozen=True)
+class EndovascularSize:
+    """One row of assets/devices/endovascular.csv.
+
+    Attributes:
+        name: as plans name it ("catheter-cobra-5F").
+        kind: needle, dilator, sheath, wire, catheter or microcatheter.
+        french: outer size, of a sheath the size of what it lets through; None for needles and wires.
+        outer_mm, inner_mm: diameters of tube and bore; a wire has no bore.
+        length_mm: the whole length.
+        use: what it is for.
+    """
+
+    name: str
+    kind: str
+    french: float | None
+    outer_mm: float
+    inner_mm: float | None
+    length_mm: float
+    use: str
+
+    @property
+    def section_mm2(self) -> float:
+        """The area of material across it."""
+        return float(np.pi * (self.outer_mm**2 - (self.inner_mm or 0.0) ** 2) / 4)
+
+
+@cache
+def endovascular_sizes() -> Mapping[str, EndovascularSize]:
+    """Every needle, sheath, wire and catheter by name."""
+    rows = csv.DictReader(asset("devices", "endovascular.csv").read_text("utf-8").splitlines())
+    sizes = [
+        EndovascularSize(
+            row["name"],
+            row["kind"],
+            float(row["french"]) if row["french"] else None,
+            float(row["outer_mm"]),
+            float(row["inner_mm"]) if row["inner_mm"] else None,
+            float(row["length_mm"]),
+            row["use"],
+        )
+        for row in rows
+    ]
+    return MappingProxyType({size.name: size for size in sizes})
+
+
+@cache
+def endovascular_parts() -> dict[str, float]:
+    """Name -> value of assets/devices/endovascular_parts.csv."""
+    return {name: row.value for name, row in sourced_table(asset("devices", "endovascular_parts.csv")).items()}
+
+
+# ---- a tube along a line ---------------------------------------------------------------------------------------------
+
+
+def evenly(points_mm: ArrayLike, spacing_mm: float) -> Points:
+    """(M, 3) the same line with vertices at equal ways of at most `spacing_mm`, no two neighbours equal.
+
+    Repeated points do not matter, and a line that turns back on itself gets a bend instead of a point without
+    direction. ValueError for a line without length.
+    """
+    line = as_points(points_mm)
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    if len(line) < 2 or way[-1] < 1e-6:
+        raise ValueError(f"points_mm must be a line with a length, got {len(line)} points over {way[-1]:g} mm")
+    new = np.concatenate([[True], np.diff(way) > 0.0])
+    stations = np.linspace(0.0, way[-1], max(2, int(np.ceil(way[-1] / spacing_mm - 1e-9)) + 1))
+    out = np.stack([np.interp(stations, way[new], line[new, i]) for i in range(3)], axis=1)
+    for i in np.flatnonzero(np.linalg.norm(out[2:] - out[:-2], axis=1) < _FOLD_MM) + 1:
+        out[i + 1] += _FOLD_MM * _across(out[i] - out[i - 1])
+    for i in np.flatnonzero(np.linalg.norm(np.diff(out, axis=0), axis=1) < _FOLD_MM):
+        out[i + 1] += _FOLD_MM * _across(out[i] - out[i - 1])
+    return out
+
+
+def _across(way: Vector) -> Vector:
+    """A unit vector square to `way`."""
+    length = float(np.linalg.norm(way))
+    along = way / length if length > 0.0 else np.eye(3)[0]
+    return unit(np.cross(along, np.eye(3)[int(np.argmin(np.abs(along)))]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tube:
+    """Material between two radii along a line; with no bore its tip is a dome.
+
+    Attributes:
+        line: (M, 3) as `evenly` gives it, tip last.
+        outer_mm, inner_mm: radii; `inner_mm` 0 for what is solid.
+        tip_mm: the outer radius at the tip, over the last `taper_mm`; None for a tube that keeps its width.
+    """
+
+    line: Curve
+    outer_mm: float
+    inner_mm: float = 0.0
+    tip_mm: float | None = None
+    taper_mm: float = 0.0
+
+    @cached_property
+    def key(self) -> str:
+        """Names the shape and where it lies."""
+        shape = (self.outer_mm, self.inner_mm, self.tip_mm, self.taper_mm)
+        return sha256(np.round(self.line.points_mm, 3).tobytes() + repr(shape).encode()).hexdigest()[:20]
+
+    @cached_property
+    def frames(self) -> NDArray[np.float64]:
+        return transported_frames(self.line)
+
+    def radius_at(self, way_mm: Distances) -> Distances:
+        """(K,) the outer radius `way_mm` (K,) from the start."""
+        if self.tip_mm is None:
+            return np.full(len(way_mm), self.outer_mm)
+        share = np.clip((self.line.length_mm - way_mm) / self.taper_mm, 0.0, 1.0)
+        return self.tip_mm + (self.outer_mm - self.tip_mm) * share
+
+    @property
+    def _dome_mm(self) -> float:
+        return 0.0 if self.inner_mm else min(self.outer_mm, 0.5 * self.line.length_mm)
+
+    @property
+    def volume_mm3(self) -> float:
+        """The material's volume along the line, as if it were straight; of a tube that keeps its width."""
+        whole = np.pi * (self.outer_mm**2 - self.inner_mm**2) * self.line.length_mm
+        return float(whole - np.pi * self.outer_mm**2 * self._dome_mm / 3)
+
+    def mesh(self) -> Mesh:
+        """The closed surface, world frame."""
+        ways, frames = self.line.arc_mm, self.frames
+        if self.inner_mm:
+            out = _rings(self.line.points_mm, frames, self.radius_at(ways))
+            bore = _rings(self.line.points_mm, frames, np.full(len(ways), self.inner_mm))
+            return _stitched(np.concatenate([out, bore[::-1]]), ring=True)
+        # the dome's rings stand along the last tangent
+        dome, tip, last = self._dome_mm, self.line.points_mm[-1], frames[-1]
+        body = ways < ways[-1] - dome - 1e-9
+        angle = np.deg2rad(np.array([0.0, *_DOME_DEG]))
+        middles = self.line.at(ways[-1] - dome * (1.0 - np.sin(angle)))
+        centres = np.concatenate([self.line.points_mm[body], middles])
+        turned_by = np.concatenate([frames[body], np.broadcast_to(last, (len(angle), 3, 3))])
+        radius = np.concatenate([np.full(int(body.sum()), self.outer_mm), self.outer_mm * np.cos(angle)])
+        return _stitched(_rings(centres, turned_by, radius), ends=(centres[0], tip))
+
+    def field(self) -> Field:
+        """The shape by its distance to the line. Inexact past the ends and where the line bends sharply."""
+        points = evenly(self.line.points_mm, _TREE_MM)
+        near = _nearest(points)
+        length, inner, dome = self.line.length_mm, self.inner_mm, self._dome_mm
+
+        def distance(p: Points) -> Distances:
+            radial, way = near(p)
+            inside = np.clip(way, 0.0, length)
+            # a dome narrows within its own length of the tip
+            outer = self.radius_at(inside)
+            if dome:
+                rise = np.clip((inside - (length - dome)) / dome, 0.0, 1.0)
+                outer = outer * np.sqrt(1.0 - rise**2)
+            wall = radial - outer
+            if inner:
+                wall = np.maximum(wall, inner - radial)
+            past = np.maximum(-way, way - length)
+            return np.where(past > 0.0, np.hypot(past, np.maximum(wall, 0.0)), np.maximum(wall, past))
+
+        return Field(distance, bounds_of_points(points, self.outer_mm), exact=False)
+
+    def cells(self) -> Cells:
+        """Small volumes along the line that hold all the material of a tube that keeps its width."""
+        length = self.line.length_mm
+        count = max(1, int(np.ceil(length / _CELL_MM)))
+        ways = (np.arange(count) + 0.5) * length / count
+        points = self.line.at(ways)
+        if 2 * self.outer_mm > _THICK_MM:
+            frames = self.frames[np.clip(np.searchsorted(self.line.arc_mm, ways), 0, len(self.frames) - 1)]
+            middle = np.sqrt((self.outer_mm**2 + self.inner_mm**2) / 2)
+            points = _rings(points, frames, np.full(count, middle), _ROUND).reshape(-1, 3)
+        volume = np.full(len(points), self.volume_mm3 / len(points))
+        return Cells(points, volume, np.zeros(len(points), np.int64), np.ones(1), f"{self.key}-cells")
+
+    def structure(self, name: str, role: str, material: str, rank: int, *, told: bool = True) -> Structure:
+        """The tube as the structure `name`; `told` in cells or not."""
+        mesh = cache(self.mesh)
+        return Structure(
+            name, role, material, self.field(), lambda spacing_mm: mesh(), f"{role}-{self.key}", rank,
+            cells=self.cells() if told else None,
+        )  # fmt: skip
+
+
+def _nearest(points: Points) -> Callable[[Points], tuple[Distances, Distances]]:
+    """points (N, 3) -> (distance to the line, way along it) (N,); beyond an end the way runs on and the distance is
+    that from the line drawn on."""
+    step = float(np.linalg.norm(points[1] - points[0]))
+    segments = np.diff(points, axis=0)
+    squared = (segments**2).sum(1)
+
+    @cache
+    def tree() -> cKDTree:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(points)
+
+    def near(p: Points) -> tuple[Distances, Distances]:
+        _, index = tree().query(p)
+        best, way = np.full(len(p), np.inf), np.zeros(len(p))
+        for first in (np.maximum(index - 1, 0), np.minimum(index, len(segments) - 1)):
+            offset = p - points[first]
+            share = (offset * segments[first]).sum(1) / squared[first]
+            low, high = np.where(first == 0, -np.inf, 0.0), np.where(first == len(segments) - 1, np.inf, 1.0)
+            share = np.clip(share, low, high)
+            found = np.linalg.norm(offset - share[:, None] * segments[first], axis=1)
+            better = found < best
+            best, way = np.where(better, found, best), np.where(better, (first + share) * step, way)
+        return best, way
+
+    return near
+
+
+def _rings(centres: Points, frames: NDArray[np.float64], radius: Distances, sides: int = _SIDES) -> NDArray[np.float64]:
+    """(K, sides, 3) circles of `radius` (K,) across the third axes of `frames` (K, 3, 3)."""
+    angle = 2 * np.pi * np.arange(sides) / sides
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    return centres[:, None, :] + radius[:, None, None] * (frames[:, :, :2] @ circle).transpose(0, 2, 1)
+
+
+def _stitched(rings: NDArray[np.float64], ring: bool = False, ends: tuple[Vector, Vector] | None = None) -> Mesh:
+    """The closed surface over rings (K, S, 3): the last joined to the first (`ring`), or both closed over `ends`."""
+    count, sides = rings.shape[:2]
+    here = np.arange(sides)
+    after = (here + 1) % sides
+    low = (np.arange(count if ring else count - 1) * sides)[:, None]
+    high = (low + sides) % (count * sides)
+    faces = [
+        np.stack([low + here, low + after, high + after], axis=-1).reshape(-1, 3),
+        np.stack([low + here, high + after, high + here], axis=-1).reshape(-1, 3),
+    ]
+    points = rings.reshape(-1, 3)
+    if ends is not None:
+        start, end, last = len(points), len(points) + 1, (count - 1) * sides
+        points = np.concatenate([points, np.stack(ends)])
+        faces += [
+            np.stack([after, here, np.full(sides, start)], 1),
+            np.stack([last + here, last + after, np.full(sides, end)], 1),
+        ]
+    return Mesh(points, np.concatenate(faces).astype(np.int64))
+
+
+def _tube(points_mm: ArrayLike, outer_mm: float, inner_mm: float | None = None) -> _Tube:
+    """A tube by its diameters."""
+    return _Tube(Curve(evenly(points_mm, _RING_MM)), outer_mm / 2, (inner_mm or 0.0) / 2)
+
+
+# ---- wires and catheters ---------------------------------------------------------------------------------------------
+
+
+def wire_structure(name: str, points_mm: ArrayLike, size: EndovascularSize) -> Structure:
+    """The wire along `points_mm` (N, 3), its rounded tip last; ValueError for a line without length."""
+    return _tube(points_mm, size.outer_mm).structure(name, "wire", "nitinol", RANKS["steel"])
+
+
+def catheter_structures(name: str, points_mm: ArrayLike, size: EndovascularSize) -> dict[str, Structure]:
+    """The catheter along `points_mm` (N, 3), open at its tip, which is last; a microcatheter has a marker there.
+
+    Its wall is nylon with a steel braid. ValueError for a line without length.
+    """
+    made = _tube(points_mm, size.outer_mm, size.inner_mm)
+    out = {name: made.structure(name, "catheter", "nylon-braided", RANKS["steel"] - 1)}
+    if size.kind == "microcatheter":
+        part, line = endovascular_parts(), made.line
+        end = line.part(max(0.0, line.length_mm - part["marker_length_mm"]), line.length_mm)
+        ring = _Tube(
+            Curve(evenly(end.points_mm, 0.25)),
+            made.outer_mm + part["marker_proud_mm"],
+            (made.outer_mm + made.inner_mm) / 2,
+        )
+        out[f"{name}-marker"] = ring.structure(f"{name}-marker", "marker", "platinum", RANKS["marker"])
+    return out
+
+
+# ---- the way in ------------------------------------------------------------------------------------------------------
+
+
+def sheath_structures(name: str, points_mm: ArrayLike, size: EndovascularSize, dilator: float) -> dict[str, Structure]:
+    """The sheath along `points_mm` (N, 3), from its hub outside the skin to its tip in the artery: tube and hub.
+
+    While `dilator` is more than 0 so is the dilator, which stands out of the tip by that share of its length.
+    """
+    made = _tube(points_mm, size.outer_mm, size.inner_mm)
+    line = made.line
+    forward = line.at(min(8.0, line.length_mm))[0] - line.points_mm[0]
+    # up is the patient's front, so that the side arm lies flat beside the groin
+    stand = looking_along(line.points_mm[0], forward, up=(0.0, 1.0, 0.0))
+    hub = valve(size.outer_mm, size.inner_mm or size.outer_mm / 2)
+    out = {
+        name: made.structure(name, "sheath", "pmma", RANKS["steel"] - 2),
+        f"{name}-hub": structure_of(f"{name}-hub", "hub", "pmma", hub, f"valve-{size.name}", stand),
+    }
+    if dilator > 0.0:
+        out["dilator"] = _dilator(line, size, dilator)
+    return out
+
+
+def _dilator(line: Curve, sheath: EndovascularSize, share: float) -> Structure:
+    """What is seen of the dilator: from just inside the sheath's tip to `share` of its way out of it."""
+    part, size = endovascular_parts(), endovascular_sizes()["dilator-5F"]
+    back = line.part(max(0.0, line.length_mm - 12.0), line.length_mm).points_mm
+    ahead = share * part["dilator_ahead_mm"] * unit(back[-1] - back[-2])
+    bore = (size.inner_mm or 0.0) / 2
+    wide = min(size.outer_mm, 0.97 * (sheath.inner_mm or size.outer_mm)) / 2
+    taper = min(part["dilator_taper_mm"], share * part["dilator_ahead_mm"] + 6.0)
+    way = Curve(evenly(np.concatenate([back, back[-1:] + ahead]), _RING_MM))
+    made = _Tube(way, wide, bore, bore + 0.06, taper)
+    return made.structure("dilator", "hub", "pmma", RANKS["steel"] - 3, told=False)
+
+
+@cache
+def valve(outer_mm: float, inner_mm: float) -> Solid:
+    """The valve housing behind a sheath of those diameters, which begins at the origin and runs to z: with its side
+    arm, the line from it and a three-way stopcock, all at -z and +x."""
+    part = endovascular_parts()
+    back, wide = -part["valve_length_mm"], part["valve_radius_mm"]
+    tube_mm, bore, neck = outer_mm / 2, inner_mm / 2, 0.72 * wide
+    outside = filleted(
+        [
+            [bore + 1.6, back], [wide, back], [wide, back + 5.0], [neck, back + 6.0], [neck, -7.5],
+            [tube_mm + 1.0, -4.0], [tube_mm + 0.35, 3.0], [tube_mm + 0.05, 3.0],
+        ],
+        0.7,
+    )  # fmt: skip
+    inside = [[tube_mm + 0.05, 0.0], [bore, 0.0], [bore, back + 3.0], [bore + 1.6, back]]
+    housing = turned(np.vstack([outside, inside]))
+    arm, long, cock = part["arm_radius_mm"], part["arm_length_mm"], part["stopcock_radius_mm"]
+    middle = 0.5 * back
+    spout = rod((neck - 0.6, 0.0, middle), (neck + 5.0, 0.0, middle - 1.5), 1.6 * arm, 24)
+    bend = np.linspace(0.0, 1.0, 20)[:, None]
+    from_, to = np.array([neck + 4.0, 0.0, middle - 1.2]), np.array([neck + 0.42 * long, 0.5, middle - 0.72 * long])
+    knee = np.array([neck + 0.5 * long, 0.0, middle - 4.0])
+    tubing = tube(list((1 - bend) ** 2 * from_ + 2 * bend * (1 - bend) * knee + bend**2 * to), arm, 16)
+    stand = looking_along(to, to - knee, up=(0.0, 1.0, 0.0))
+    return all_of(housing, spout, tubing, _stopcock(cock, part["stopcock_length_mm"]).moved(stand))
+
+
+def _stopcock(radius_mm: float, length_mm: float) -> Solid:
+    """A three-way stopcock that begins at the origin and runs to z: two ways along, one across, a lever on top."""
+    middle = 0.45 * length_mm
+    along = turned(
+        filleted(
+            [
+                [0.0, 0.0], [0.8 * radius_mm, 0.0], [0.8 * radius_mm, 0.7 * length_mm],
+                [1.2 * radius_mm, 0.74 * length_mm], [1.2 * radius_mm, length_mm], [0.0, length_mm],
+            ],
+            0.4,
+        )
+    )  # fmt: skip
+    barrel = rod((0.0, -1.3 * radius_mm, middle), (0.0, 1.5 * radius_mm, middle), 1.25 * radius_mm, 32)
+    across = rod((radius_mm, 0.0, middle), (3.4 * radius_mm, 0.0, middle), 0.95 * radius_mm, 28)
+    lever = block(
+        (0.0, 1.9 * radius_mm, middle + 1.3 * radius_mm), (1.1 * radius_mm, 0.8 * radius_mm, 4.2 * radius_mm), 0.6
+    )
+    return all_of(along, barrel, across, lever)
+
+
+def puncture_needle_structures(
+    name: str, tip_mm: ArrayLike, direction: ArrayLike, size: EndovascularSize
+) -> dict[str, Structure]:
+    """The needle with its point at `tip_mm` (3,), pushed along `direction` (3,): bevelled shaft and hub."""
+    stand = standing_at(tip_mm, direction)
+    key = f"puncture-{size.name}"
+    return {
+        name: structure_of(name, "steel", "steel", needle_shaft(size), f"{key}-shaft", stand),
+        f"{name}-hub": structure_of(f"{name}-hub", "hub", "pmma", needle_hub(size), f"{key}-hub", stand),
+    }
+
+
+@cache
+def needle_shaft(size: EndovascularSize) -> Solid:
+    """The bevelled tube from -z to its point, which stands at z = 0 on the lower side (-y)."""
+    slope = 1.0 / np.tan(np.deg2rad(endovascular_parts()["needle_bevel_deg"]))
+    outer, inner, back = size.outer_mm / 2, (size.inner_mm or 0.0) / 2, -size.length_mm
+    angle = 2 * np.pi * np.arange(_SIDES) / _SIDES
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    heel = -2 * outer * slope
+
+    def wall(radius: float) -> NDArray[np.float64]:
+        flat = [np.column_stack([radius * circle, np.full(_SIDES, z)]) for z in np.linspace(back, heel, 12)]
+        return np.array([*flat, np.column_stack([radius * circle, -slope * (outer + radius * circle[:, 1])])])
+
+    mesh = _stitched(np.concatenate([wall(outer), wall(inner)[::-1]]), ring=True)
+    ground = half_space([0.0, -outer, 0.0], [0.0, slope, 1.0])
+    pipe = difference(
+        cylinder([0.0, 0.0, back], [0.0, 0.0, 0.0], outer), cylinder([0.0, 0.0, back - 1.0], [0, 0, 1.0], inner)
+    )
+    return Solid(intersection(pipe, ground), mesh)
+
+
+@cache
+def needle_hub(size: EndovascularSize) -> Solid:
+    """The hub behind the shaft: a cone for the fingers, ribs, and a flange that a syringe locks on."""
+    part = endovascular_parts()
+    front = -size.length_mm + 3.0
+    back, wide, shaft = front - part["needle_hub_length_mm"], part["needle_hub_radius_mm"], size.outer_mm / 2
+    waist = 0.72 * wide
+    outside = filleted(
+        [
+            [waist - 0.5, back], [wide, back], [wide, back + 1.6], [waist, back + 2.4], [waist, front - 6.0],
+            [shaft + 0.5, front], [shaft, front],
+        ],
+        0.5,
+    )  # fmt: skip
+    hub = turned(np.vstack([outside, [shaft, back + 8.0], [waist - 0.9, back + 6.0], [waist - 0.5, back]]))
+    ribs = [
+        block((side * waist, 0.0, back + 7.0), (1.0, 3.0, 7.0), 0.45) for side in (-1.0, 1.0)
+    ]  # flat sides that tell where the bevel looks
+    return all_of(hub, *ribs)
+
+
+# ---- pressure --------------------------------------------------------------------------------------------------------
+
+
+def pressure_pad(skin_mm: ArrayLike, outward: ArrayLike) -> dict[str, Structure]:
+    """A folded swab on the skin at `skin_mm` (3,), whose way out is `outward` (3,), and the hand that presses it."""
+    inward = -unit(outward, "outward")
+    stand = looking_along(skin_mm, inward)
+    hand = hand_field()
+    kept = cache(lambda spacing_mm: mesh_field(hand, spacing_mm))
+    return {
+        "pad": structure_of("pad", "cloth", "theatre", swab(), "pressure-pad", stand, "skin"),
+        "hand": Structure(
+            "hand", "glove", "theatre", moved(hand, stand), lambda spacing_mm: kept(max(1.4, spacing_mm)),
+            "pressure-hand", RANKS["skin"], stand,
+        ),
+    }  # fmt: skip
+
+
+@cache
+def swab() -> Solid:
+    """A folded swab that lies on the plane z = 0, pressed into it a little, its layers not quite square."""
+    part = endovascular_parts()
+    thick, wide = part["pad_layer_mm"], part["pad_size_mm"]
+    layers = []
+    for i in range(int(part["pad_layers"])):
+        size = (wide - 2.5 * i, wide - 4.0 - 2.0 * i, 1.15 * thick)
+        stand = translation((1.2 * i, -0.8 * i, 2.0 - (i + 0.5) * thick)) @ rotation_about((0, 0, 1), 4.0 * i - 3.0)
+        layers.append(block((0.0, 0.0, 0.0), size, 0.5 * thick).moved(stand))
+    return all_of(*layers)
+
+
+@cache
+def hand_field() -> Field:
+    """A gloved left hand that presses on the swab with three fingers, coming from -x, out of -z. Inexact."""
+    top = 2.0 - endovascular_parts()["pad_layers"] * endovascular_parts()["pad_layer_mm"]
+    fingers = []
+    for y, tip_x, knuckle_x in ((-19.0, -2.0, -66.0), (0.0, 8.0, -70.0), (19.0, 0.0, -68.0)):
+        tip = np.array([tip_x, 0.72 * y, top - 7.0])
+        joint = np.array([tip_x - 24.0, 0.8 * y, top - 16.0])
+        middle = np.array([tip_x - 42.0, 0.92 * y, top - 35.0])
+        knuckle = np.array([knuckle_x, y, top - 50.0])
+        fingers += [
+            round_cone(tip, joint, 7.4, 8.4),
+            round_cone(joint, middle, 8.4, 9.2),
+            round_cone(middle, knuckle, 9.2, 11.5),
+        ]
+    little = [
+        round_cone([-30.0, 34.0, top - 26.0], [-48.0, 36.0, top - 38.0], 6.6, 7.6),
+        round_cone([-48.0, 36.0, top - 38.0], [-74.0, 34.0, top - 50.0], 7.6, 10.5),
+    ]
+    palm = [
+        round_cone([-70.0, y, top - 50.0], [-138.0, 0.45 * y, top - 66.0], 12.5, 15.0) for y in (-19.0, 0.0, 19.0, 33.0)
+    ]
+    thumb = [
+        round_cone([-30.0, -34.0, top - 15.0], [-56.0, -44.0, top - 26.0], 8.2, 9.6),
+        round_cone([-56.0, -44.0, top - 26.0], [-112.0, -18.0, top - 56.0], 9.6, 15.0),
+    ]
+    wrist = [
+        round_cone([-138.0, 0.0, top - 66.0], [-205.0, 0.0, top - 96.0], 23.0, 29.0),
+        capsule([-205.0, 0.0, top - 96.0], [-216.0, 0.0, top - 101.0], 30.5),
+    ]
+    return smooth_union(*fingers, *little, *palm, *thumb, *wrist, blend_mm=5.0)
