@@ -72,7 +72,7 @@ GROWN = frozenset(
 VESSELS = frozenset({"artery", "vein"})
 """Roles of thin tubes: one that is highlighted stands before a line of light, so that it is seen from afar."""
 
-CONTENTS = frozenset({"contrast", "drug", "catheter", "wire"})
+CONTENTS = frozenset({"contrast", "drug", "catheter", "wire", "marker"})
 """Roles of what lies in a vessel: it is drawn before the glass of a narrow one, whose rim would veil it."""
 
 VOIDS = frozenset({"cavity"})
