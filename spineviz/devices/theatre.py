@@ -10,7 +10,8 @@ view), at 90 degrees from the patient's left to the right (lateral view), and th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -58,6 +59,23 @@ def _structure(
         rank=RANKS["skin"],
         world_from_local=frame,
     )
+
+
+def relocated(parts: Mapping[str, Structure], outer_from_inner: Frame) -> dict[str, Structure]:
+    """`parts` as they stand when what carries them is moved; their surfaces stay what they are."""
+    return {
+        name: replace(
+            part,
+            field=moved(part.field, outer_from_inner),
+            world_from_local=outer_from_inner @ part.world_from_local,
+        )
+        for name, part in parts.items()
+    }
+
+
+def furniture(name: str, role: str, solid: Solid, place: Frame | None = None) -> Structure:
+    """A part of a room whose surface is the same at every spacing; `name` names its shape too."""
+    return _furniture(name, role, solid, place)
 
 
 def _sampled(field: Field, least_mm: float) -> Callable[[float], Mesh]:
@@ -285,28 +303,61 @@ def floor() -> dict[str, Structure]:
 _CLOTH_STEP_MM = 10.0
 
 
-@cache
-def _cloth_heights() -> Grid:
-    """How high the sheet lies: height over (x, z) as a grid of one layer, in L1's world.
+@dataclass(frozen=True)
+class Sheet:
+    """A cloth over somebody who lies on a table, in a room where -y is up.
 
-    The sheet rests on patient and mattress and is drawn taut across the hollows between them.
+    Attributes:
+        half_mm: half the table's width.
+        top_mm: y of the table's upper face.
+        foot_mm, head_mm: z of its two edges.
+        hang_mm: how far it hangs down at the sides.
+        thickness_mm: as it is drawn.
+    """
+
+    half_mm: float
+    top_mm: float
+    foot_mm: float
+    head_mm: float
+    hang_mm: float
+    thickness_mm: float
+
+
+def sheet_heights(sheet: Sheet, points_mm: Points, beyond_mm: float) -> Grid:
+    """How high the sheet lies: height over (x, z) as a grid of one layer that reaches `beyond_mm` past its head.
+
+    The sheet rests on somebody's surface `points_mm` (N, 3) and on the table, and is drawn taut across the hollows
+    between them.
     """
     from scipy.ndimage import gaussian_filter, maximum_filter
 
-    s = sizes()
-    half = s["table_width_mm"] / 2
+    half = sheet.half_mm
     x = np.arange(-half - 60.0, half + 60.1, _CLOTH_STEP_MM)
-    z = np.arange(s["drape_foot_mm"] - 60.0, s["drape_head_mm"] + 240.1, _CLOTH_STEP_MM)
-    mesh = _patient_parts()[0][3](PATIENT_SPACING_MM)
-    height = np.full((len(x), len(z)), -s["table_top_mm"])  # heights above the world's x-z plane, up positive
-    column = np.round((mesh.points_mm[:, 0] - x[0]) / _CLOTH_STEP_MM).astype(int)
-    row = np.round((mesh.points_mm[:, 2] - z[0]) / _CLOTH_STEP_MM).astype(int)
+    z = np.arange(sheet.foot_mm - 60.0, sheet.head_mm + beyond_mm + 0.1, _CLOTH_STEP_MM)
+    height = np.full((len(x), len(z)), -sheet.top_mm)  # heights above the world's x-z plane, up positive
+    column = np.round((points_mm[:, 0] - x[0]) / _CLOTH_STEP_MM).astype(int)
+    row = np.round((points_mm[:, 2] - z[0]) / _CLOTH_STEP_MM).astype(int)
     inside = (column >= 0) & (column < len(x)) & (row >= 0) & (row < len(z))
-    np.maximum.at(height, (column[inside], row[inside]), -mesh.points_mm[inside, 1])
+    np.maximum.at(height, (column[inside], row[inside]), -points_mm[inside, 1])
     height = maximum_filter(height, size=3)
     taut = np.maximum(height, gaussian_filter(maximum_filter(height, size=(15, 9)), (3.5, 3.0)) - 4.0)
     beyond = np.maximum(np.abs(x) - half + 14.0, 0.0)[:, None]
     return Grid(np.array([x[0], 0.0, z[0]]), _CLOTH_STEP_MM, (gaussian_filter(taut, 1.5) + 9.0 - beyond)[:, None, :])
+
+
+@cache
+def _sheet() -> Sheet:
+    s = sizes()
+    return Sheet(
+        s["table_width_mm"] / 2, s["table_top_mm"], s["drape_foot_mm"], s["drape_head_mm"], s["drape_hang_mm"],
+        s["drape_thickness_mm"],
+    )  # fmt: skip
+
+
+@cache
+def _cloth_heights() -> Grid:
+    """How high the sheet over the patient lies, in L1's world."""
+    return sheet_heights(_sheet(), _patient_parts()[0][3](PATIENT_SPACING_MM).points_mm, 240.0)
 
 
 def _opening(x: NDArray[np.float64], z: NDArray[np.float64], centre_z_mm: float) -> NDArray[np.float64]:
@@ -317,33 +368,41 @@ def _opening(x: NDArray[np.float64], z: NDArray[np.float64], centre_z_mm: float)
     return np.hypot(np.maximum(u, 0.0), np.maximum(v, 0.0)) + np.minimum(np.maximum(u, v), 0.0) - 24.0
 
 
-def _cloth_field(level: str) -> Field:
-    """The sheet: its top over patient and mattress, and a curtain in folds down each side of the table."""
-    s = sizes()
-    grid = _cloth_heights()
-    centre_z = level_offset_mm(level)
-    z_low, z_high = s["drape_foot_mm"], max(s["drape_head_mm"], centre_z + s["drape_window_length_mm"] / 2 + 60.0)
-    slope_x, slope_z = np.gradient(grid.values[:, 0, :], _CLOTH_STEP_MM)
-    steep = Grid(grid.origin_mm, grid.spacing_mm, np.sqrt(1.0 + slope_x**2 + slope_z**2)[:, None, :])
-    half, thick = s["table_width_mm"] / 2 + 14.0, s["drape_thickness_mm"]
-    low_y, high_y = -float(grid.values.max()) - 20.0, s["table_top_mm"] + s["drape_hang_mm"]
+def sheet_field(sheet: Sheet, heights: Grid, opening: Callable[[Distances, Distances], Distances]) -> Field:
+    """The sheet: its top over who lies there and the table, and a curtain in folds down each side. Inexact.
+
+    `heights` as `sheet_heights` gives them; `opening` takes x and z (N,) to a distance in the sheet (N,) that is
+    negative where the sheet has a hole.
+    """
+    slope_x, slope_z = np.gradient(heights.values[:, 0, :], _CLOTH_STEP_MM)
+    steep = Grid(heights.origin_mm, heights.spacing_mm, np.sqrt(1.0 + slope_x**2 + slope_z**2)[:, None, :])
+    half, thick = sheet.half_mm + 14.0, sheet.thickness_mm
+    low_y, high_y = -float(heights.values.max()) - 20.0, sheet.top_mm + sheet.hang_mm
 
     def distance(p: Points) -> Distances:
         x, z = np.abs(p[:, 0]), p[:, 2]
-        above = -p[:, 1] - grid.at(np.column_stack([p[:, 0], np.zeros(len(p)), z]))
+        above = -p[:, 1] - heights.at(np.column_stack([p[:, 0], np.zeros(len(p)), z]))
         above = above / steep.at(np.column_stack([p[:, 0], np.zeros(len(p)), z]))
         top = np.maximum(np.abs(above), x - half)
         # folds open towards the hem
-        down = np.clip((p[:, 1] - s["table_top_mm"]) / s["drape_hang_mm"], 0.0, 1.0)
+        down = np.clip((p[:, 1] - sheet.top_mm) / sheet.hang_mm, 0.0, 1.0)
         wave = np.sin(z / 26.0) + 0.55 * np.sin(z / 15.0 + 0.9 + 0.8 * np.sign(p[:, 0]))
         curtain = np.maximum(np.abs(x - half - 6.0 - 13.0 * down * (1.0 + wave)) / np.sqrt(1.0 + down**2), above)
         hem = high_y - 12.0 * np.cos(z / 160.0)
-        sheet = np.minimum(top, curtain) - thick / 2
-        rim = np.maximum.reduce([z_low - z, z - z_high, p[:, 1] - hem])
-        return np.maximum.reduce([sheet, rim, -_opening(p[:, 0], z, centre_z)])
+        cloth = np.minimum(top, curtain) - thick / 2
+        rim = np.maximum.reduce([sheet.foot_mm - z, z - sheet.head_mm, p[:, 1] - hem])
+        return np.maximum.reduce([cloth, rim, -opening(p[:, 0], z)])
 
     reach = half + 60.0
-    return Field(distance, box_bounds([-reach, low_y, z_low], [reach, high_y + 12.0, z_high]), exact=False)
+    bounds = box_bounds([-reach, low_y, sheet.foot_mm], [reach, high_y + 12.0, sheet.head_mm])
+    return Field(distance, bounds, exact=False)
+
+
+def _cloth_field(level: str) -> Field:
+    """The sheet over the patient, open over `level`; it reaches past its window."""
+    sheet, centre_z = _sheet(), level_offset_mm(level)
+    head = max(sheet.head_mm, centre_z + sizes()["drape_window_length_mm"] / 2 + 60.0)
+    return sheet_field(replace(sheet, head_mm=head), _cloth_heights(), lambda x, z: _opening(x, z, centre_z))
 
 
 @cache
@@ -400,14 +459,19 @@ def team(aside: float = 0.0) -> dict[str, Structure]:
     """
     s = sizes()
     x, z = s["operator_x_mm"] + aside * s["operator_aside_x_mm"], s["operator_z_mm"] + aside * s["operator_aside_z_mm"]
-    operator = _standing(x, z, (-x, s["operator_looks_at_z_mm"] - z))
-    assistant = _standing(s["assistant_x_mm"], s["assistant_z_mm"], (-1.0, 0.55))
+    return {
+        **person("operator", "operator", x, z, (-x, s["operator_looks_at_z_mm"] - z)),
+        **person("assistant", "assistant", s["assistant_x_mm"], s["assistant_z_mm"], (-1.0, 0.55)),
+    }
+
+
+def person(who: str, kind: str, x_mm: float, z_mm: float, facing: tuple[float, float]) -> dict[str, Structure]:
+    """One of the team, "operator" in a sterile gown or "assistant" in an apron, standing as `_standing` says."""
     out = {}
-    for who, parts, place in (("operator", _OPERATOR, operator), ("assistant", _ASSISTANT, assistant)):
-        for part in parts:
-            role, field, mesh = _person_part(part)
-            name = f"{who}-{part}"
-            out[name] = _structure(name, role, field, place, mesh, key=f"team-{part}")
+    for part in {"operator": _OPERATOR, "assistant": _ASSISTANT}[kind]:
+        role, field, mesh = _person_part(part)
+        name = f"{who}-{part}"
+        out[name] = _structure(name, role, field, _standing(x_mm, z_mm, facing), mesh, key=f"team-{part}")
     return out
 
 
