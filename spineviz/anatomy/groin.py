@@ -187,7 +187,8 @@ def _cava_places(column: Column) -> Points:
     out = []
     for level in _VEIN_LEVELS:
         front = vertebra(level).landmarks["upper-front-rim"][1]
-        inner = np.array([groin_figure("vena_cava_right_mm"), front + groin_figure("vena_cava_diameter_mm") / 2 + 4.0, 0.0])
+        ahead = front + groin_figure("vena_cava_diameter_mm") / 2 + groin_figure("vena_cava_off_bone_mm")
+        inner = np.array([groin_figure("vena_cava_right_mm"), ahead, 0.0])
         out.append(column.world_from_vertebra(level).point(inner))
     return np.array(out)
 

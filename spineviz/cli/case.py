@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from spineviz.cli.options import Command, case_options, check_out, force_option, json_option, out_option
 from spineviz.data.errors import RequestError
-
-if TYPE_CHECKING:
-    from spineviz.procedures.augmentation import AugmentationPlan
 
 
 @click.group("case")
@@ -71,7 +67,7 @@ def check(file: Path | None, film_name: str | None, case_file: Path | None, sett
     refusals: list[RequestError] = []
     for name in names:
         try:
-            lines.append(f"  {name}: {_planned(procedure_plan(name, case))}")
+            lines.append(f"  {name}: {procedure_plan(name, case).summary()}")
         except RequestError as refusal:
             refusals.append(refusal)
             lines.append(f"  {name} refuses it: {refusal}".replace("\n", "\n    "))
@@ -79,19 +75,6 @@ def check(file: Path | None, film_name: str | None, case_file: Path | None, sett
         raise refusals[0]
     title = path.name if path is not None else "the default case"
     click.echo("\n".join([f"{title} is sound: {case.spine.level}, {case.needle.approach}", *lines]))
-
-
-def _planned(plan: AugmentationPlan) -> str:
-    """What `plan` will do, in a line."""
-    words, case = plan.words(), plan.case
-    bone, cement = f"{words['least_bone_mm']:.1f} mm of bone round it in the pedicle", f"{words['cement_ml']:.1f} mL"
-    if "cavity_ml" not in words:
-        return f"{case.needle.gauge} gauge needle, {bone}, {cement} of cement"
-    each = " each" if words["balloons"] == "2" else ""
-    return (
-        f"{case.cannula.gauge} gauge cannula, {bone}, {case.balloon.length_mm} mm balloon{'s' if each else ''} to "
-        f"{float(words['inflated_ml']) / int(words['balloons']):.1f} mL{each}, {cement} of cement"
-    )
 
 
 @command.command("show")

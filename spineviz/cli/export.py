@@ -13,8 +13,7 @@ from spineviz.data.errors import FaultError, RequestError
 
 if TYPE_CHECKING:
     from spineviz.geometry.meshes import Mesh
-    from spineviz.procedures.augmentation import AugmentationPlan
-    from spineviz.procedures.tracks import PlansInStep
+    from spineviz.procedures.plans import Plan
 
 ENDINGS = (".stl", ".obj", ".ply", ".glb")
 SPACING_MM = 0.6
@@ -81,9 +80,11 @@ def _of_film(
 
     plan = plan_for(film_name, load_case(case_file, settings))
     structures = plan.structures_at_time(at)
-    if what != "all" and what not in structures:
+    if what != "all" and what not in structures and what not in plan.groups:
         raise RequestError(_absent(what, plan, at, tuple(structures)))
     names = list(structures) if what == "all" else [what, *(part for part in _along(what) if part in structures)]
+    if what in plan.groups:
+        names = [part for part in plan.groups[what] if part in structures]
     out = {}
     for name in names:
         part = structures[name]
@@ -105,14 +106,14 @@ def _along(what: str) -> list[str]:
     return [f"{procedure}{slash}{part}-{side}" for part in PARTS.get(tool, ())[1:] if part != "balloon"]
 
 
-def _absent(what: str, plan: AugmentationPlan | PlansInStep, time_s: float, there: tuple[str, ...]) -> str:
+def _absent(what: str, plan: Plan, time_s: float, there: tuple[str, ...]) -> str:
     """Why `what` cannot be had at `time_s`: when it exists, or what there is."""
     spans = plan.spans()
     if what in spans:
         first, last = spans[what]
         end = f" to {last:g} s" if last < plan.film.seconds else " s on"
         return f"WHAT: {what} does not exist at {time_s:g} s of {plan.film.name}; it does from {first:g}{end}"
-    names = [*dict.fromkeys((*there, *spans)), "all"]
+    names = [*dict.fromkeys((*there, *spans)), *plan.groups, "all"]
     meant = [name for name in names if name.endswith(f"/{what}")]
     if meant:
         return f"WHAT: {plan.film.name} shows several procedures; give {' or '.join(meant)}"

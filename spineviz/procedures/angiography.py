@@ -75,7 +75,7 @@ class BloodFlow:
 
     Attributes:
         tree: the arteries.
-        tumour_ml: what the tumour's tissue holds.
+        tumour_ml: the room in which the blush spreads: tumour and the rim round it.
     """
 
     tree: ArterialTree
@@ -127,18 +127,22 @@ class BloodFlow:
         return np.flatnonzero(self.forks.vessel == self.names.index(name))
 
     def injected(self, name: str, way_mm: float, kind: str, flow: FlowTree | None = None) -> Transport:
-        """What an injection of `kind` ("segmental", "micro") at a place does, in the `flow` of that time."""
+        """What an injection of `kind` ("test", "segmental", "micro") at a place does, in the `flow` of that time.
+
+        It is given by hand: no faster than the artery takes it, but for a little that runs back.
+        """
         piece, at = self.place(name, way_mm)
-        figures = flow_figures()
-        given = Injection(piece, figures[f"{kind}_ml"], figures[f"{kind}_ml_s"], 0.0, at)
-        return Transport(flow or self.flow, (given,), Bed())
+        figures, blood = flow_figures(), flow or self.flow
+        takes = figures["hand_margin"] * figures["surge"] * float(blood.flow_ml_s[piece])
+        given = Injection(piece, figures[f"{kind}_ml"], min(figures[f"{kind}_ml_s"], takes), 0.0, at)
+        return Transport(blood, (given,), Bed())
 
     def shares(self, transport: Transport, time_s: float) -> NDArray[np.float64]:
         """(C,) the concentration of contrast in every cell of the arteries, piece after piece, at a time."""
         return np.concatenate(transport.concentration(time_s, CELL_MM))
 
     def blush(self, transport: Transport, time_s: float) -> float:
-        """The concentration of contrast in the tumour's tissue."""
+        """The concentration of contrast in the tissue that blushes."""
         return transport.tumour_ml(time_s) / max(self.tumour_ml, 1e-3)
 
     def peak(self, transport: Transport, last_s: float) -> NDArray[np.float64]:

@@ -116,6 +116,11 @@ class AugmentationPlan(ABC):
         """The clock of the film that shows it."""
         return film(self.PROCEDURE)
 
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names that stand for several structures in an export: none here."""
+        return {}
+
     # what differs -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -133,6 +138,14 @@ class AugmentationPlan(ABC):
     @abstractmethod
     def _own_words(self) -> dict[str, float | str]:
         """What captions may name beside the words that both procedures have."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """What will be done, in a line."""
+
+    @property
+    def _in_pedicle(self) -> str:
+        return f"{self.words()['least_bone_mm']:.1f} mm of bone round it in the pedicle"
 
     def _needle_reach_mm(self, side: str) -> float:
         """The way from the skin of the needle's tip where it rests."""

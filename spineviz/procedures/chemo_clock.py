@@ -1,7 +1,8 @@
 """When what happens in chemoembolization: which stretch the devices are on and which angiogram is on screen.
 
-Beats of the film's clock (assets/films/chemoembolization.toml) are shared out here: the arteries that are injected after
-the first one have one beat together, however many they are, and the one that shows the cord's artery has the last.
+Beats of the film's clock (assets/films/chemoembolization.toml) are shared out here: the arteries that are injected
+after the first one have one beat together, however many they are, and the one that shows the cord's artery has the
+last.
 """
 
 from __future__ import annotations
@@ -9,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
-from spineviz.physics.transport import flow_figures
+from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.procedures.angiography import run_seconds
+from spineviz.procedures.navigation import Target
 from spineviz.procedures.state import Done, smoothstep
 
-MOVE_SHARE = 0.45
-"""Of the time that one further artery has, how much its catheter is on its way there; chosen for legibility."""
+Runs = tuple[Target, ...]
+"""The arteries that are injected, in order."""
+
+MOVE_SHARE, CLIMB_MOVE_SHARE, CLIMB_WEIGHT = 0.45, 0.72, 3.0
+"""Of the time that one further artery has, how much its catheter is on its way there, and how much where the wire must
+lead it up again; such an artery has so many times more time. Chosen for legibility."""
 RUNNING_SHARE = 0.7
 """How much of an injection's time its pictures run; then the last one stands."""
 FOUND_MOVE_SHARE = 0.36
@@ -42,8 +49,8 @@ class Leg:
 
 
 @cache
-def catheter_legs(runs: int) -> tuple[Leg, ...]:
-    """The catheter's passages in order, with `runs` arteries injected."""
+def catheter_legs(runs: Runs) -> tuple[Leg, ...]:
+    """The catheter's passages in order."""
     return (
         Leg("wire", "access", "wire"),
         Leg("climb", "ascent", "climb"),
@@ -66,7 +73,7 @@ MICRO_LEGS = (
 
 
 @cache
-def injections(runs: int) -> tuple[Leg, ...]:
+def injections(runs: Runs) -> tuple[Leg, ...]:
     """What is injected, in order."""
     return (
         Leg("test", "hook", "contrast"),
@@ -78,15 +85,19 @@ def injections(runs: int) -> tuple[Leg, ...]:
     )
 
 
-def _slots(runs: int) -> Iterator[tuple[int, str, float, float, float]]:
+def _slots(runs: Runs) -> Iterator[tuple[int, str, float, float, float]]:
     """Number, beat, begin, end and the way's part of it, of every artery after the first."""
-    others = runs - 2
-    for k in range(others):
-        yield k + 2, "others", k / others, (k + 1) / others, MOVE_SHARE / others
-    yield runs, "found", 0.0, 1.0, FOUND_MOVE_SHARE
+    climbs = [SEGMENTAL_LEVELS.index(there) < SEGMENTAL_LEVELS.index(here) for (here, _), (there, _) in pairwise(runs)]
+    weights = [CLIMB_WEIGHT if climb else 1.0 for climb in climbs[:-1]]
+    since = 0.0
+    for number, (climb, weight) in enumerate(zip(climbs, weights, strict=False), start=2):
+        share = weight / sum(weights)
+        yield number, "others", since, since + share, share * (CLIMB_MOVE_SHARE if climb else MOVE_SHARE)
+        since += share
+    yield len(runs), "found", 0.0, 1.0, CLIMB_MOVE_SHARE if climbs[-1] else FOUND_MOVE_SHARE
 
 
-def on_way(done: Done, runs: int) -> tuple[str, float]:
+def on_way(done: Done, runs: Runs) -> tuple[str, float]:
     """The catheter's passage and how much of it is over; ("", 0) before the first wire and when all is out."""
     if done("closing", "out") >= 1.0:
         return "", 0.0
@@ -105,7 +116,7 @@ def micro_on_way(done: Done) -> tuple[str, float]:
     return (begun[-1].name, smoothstep(begun[-1].over(done))) if begun else ("", 0.0)
 
 
-def injected(done: Done, runs: int) -> tuple[str, float]:
+def injected(done: Done, runs: Runs) -> tuple[str, float]:
     """The injection that was last begun, and seconds since its beginning; ("", 0) while there is none to be seen.
 
     A picture stays on screen until the catheter moves again or the step ends.
@@ -141,17 +152,3 @@ def kind_of(injection: str) -> str:
 def seconds_of(injection: str) -> float:
     """How long an injection is followed."""
     return run_seconds(kind_of(injection))
-
-
-def given_ml(injection: str, seconds: float) -> float:
-    """How much contrast an injection has given after so many seconds, mL."""
-    kind, figures = kind_of(injection), flow_figures()
-    return min(figures[f"{kind}_ml"], figures[f"{kind}_ml_s"] * seconds)
-
-
-def contrast_ml(done: Done, runs: int) -> float | None:
-    """How much contrast has been given in all; None before the first."""
-    begun = [leg for leg in injections(runs) if leg.over(done) > 0.0]
-    if not begun:
-        return None
-    return sum(given_ml(leg.name, followed_s(leg.name, leg.over(done))) for leg in begun)

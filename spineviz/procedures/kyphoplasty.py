@@ -233,6 +233,16 @@ class KyphoplastyPlan(AugmentationPlan):
 
     # moments ----------------------------------------------------------------------------------------------------------
 
+    def summary(self) -> str:
+        """What will be done, in a line."""
+        balloons, words = len(self.inflation.sides), self.words()
+        each = " each" if balloons == 2 else ""
+        return (
+            f"{self.case.cannula.gauge} gauge cannula, {self._in_pedicle}, {self.case.balloon.length_mm} mm "
+            f"balloon{'s' if each else ''} to {float(words['inflated_ml']) / balloons:.1f} mL{each}, "
+            f"{self.cement.total_ml:.1f} mL of cement"
+        )
+
     def _own(self, done: Done) -> dict[str, Any]:
         ways: dict[str, float] = {}
         drilled: dict[str, float] = {}

@@ -40,6 +40,8 @@ _TURN_DEG = 20.0
 """From one sought shape to the next while the tip is turned."""
 _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
+_DWELL_MM = 70.0
+"""How long a dwell is, as a way that is walked meanwhile."""
 _DEEPEST_MM = 22.0
 """How far past an orifice a place to park is looked for."""
 _HIGHER_MM = 4.0
@@ -85,6 +87,12 @@ class Posture:
         """(K, 3) the wire's line, or None while it is out."""
         return self._upto(self.wire_mm)
 
+    @property
+    def catheter_tip_mm(self) -> Vector:
+        """(3,) the catheter's tip, or the wire's while that is alone."""
+        line = self.outer_line
+        return self.points_mm[-1] if line is None else line[-1]
+
     def _upto(self, way_mm: float) -> Points | None:
         if way_mm <= 0.5:
             return None
@@ -101,10 +109,13 @@ class Passage:
     Attributes:
         course: shapes on it.
         alone: whether the course's device is the wire itself, without a catheter.
+        dwell: the station at which everything rests for a while; None for none. A wire that has led a catheter up is
+            seen ahead of it before it is drawn back.
     """
 
     course: Course
     alone: bool = False
+    dwell: float | None = None
 
     @cached_property
     def _walked(self) -> Floats:
@@ -115,7 +126,10 @@ class Passage:
             moved = np.maximum(moved, _WIRE_WEIGHT * np.abs(np.diff(rods[:, 1])))
         tips = np.array([shape.at(row[0])[0] for shape, row in zip(self.course.shapes, rods, strict=True)])
         swung = np.linalg.norm(np.diff(tips, axis=0), axis=1)
-        total = np.concatenate([[0.0], np.cumsum(np.maximum(moved, 0.6 * swung) + 1e-3)])
+        step = np.maximum(moved, 0.6 * swung) + 1e-3
+        if self.dwell is not None:
+            step[int(np.argmin(np.abs(self.course.stations - self.dwell)))] += _DWELL_MM
+        total = np.concatenate([[0.0], np.cumsum(step)])
         return total / total[-1]
 
     def at(self, share: float) -> Posture:
@@ -142,12 +156,12 @@ class Passage:
     def packed(self) -> Packed:
         """Plain numbers and arrays; `unpacked` makes it again."""
         plain, arrays = packed_course(self.course)
-        return {"course": plain, "alone": self.alone}, arrays
+        return {"course": plain, "alone": self.alone, "dwell": self.dwell}, arrays
 
     @classmethod
     def unpacked(cls, plain: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Passage:
         """The passage of what `packed` gave."""
-        return cls(unpacked_course(plain["course"], arrays), bool(plain["alone"]))
+        return cls(unpacked_course(plain["course"], arrays), bool(plain["alone"]), plain["dwell"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,7 +358,7 @@ class _Leading:
                 self._course(self.ways.aorta, np.array([catheter_mm]), np.zeros(1), facing),
             ]
         )
-        parts = [out]
+        parts, dwell = [out], None
         at = catheter_mm
         if self.parked_mm(there) > catheter_mm + _HIGHER_MM:
             top, ahead = self.top_mm(there), float(self._led(at))
@@ -358,9 +372,11 @@ class _Leading:
                 self._course(self.ways.aorta, np.full(len(back), top), back, facing),
             ]
             at = top
+            # the end of the stretch up: joined courses count their stations on
+            dwell = sum(float(part.stations[-1]) for part in parts[:-1]) + len(parts) - 2.0
         turned = _turned(facing, self.ways.facing(there))
         parts.append(self._course(self.ways.aorta, np.full(len(turned), at), np.zeros(len(turned)), turned))
-        return Passage(joined([*parts, self.hook(there, at).course]))
+        return Passage(joined([*parts, self.hook(there, at).course]), dwell=dwell)
 
     def out(self, here: Target, catheter_mm: float) -> Passage:
         """The catheter drawn out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film_names
@@ -10,13 +10,17 @@ from spineviz.data.films import film_names
 if TYPE_CHECKING:
     from spineviz.procedures.augmentation import AugmentationPlan
     from spineviz.procedures.case import Case
+    from spineviz.procedures.chemoembolization import ChemoembolizationPlan
     from spineviz.procedures.tracks import PlansInStep
 
-PROCEDURES = ("vertebroplasty", "kyphoplasty")
+Plan: TypeAlias = "AugmentationPlan | ChemoembolizationPlan | PlansInStep"
+"""What a film shows: the plan of one procedure, or of several."""
+
+PROCEDURES = ("vertebroplasty", "kyphoplasty", "chemoembolization")
 """The films that show one procedure."""
 
 
-def procedure_plan(name: str, case: Case) -> AugmentationPlan:
+def procedure_plan(name: str, case: Case) -> AugmentationPlan | ChemoembolizationPlan:
     """The plan of the procedure `name`, one of PROCEDURES; RequestError for another, and what the planning refuses."""
     if name == "vertebroplasty":
         from spineviz.procedures.vertebroplasty import plan_vertebroplasty
@@ -26,10 +30,14 @@ def procedure_plan(name: str, case: Case) -> AugmentationPlan:
         from spineviz.procedures.kyphoplasty import plan_kyphoplasty
 
         return plan_kyphoplasty(case)
+    if name == "chemoembolization":
+        from spineviz.procedures.chemoembolization import plan_chemoembolization
+
+        return plan_chemoembolization(case)
     raise RequestError(f"no procedure {name!r}; there is {', '.join(PROCEDURES)}")
 
 
-def plan_for(film_name: str, case: Case) -> AugmentationPlan | PlansInStep:
+def plan_for(film_name: str, case: Case) -> Plan:
     """The plan that the film `film_name` shows of `case`: of one procedure, or of several.
 
     Raises RequestError for an unknown film, and what the planning itself refuses.

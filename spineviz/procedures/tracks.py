@@ -143,6 +143,15 @@ class PlansInStep(ABC):
         """The treated vertebra."""
         return self.case.spine.level
 
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names that stand for several structures in an export, with the plan's before them."""
+        return {
+            f"{name}/{group}": tuple(f"{name}/{part}" for part in parts)
+            for name, plan in self.plans.items()
+            for group, parts in plan.groups.items()
+        }
+
     # moments ----------------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -43,6 +43,11 @@ class VertebroplastyPlan(AugmentationPlan):
 
     PROCEDURE = "vertebroplasty"
 
+    def summary(self) -> str:
+        """What will be done, in a line."""
+        cement = f"{self.cement.total_ml:.1f} mL of cement"
+        return f"{self.case.needle.gauge} gauge needle, {self._in_pedicle}, {cement}"
+
     def _own(self, done: Done) -> dict[str, Any]:
         ways = {}
         if done("entry", "start") > 0.0 and done("withdrawal", "draw") < 1.0:

@@ -1,0 +1,108 @@
+"""The instruments of chemoembolization as they stand at a moment: lines of the plan with sizes of the catalogue.
+
+Wire and catheter are two structures each: the part inside the arteries ("wire", "catheter") and what lies outside the
+puncture ("wire-outside", "catheter-outside"). Radiographs take them as cells along their line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spineviz.anatomy.structure import Structure
+from spineviz.devices.endovascular import (
+    EndovascularSize,
+    catheter_structures,
+    endovascular_sizes,
+    pressure_pad,
+    puncture_needle_structures,
+    sheath_structures,
+    wire_structure,
+)
+from spineviz.geometry.fields import Points, Vector, unit
+from spineviz.procedures.navigation import navigation_figure
+
+if TYPE_CHECKING:
+    from spineviz.procedures.chemoembolization import ChemoembolizationPlan
+    from spineviz.procedures.state import EndovascularState
+
+BEFORE_SKIN_MM = 40.0
+"""How far outside the skin the needle comes into view; chosen for legibility."""
+OUTSIDE_MM = 110.0
+"""How much of wire and catheter is shown outside the puncture; chosen for legibility."""
+
+
+def sheath_size(french: int) -> EndovascularSize:
+    """The sheath that a catheter of so many French runs in."""
+    return endovascular_sizes()[f"sheath-{french}F"]
+
+
+def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[str, Structure]:
+    """Every instrument at `state`, by name."""
+    sizes = endovascular_sizes()
+    out: dict[str, Structure] = {}
+    outside = outer_line(plan)
+    posture = plan.posture(state.stretch, state.walked)
+    if posture is not None:
+        if (line := posture.wire_line) is not None:
+            out["wire"] = wire_structure("wire", line, sizes[plan.kit.wire.name])
+            out["wire-outside"] = wire_structure("wire-outside", outside, sizes[plan.kit.wire.name])
+        if (line := posture.outer_line) is not None and len(line) > 1:
+            size = sizes[plan.kit.catheter.name]
+            out |= catheter_structures("catheter", line, size)
+            out |= catheter_structures("catheter-outside", outside, size)
+    micro = plan.micro_posture(state.micro_stretch, state.micro_walked)
+    if micro is not None:
+        if (line := micro.wire_line) is not None:
+            out["micro-wire"] = wire_structure("micro-wire", line, sizes[plan.kit.micro_wire.name])
+        if (line := micro.outer_line) is not None:
+            out |= catheter_structures("microcatheter", line, sizes[plan.kit.micro.name])
+    puncture = plan.puncture
+    if state.needle_mm is not None:
+        tip = np.asarray(puncture.skin_mm) + state.needle_mm * np.asarray(puncture.direction)
+        out |= puncture_needle_structures("needle", tip, puncture.direction, sizes["needle-18G"])
+    if state.sheath_mm is not None:
+        size = sheath_size(plan.case.catheter.french)
+        out |= sheath_structures("sheath", sheath_line(plan, state.sheath_mm), size, dilator=state.dilator)
+    if state.pressure_min is not None and 0.0 < state.pressure_min < navigation_figure("pressure_min"):
+        out |= pressure_pad(puncture.skin_mm, -np.asarray(puncture.direction))
+    return out
+
+
+def outer_line(plan: ChemoembolizationPlan) -> Points:
+    """(K, 3) what lies outside: from the artery's middle through the skin and on, sinking to the thigh, tip last."""
+    puncture = plan.puncture
+    inward = unit(np.asarray(puncture.direction))
+    way = np.linspace(OUTSIDE_MM, 0.0, 40)
+    start = np.asarray(puncture.skin_mm)
+    sag = np.array([0.0, -1.0, 0.0]) * np.maximum(way - 30.0, 0.0)[:, None] ** 2 * 1.6e-3
+    away = start - way[:, None] * inward + sag
+    return np.concatenate([away, np.linspace(start, np.asarray(puncture.axis_mm), 12)[1:]])
+
+
+def sheath_line(plan: ChemoembolizationPlan, inside_mm: float) -> Points:
+    """(K, 3) the sheath's way from outside the skin into the artery, `inside_mm` of it past the skin; hub first."""
+    puncture = plan.puncture
+    size = sheath_size(plan.case.catheter.french)
+    skin, axis = np.asarray(puncture.skin_mm), np.asarray(puncture.axis_mm)
+    to_axis = float(np.linalg.norm(axis - skin))
+    lumen = plan.ways.aorta
+    reach = np.arange(-(size.length_mm - inside_mm), inside_mm + 0.1, 2.5)
+    inward = unit(np.asarray(puncture.direction))
+    out: list[Vector] = []
+    for way in reach:
+        if way <= to_axis:
+            out.append(skin + way * inward)
+        else:
+            out.append(lumen.at(way - to_axis)[0])
+    return _rounded_corner(np.array(out))
+
+
+def _rounded_corner(line: Points) -> Points:
+    """The same line with its one corner, where it enters the vessel, rounded off as a tube bends."""
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = gaussian_filter1d(line, 2.2, axis=0, mode="nearest")
+    smooth[0], smooth[-1] = line[0], line[-1]
+    return np.asarray(smooth)
