@@ -88,18 +88,19 @@ def _table(level: str) -> dict[str, Structure]:
         block((0, floor_y + column_height / 2, z), (300, column_height, 420), 52),
         block((0, floor_y + 0.36 * column_height, z), (366, 0.7 * column_height, 486), 40),
         block((0, floor_y + 46, z), (560, 90, 940), 40),
-        block((wide / 2 + 34, under - 20, z + 250), (70, 60, 260), 22),  # the controls at the table's edge
+        block((wide / 2 + 22, under - 20, z + 225), (46, 56, 220), 18),  # the controls at the table's edge
     )
     return {
-        "table": furniture("angio-table", "table", plate),
-        "table-column": furniture("angio-column", "c-arm", stand),
+        "table": furniture("table", "table", plate, key=f"angio-table-{level}"),
+        "table-column": furniture("table-column", "c-arm", stand, key=f"angio-column-{level}"),
         "mattress": furniture(
-            "angio-mattress",
+            "mattress",
             "mattress",
             all_of(
                 block((0, top - s["mattress_mm"] / 2, middle), (wide - 14, s["mattress_mm"], length - 16), 17),
                 block((0, top + 8, crown - 95), (330, 70, 250), 32),  # the pillow
             ),
+            key=f"angio-mattress-{level}",
         ),
     }
 
@@ -141,10 +142,10 @@ def _boom(level: str) -> dict[str, Structure]:
     up = np.array([0.0, 1.0, 0.0])
     stand = Frame(np.stack([np.cross(up, back), up, back], axis=1), here)
     return {
-        "boom": furniture("angio-boom", "detector", all_of(*dark), stand),
-        "boom-arm": furniture("angio-boom-arm", "c-arm", arm, stand),
-        "boom-screens": furniture("angio-boom-screens", "floor", all_of(*lit), stand),
-        "boom-images": furniture("angio-boom-images", "ligament", all_of(*drawn), stand),
+        "boom": furniture("boom", "detector", all_of(*dark), stand, "angio-boom"),
+        "boom-arm": furniture("boom-arm", "c-arm", arm, stand, "angio-boom-arm"),
+        "boom-screens": furniture("boom-screens", "floor", all_of(*lit), stand, "angio-boom-screens"),
+        "boom-images": furniture("boom-images", "ligament", all_of(*drawn), stand, "angio-boom-images"),
     }
 
 

@@ -73,9 +73,9 @@ def relocated(parts: Mapping[str, Structure], outer_from_inner: Frame) -> dict[s
     }
 
 
-def furniture(name: str, role: str, solid: Solid, place: Frame | None = None) -> Structure:
-    """A part of a room whose surface is the same at every spacing; `name` names its shape too."""
-    return _furniture(name, role, solid, place)
+def furniture(name: str, role: str, solid: Solid, place: Frame | None = None, key: str = "") -> Structure:
+    """A part of a room whose surface is the same at every spacing; `key` (or else the name) names that surface."""
+    return _structure(name, role, solid.field, place, lambda spacing_mm: solid.mesh, key)
 
 
 def _sampled(field: Field, least_mm: float) -> Callable[[float], Mesh]:
@@ -124,11 +124,6 @@ def _floor_y_mm() -> float:
     return s["table_top_mm"] + s["table_height_mm"]
 
 
-def _furniture(name: str, role: str, solid: Solid, place: Frame | None = None) -> Structure:
-    """A part of the room whose surface is the same at every spacing."""
-    return _structure(name, role, solid.field, place, lambda spacing_mm: solid.mesh)
-
-
 @cache
 def _table_parts() -> dict[str, tuple[str, Solid]]:
     s = sizes()
@@ -170,7 +165,7 @@ def _table_parts() -> dict[str, tuple[str, Solid]]:
 @cache
 def table(level: str = "L1") -> dict[str, Structure]:
     """The radiolucent table on its column, its mattress and pads, as the patient with `level` at the origin lies."""
-    return {name: _furniture(name, role, solid, _lying(level)) for name, (role, solid) in _table_parts().items()}
+    return {name: furniture(name, role, solid, _lying(level)) for name, (role, solid) in _table_parts().items()}
 
 
 @cache
@@ -222,8 +217,8 @@ def _base_parts() -> dict[str, tuple[str, Solid]]:
 def c_arm(angle_deg: float = 0.0) -> dict[str, Structure]:
     """The mobile C-arm, its isocentre at the origin, turned by `angle_deg` about the long axis: 0 AP, 90 lateral."""
     turned = rotation_about((0.0, 0.0, 1.0), angle_deg)
-    ring = {name: _furniture(name, role, solid, turned) for name, (role, solid) in _ring_parts().items()}
-    return {**ring, **{name: _furniture(name, role, solid) for name, (role, solid) in _base_parts().items()}}
+    ring = {name: furniture(name, role, solid, turned) for name, (role, solid) in _ring_parts().items()}
+    return {**ring, **{name: furniture(name, role, solid) for name, (role, solid) in _base_parts().items()}}
 
 
 @cache
@@ -257,9 +252,9 @@ def monitor() -> dict[str, Structure]:
     down = np.array([0.0, 1.0, 0.0])
     stand = Frame(np.stack([np.cross(down, back), down, back], axis=1), np.array([x, 0.0, z]))
     return {
-        "monitor": _furniture("monitor", "detector", all_of(*dark), stand),
-        "monitor-screen": _furniture("monitor-screen", "ligament", all_of(*lit), stand),
-        "monitor-image": _furniture("monitor-image", "table", all_of(*drawn), stand),
+        "monitor": furniture("monitor", "detector", all_of(*dark), stand),
+        "monitor-screen": furniture("monitor-screen", "ligament", all_of(*lit), stand),
+        "monitor-image": furniture("monitor-image", "table", all_of(*drawn), stand),
     }
 
 
@@ -284,10 +279,10 @@ def instruments() -> dict[str, Structure]:
     cloth = block((0, 190, 0), (520, 380, 800), 26)
     place = translation((s["instruments_x_mm"], floor_y - 900.0, s["instruments_z_mm"]))
     return {
-        "instrument-table": _furniture("instrument-table", "drape", cloth, place),
-        "instrument-legs": _furniture("instrument-legs", "c-arm", legs, place),
-        "instruments": _furniture("instruments", "steel", steel, place),
-        "instrument-handles": _furniture("instrument-handles", "hub", hubs, place),
+        "instrument-table": furniture("instrument-table", "drape", cloth, place),
+        "instrument-legs": furniture("instrument-legs", "c-arm", legs, place),
+        "instruments": furniture("instruments", "steel", steel, place),
+        "instrument-handles": furniture("instrument-handles", "hub", hubs, place),
     }
 
 
@@ -295,7 +290,7 @@ def instruments() -> dict[str, Structure]:
 def floor() -> dict[str, Structure]:
     """A round patch of floor, so that the room stands on something."""
     y = _floor_y_mm() + 2.0
-    return {"floor": _furniture("floor", "floor", rod((150, y + 60, -200), (150, y, -200), 1900.0, 96))}
+    return {"floor": furniture("floor", "floor", rod((150, y + 60, -200), (150, y, -200), 1900.0, 96))}
 
 
 # ---- cloth ---------------------------------------------------------------------------------------------------------
