@@ -264,7 +264,7 @@ def instruments() -> dict[str, Structure]:
     s = sizes()
     floor_y = _floor_y_mm()
     legs = all_of(
-        *(rod((a, 300, b), (a, 880, b), 16) for a in (-210, 210) for b in (-340, 340)),
+        *(rod((a, 300, b), (a, 900, b), 16) for a in (-210, 210) for b in (-340, 340)),
         block((0, 850, 0), (440, 26, 700), 12),
     )
     steel = all_of(
