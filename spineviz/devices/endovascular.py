@@ -316,10 +316,10 @@ def wire_structure(name: str, points_mm: ArrayLike, size: EndovascularSize) -> S
 def catheter_structures(name: str, points_mm: ArrayLike, size: EndovascularSize) -> dict[str, Structure]:
     """The catheter along `points_mm` (N, 3), open at its tip, which is last; a microcatheter has a marker there.
 
-    Its wall is nylon with a steel braid. ValueError for a line without length.
+    Its wall is filled so that X-rays see it, and holds a steel braid. ValueError for a line without length.
     """
     made = _tube(points_mm, size.outer_mm, size.inner_mm)
-    out = {name: made.structure(name, "catheter", "nylon-braided", RANKS["steel"] - 1)}
+    out = {name: made.structure(name, "catheter", "catheter-wall", RANKS["steel"] - 1)}
     if size.kind == "microcatheter":
         part, line = endovascular_parts(), made.line
         end = line.part(max(0.0, line.length_mm - part["marker_length_mm"]), line.length_mm)
