@@ -473,9 +473,13 @@ def needle_hub(size: EndovascularSize) -> Solid:
 
 
 def pressure_pad(skin_mm: ArrayLike, outward: ArrayLike) -> dict[str, Structure]:
-    """A folded swab on the skin at `skin_mm` (3,), whose way out is `outward` (3,), and the hand that presses it."""
+    """A folded swab on the skin at `skin_mm` (3,), whose way out is `outward` (3,), and the hand that presses it.
+
+    The hand is the right one of somebody who stands at the patient's right.
+    """
     inward = -unit(outward, "outward")
-    stand = looking_along(skin_mm, inward)
+    # so turned that the hand comes from the patient's right and a little from below
+    stand = looking_along(skin_mm, inward) @ rotation_about((0.0, 0.0, 1.0), 180.0 - 35.0)
     hand = hand_field()
     kept = cache(lambda spacing_mm: mesh_field(hand, spacing_mm))
     return {
@@ -502,7 +506,7 @@ def swab() -> Solid:
 
 @cache
 def hand_field() -> Field:
-    """A gloved left hand that presses on the swab with three fingers, coming from -x, out of -z. Inexact."""
+    """A gloved right hand that presses on the swab with three fingers, coming from -x, out of -z. Inexact."""
     top = 2.0 - endovascular_parts()["pad_layers"] * endovascular_parts()["pad_layer_mm"]
     fingers = []
     for y, tip_x, knuckle_x in ((-19.0, -2.0, -66.0), (0.0, 8.0, -70.0), (19.0, 0.0, -68.0)):

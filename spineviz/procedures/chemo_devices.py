@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BEFORE_SKIN_MM = 40.0
 """How far outside the skin the needle comes into view; chosen for legibility."""
+FRONT = (0.0, 1.0, 0.0)
+"""Where the skin over the puncture faces."""
 OUTSIDE_MM = 110.0
 """How much of wire and catheter is shown outside the puncture; chosen for legibility."""
 
@@ -66,7 +68,7 @@ def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[st
         size = sheath_size(plan.case.catheter.french)
         out |= sheath_structures("sheath", sheath_line(plan, state.sheath_mm), size, dilator=state.dilator)
     if state.pressure_min is not None and 0.0 < state.pressure_min < navigation_figure("pressure_min"):
-        out |= pressure_pad(puncture.skin_mm, -np.asarray(puncture.direction))
+        out |= pressure_pad(puncture.skin_mm, FRONT)
     return out
 
 

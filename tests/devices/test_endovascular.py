@@ -334,3 +334,20 @@ def test_everything_is_closed_and_has_a_colour():
         assert mesh.volume_ml > 0.0, name
         assert (part.field(mesh.points_mm) < 1.0).all(), name
         theme("dark").colour(part.role)
+
+
+@pytest.mark.parametrize("outward", [(0.0, 1.0, 0.0), (0.1, 0.95, -0.3)])
+def test_the_hand_is_a_right_one_that_comes_from_the_patients_right(outward):
+    hand = pressure_pad(np.zeros(3), outward)["hand"]
+    points, inward = hand.world_mesh(2.0).points_mm, -np.asarray(outward)
+    far = points[np.linalg.norm(points, axis=1) > 190.0].mean(0)
+    assert far[0] > 120.0  # the wrist
+    assert far[2] < 0.0
+    # of what is near the swab, the thumb is the one that lies apart: palm down and fingers ahead it is on the left
+    ahead = -far + (far @ inward) * inward / (inward @ inward)
+    left = np.cross(ahead, inward)
+    left /= np.linalg.norm(left)
+    near = points[(np.linalg.norm(points - 0.12 * far, axis=1) < 60.0)]
+    side = near @ left
+    low = near @ inward > -32.0
+    assert side[low].max() > 45.0 > 40.0 > -side[low].min()
