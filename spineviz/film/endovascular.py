@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.groin import groin_landmarks
+from spineviz.devices.angio_suite import world_from_room
 from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.shot import Side
@@ -61,7 +62,10 @@ class EndovascularScene(ProcedureScene):
         self.spine_view = camera_from((205, 8), self.orifice * [0.3, 0.2, 1.0] + [0, 0, 24], 430).shifted(0.05, 0.0)
         self.groin_view = camera_from((180 - 16 * out, 18), self.groin + [-6 * out, 0, 6], 360).shifted(0.03, -0.02)
         self.groin_near = camera_from((180 - 40 * out, 14), self.groin + [0, 10, -6], 250).shifted(0.03, -0.02)
-        self.room = camera_from((-1750, 2500, 1100), (60, 20, -160), 3900, 30, FRONT).shifted(-0.06, -0.05)
+        room = world_from_room(plan.level)  # the body lies level in it, and people stand upright
+        self.room = camera_from(
+            room.vector((-1750, 2500, 1100)), room.point((60, 20, -160)), 3900, 30, room.vector(FRONT)
+        ).shifted(-0.06, -0.05)
         self.legs_view = camera_from((180, 10), self.groin * [0, 1, 1] + [0, 0, -330], 1700)
 
     def state(self, step: str, share: float) -> Any:
