@@ -18,8 +18,9 @@ from spineviz.anatomy.arterial_course import femoral_places, tapering, world_fro
 from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
-from spineviz.anatomy.column import SACRUM, Column
+from spineviz.anatomy.column import Column
 from spineviz.anatomy.outline import entry_on_body
+from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.sweeps import Sweep, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
@@ -194,11 +195,12 @@ def _cava_places(column: Column) -> Points:
 
 
 def _bones(column: Column) -> Field:
+    """What veins lie beside."""
     from spineviz.anatomy.bones import bone
     from spineviz.anatomy.sacrum import sacrum_structure
 
-    levels = [level for level in _VEIN_LEVELS if level != SACRUM]
-    return union(sacrum_structure(column).field, *(bone(column, level).field for level in levels))
+    hips = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
+    return union(sacrum_structure(column).field, *hips, *(bone(column, level).field for level in _VEIN_LEVELS))
 
 
 def _cleared(line: Points, radius: NDArray[np.float64], kept_off: list[tuple[Field, float]]) -> Points:

@@ -1,0 +1,97 @@
+"""Hip bones and thigh bones: sizes, joints, and that nothing lies in anything else."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
+from spineviz.anatomy.arterial_data import SIDES, groin
+from spineviz.anatomy.arteries import arterial_tree
+from spineviz.anatomy.column import column
+from spineviz.anatomy.pelvis import pelvis_structures
+from spineviz.anatomy.sacrum import sacrum_structure
+from spineviz.data.tables import LEVELS
+
+LYING = column("L1", lying=1.0)
+INWARD = world_from_pelvis(LYING).inverse()
+PARTS = pelvis_structures(LYING)
+
+
+def points_of(name):
+    return INWARD.points(PARTS[name].world_mesh(2.0).points_mm)
+
+
+def test_it_is_as_wide_as_people_are():
+    both = np.concatenate([points_of(f"hip-{side}") for side in SIDES])
+    assert np.ptp(both[:, 0]) == pytest.approx(280.0, abs=14.0)
+    right = points_of("hip-right")
+    front = right[(right[:, 2] > -40) & (right[:, 2] < 0)]
+    spine = front[np.argmax(front[:, 1])]  # the anterior superior iliac spine
+    assert 2 * spine[0] == pytest.approx(240.0, abs=14.0)
+    assert right[:, 2].min() == pytest.approx(-185.0, abs=12.0)
+
+
+def test_the_head_has_its_published_size_and_room_in_the_acetabulum():
+    for side in SIDES:
+        head = femoral_places(side)["head"]
+        radius = groin("femoral_head_diameter_mm") / 2
+        upper = points_of(f"femur-{side}")
+        away = np.linalg.norm(upper - head, axis=1)
+        inner = (upper - head) @ (np.array([0.74, 0.40, -0.54]) * (head / np.abs(head)) ** [1, 0, 0]) < -8.0
+        assert away[inner] == pytest.approx(radius, abs=0.6)
+        cup = PARTS[f"hip-{side}"].field.distance(PARTS[f"femur-{side}"].world_mesh(2.0).points_mm)
+        assert 1.2 < cup.min() < 4.0
+
+
+def test_the_neck_stands_at_125_degrees_to_the_shaft():
+    upper = points_of("femur-right")
+    low = [upper[np.abs(upper[:, 2] - z) < 4.0].mean(0) for z in (-190.0, -310.0)]
+    shaft = (low[1] - low[0]) / np.linalg.norm(low[1] - low[0])
+    neck = np.array([111.0, 19.0, -121.0]) - femoral_places("right")["head"]
+    angle = np.rad2deg(np.arccos(shaft @ neck / np.linalg.norm(neck)))
+    assert 180.0 - angle == pytest.approx(125.0, abs=8.0)
+
+
+def test_bones_touch_neither_sacrum_nor_arteries():
+    sacrum = sacrum_structure(LYING).field
+    tree = arterial_tree(LYING, "none")
+    for name, part in PARTS.items():
+        points = part.world_mesh(2.0).points_mm
+        assert sacrum.distance(points).min() > 0.3, name
+        for branch in tree.branches.values():
+            assert (part.field.distance(branch.centreline.points_mm) - branch.radius_mm).min() > 0.3, (
+                name,
+                branch.name,
+            )
+
+
+def test_the_ilium_meets_the_sacrum_in_a_narrow_joint():
+    sacrum = sacrum_structure(LYING).field
+    for side in SIDES:
+        gap = sacrum.distance(PARTS[f"hip-{side}"].world_mesh(2.0).points_mm)
+        assert gap.min() < 2.5
+        assert (gap < 4.0).sum() > 40  # a face, not a point
+
+
+def test_left_mirrors_right_and_surfaces_are_closed():
+    for part in ("hip", "femur"):
+        right, left = (points_of(f"{part}-{side}") for side in SIDES)
+        assert np.sort(right[:, 0]) == pytest.approx(np.sort(-left[:, 0]))
+        for side in SIDES:
+            mesh = PARTS[f"{part}-{side}"].world_mesh(2.0)
+            assert mesh.is_closed
+            assert mesh.pieces == 1
+            assert mesh.volume_ml > 0
+            assert np.abs(PARTS[f"{part}-{side}"].field.distance(mesh.points_mm)).max() < 1.2
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(LEVELS), st.floats(0.0, 1.0))
+def test_it_stands_with_the_sacrum_whatever_is_treated(level, lying):
+    here = column(level, lying=round(lying, 3))
+    carried = here.world_from_sacrum @ LYING.world_from_sacrum.inverse()
+    there = pelvis_structures(here)
+    for name, part in PARTS.items():
+        one = carried.points(part.world_mesh(2.0).points_mm[::50])
+        assert one == pytest.approx(there[name].world_mesh(2.0).points_mm[::50], abs=1e-6)
