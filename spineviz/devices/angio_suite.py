@@ -105,8 +105,8 @@ def _table(level: str) -> dict[str, Structure]:
     }
 
 
-def _gantry(level: str) -> dict[str, Structure]:
-    """The frontal C-arm: tube under the table, detector over the belly, its C from the patient's right and head.
+def _gantry(level: str, c_arm_deg: float) -> dict[str, Structure]:
+    """The C-arm: tube under the table, detector over the belly, its C from the patient's right and head.
 
     While the artery is entered it is parked towards the head, so that hands have room over the groin.
     """
@@ -115,7 +115,7 @@ def _gantry(level: str) -> dict[str, Structure]:
     turn = translation((0.0, 0.0, parked)) @ rotation_about((0.0, 1.0, 0.0), -s["gantry_turn_deg"])
     # the C-arm of the operating room comes from the right with its detector at -y: upside down it comes from the left
     place = turn @ rotation_about((1.0, 0.0, 0.0), 180.0)
-    return relocated(theatre.c_arm(0.0), place)
+    return relocated(theatre.c_arm(c_arm_deg), place)
 
 
 def _boom(level: str) -> dict[str, Structure]:
@@ -240,15 +240,26 @@ def up_in_room(level: str) -> Vector:
 
 
 @cache
-def angio_suite(level: str) -> dict[str, Structure]:
-    """The whole room but the patient, `level` at the isocentre, in the world of a patient who lies on the back."""
+def angio_suite(level: str, c_arm_deg: float = 0.0, drape: bool = True) -> dict[str, Structure]:
+    """The whole room but the patient, `level` at the isocentre, in the world of a patient who lies on the back.
+
+    Args:
+        c_arm_deg: how far the C has slid in its cradle; 0 is frontal, the detector straight above. More leans the
+            detector towards the patient's right and head.
+        drape: whether the sheet lies over the patient.
+
+    Raises ValueError for an angle beyond `gantry_slide_deg` of angio_suite.csv: the C would come near the table.
+    """
+    most = suite_sizes()["gantry_slide_deg"]
+    if not abs(c_arm_deg) <= most:
+        raise ValueError(f"c_arm_deg must be {-most:g} to {most:g}, got {c_arm_deg}")
     parts = {
         **relocated(theatre.floor(), _OVER),
         **_table(level),
-        **_gantry(level),
+        **_gantry(level, c_arm_deg),
         **_boom(level),
         **_instruments(level),
-        "drape": _drape(level),
+        **({"drape": _drape(level)} if drape else {}),
         "patient-cap": _cap(level),
         **_team(level),
     }

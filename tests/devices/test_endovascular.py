@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,17 +173,6 @@ def test_wire_wins_over_catheter_over_sheath():
     catheter = made("catheter-cobra-5F", straight())["it"].rank
     sheath = made("sheath-5F", straight())["it"].rank
     assert RANKS["steel"] == wire > catheter > sheath > RANKS["balloon"]
-
-
-def test_a_long_line_is_remade_within_a_frame():
-    line, best = winding(400.0), {}
-    for name in ("wire-035-angled", "catheter-cobra-5F", "microcatheter-2.7F"):
-        for _ in range(5):
-            began = time.process_time()
-            for part in made(name, line).values():
-                part.mesh(0.5)
-            best[name] = min(best.get(name, 1.0), time.process_time() - began)
-    assert max(best.values()) < 0.03  # about 5 ms on a machine at rest
 
 
 # ---- moving ----------------------------------------------------------------------------------------------------------
