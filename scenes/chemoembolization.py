@@ -107,7 +107,7 @@ class Chemoembolization(EndovascularScene):
                 self.label(now, "artery", "artery", points["artery"], self.outer, layers),
                 self.label(now, "vein", "vein", points["vein"], self.inner, layers),
                 self.label(now, "ligament", "ligament", points["ligament"], self.inner, layers, 0.8),
-                self.label(now, "head", "bone", as_point(self.at_groin["head"]), self.inner, layers, 0.6),
+                self.label(now, "head", "bone", self.head_point(at), self.inner, layers, 0.6),
                 *((self.label(now, device, "steel", place, self.inner, now.shown("needle")),) if device else ()),
             ),
             marks=self.groin_marks(now),

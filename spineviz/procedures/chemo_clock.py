@@ -20,9 +20,12 @@ from spineviz.procedures.state import Done, smoothstep
 Runs = tuple[Target, ...]
 """The arteries that are injected, in order."""
 
-MOVE_SHARE, CLIMB_MOVE_SHARE, CLIMB_WEIGHT = 0.45, 0.72, 3.0
+MOVE_SHARE, CLIMB_MOVE_SHARE = 0.45, 0.72
 """Of the time that one further artery has, how much its catheter is on its way there, and how much where the wire must
-lead it up again; such an artery has so many times more time. Chosen for legibility."""
+lead it up again; chosen for legibility."""
+CLIMB_WEIGHT, CLIMB_SHARE = 3.0, 0.6
+"""An artery to which the wire must lead has so many times more time, and where many arteries share it at least this
+share of the others' time together; chosen for legibility."""
 RUNNING_SHARE = 0.7
 """How much of an injection's time its pictures run; then the last one stands."""
 FOUND_MOVE_SHARE = 0.36
@@ -88,7 +91,8 @@ def injections(runs: Runs) -> tuple[Leg, ...]:
 def _slots(runs: Runs) -> Iterator[tuple[int, str, float, float, float]]:
     """Number, beat, begin, end and the way's part of it, of every artery after the first."""
     climbs = [SEGMENTAL_LEVELS.index(there) < SEGMENTAL_LEVELS.index(here) for (here, _), (there, _) in pairwise(runs)]
-    weights = [CLIMB_WEIGHT if climb else 1.0 for climb in climbs[:-1]]
+    long = max(CLIMB_WEIGHT, CLIMB_SHARE * len(climbs))
+    weights = [long if climb else 1.0 for climb in climbs[:-1]]
     since = 0.0
     for number, (climb, weight) in enumerate(zip(climbs, weights, strict=False), start=2):
         share = weight / sum(weights)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.arterial_cells import arterial_cells, tumour_cells
+from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree, parse_adamkiewicz
 from spineviz.anatomy.column import Column, column
 from spineviz.anatomy.epidural import Epidural, EpiduralMeasures, epidural
@@ -685,6 +686,8 @@ def case_ways(case: Case) -> Ways:
 
 def case_runs(case: Case) -> tuple[Target, ...]:
     """The segmental arteries that are injected; RequestError where the cord's artery forbids it, or is not found."""
+    if case.spine.level not in SEGMENTAL_LEVELS:
+        raise RequestError(f"spine.level: {case.spine.level} has no segmental artery here; give T4 to L4")
     found = parse_adamkiewicz(case.artery.adamkiewicz)
     cord = None if found is None else (found[1], found[0])
     return runs_of((case.spine.level, case.artery.target_side), cord)

@@ -173,7 +173,7 @@ def test_structures_exist_when_the_spans_say_so(case, time_s):
     spans = made.spans()
     there = made.structures_at_time(time_s)
     for name, (first, last) in spans.items():
-        if first + 0.2 < time_s < last - 0.2 and name in ("wire", "sheath", "tumour", "catheter"):
+        if first + 0.2 < time_s < last - 0.2 and name in ("sheath", "tumour", "catheter"):
             assert name in there, (name, time_s)
         if not first - 0.2 <= time_s <= last + 0.2:
             assert name not in there, (name, time_s)
