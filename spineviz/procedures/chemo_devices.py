@@ -15,11 +15,9 @@ from spineviz.devices.endovascular import (
     EndovascularSize,
     catheter_structures,
     endovascular_sizes,
-    pressure_pad,
-    puncture_needle_structures,
-    sheath_structures,
     wire_structure,
 )
+from spineviz.devices.vascular_access import pressure_pad, puncture_needle_structures, sheath_structures
 from spineviz.geometry.fields import Points, Vector, unit
 from spineviz.procedures.navigation import navigation_figure
 

@@ -14,11 +14,9 @@ from spineviz.devices.endovascular import (
     endovascular_parts,
     endovascular_sizes,
     evenly,
-    pressure_pad,
-    puncture_needle_structures,
-    sheath_structures,
     wire_structure,
 )
+from spineviz.devices.vascular_access import pressure_pad, puncture_needle_structures, sheath_structures
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.frames import Frame, rotation_about
 from spineviz.views.theme import theme

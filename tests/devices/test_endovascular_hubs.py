@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spineviz.devices.endovascular import endovascular_parts, endovascular_sizes, puncture_needle_structures
+from spineviz.devices.endovascular import endovascular_parts, endovascular_sizes
 from spineviz.devices.endovascular_hubs import FLUIDS, back_flow, catheter_hub, hub_mouth, syringe_structures, syringes
+from spineviz.devices.vascular_access import puncture_needle_structures
 from spineviz.geometry.frames import Frame, rotation_about
 from spineviz.views.theme import theme
 
