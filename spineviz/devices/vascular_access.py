@@ -180,7 +180,8 @@ def pressure_pad(skin_mm: ArrayLike, outward: ArrayLike) -> dict[str, Structure]
     hand = hand_field()
     kept = cache(lambda spacing_mm: mesh_field(hand, spacing_mm))
     return {
-        "pad": structure_of("pad", "cloth", "theatre", swab(), "pressure-pad", stand, "skin"),
+        # gauze is white, as the plaster is: on the blue drape it would not be seen in its colour
+        "pad": structure_of("pad", "ligament", "theatre", swab(), "pressure-pad", stand, "skin"),
         "hand": Structure(
             "hand", "glove", "theatre", moved(hand, stand), lambda spacing_mm: kept(max(1.4, spacing_mm)),
             "pressure-hand", RANKS["skin"], stand,

@@ -303,6 +303,8 @@ def test_the_swab_lies_on_the_skin_and_the_hand_presses_on_it():
     assert hand.points_mm[:, 1].min() > 20.0  # no finger in the skin
     touching = out["hand"].field(pad.points_mm).min()
     assert -4.0 < touching < 1.0
+    colours = {theme("dark").colour(role) for role in (out["pad"].role, out["hand"].role, "drape", "skin")}
+    assert len(colours) == 4  # gauze, glove, sheet and skin are told apart
     assert all(part.material == "theatre" for part in out.values())
 
 
