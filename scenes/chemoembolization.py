@@ -118,10 +118,15 @@ class Chemoembolization(EndovascularScene):
         seen = now.shown("ultrasound", until="nick")
         skin = np.array(self.plan.puncture.skin_mm)
         half = np.array([2.5, 0.0, 0.0])
-        names = (("nerve", "roots"), ("artery", "artery"), ("vein", "vein"))
+        # the words stand off each other: beside the outer two, over the artery
+        words = (("nerve", "roots", self.outer), ("vein", "vein", self.inner))
+        over = self.at_groin["artery"] + 9.0 * self.plan.planes["groin"].rotation[:, 1]
         return (
-            *(Mark("ring", "section", (as_point(self.at_groin[name]),), self.words("access", name), role, 4.5, seen)
-              for name, role in names),
+            *(Mark("ring", "section", (as_point(self.at_groin[name]),), self.words("access", name), role, 5.4, seen,
+                   side=side) for name, role, side in words),
+            Mark("ring", "section", (as_point(self.at_groin["artery"]),), "", "artery", 5.4, seen),
+            Mark("text", "section", (as_point(over),), self.words("access", "artery"), "artery", shown=seen,
+                 side=self.outer),
             Mark("line", "stage", (as_point(skin - half), as_point(skin + half)), "", "danger",
                  shown=now.shown("nick", until="sheath")),
             Mark("measure", "stage", (as_point(skin - 2.54 * half), as_point(skin + 2.54 * half)), "half an inch",
