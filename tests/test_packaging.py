@@ -105,7 +105,7 @@ def test_package_is_read_from_the_wheel_and_not_from_the_checkout(installed, tmp
 def test_wheel_answers_in_an_empty_folder(installed, tmp_path):
     listed = run(installed, tmp_path, "list", "--json")
     assert listed.returncode == 0, listed.stderr
-    assert json.loads(listed.stdout)[0]["name"] == "vertebroplasty"
+    assert json.loads(listed.stdout)[0]["name"] == "overview"
     assert run(installed, tmp_path, "doctor").returncode == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -114,6 +114,7 @@ def points_at(heights: Distances, x: Distances, y: Distances, way: NDArray[np.fl
 
 
 def outline_points(rest: Canal, table: Table) -> Points:
+    """(N, 3) the points of all outlines in `table`, plane after plane."""
     return points_at(rest.height_mm, np.zeros(len(rest.height_mm)), rest.middle_mm, table).reshape(-1, 3)
 
 

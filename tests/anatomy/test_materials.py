@@ -15,7 +15,7 @@ from spineviz.anatomy.materials import (
 )
 from spineviz.data.errors import RequestError
 
-HAVE_EDGES = {"platinum", "tantalum"}
+HAVE_EDGES = {"platinum", "marker", "tantalum"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def commands(tmp_path: Path) -> dict[str, list[str]]:
         "state": ["state", "vertebroplasty", "--at", "3"],
         "measure": ["measure", "vertebroplasty"],
         "export": ["export", "L1", "vertebroplasty", "--at", "3", "--out", out],
-        "case check": ["case", "check"],
+        "case check": ["case", "check", "--film", "vertebroplasty"],
         "case show": ["case", "show"],
     }
 

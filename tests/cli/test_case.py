@@ -45,10 +45,11 @@ def test_check_says_what_each_plan_holds(tmp_path):
     assert run("case", "check", "--case", str(out)).stdout == said
     first, *lines = said.splitlines()
     assert first == "mine.toml is sound: L1, bipedicular"
-    assert [line.split(":")[0] for line in lines] == ["  vertebroplasty", "  kyphoplasty"]
+    assert [line.split(":")[0] for line in lines] == ["  vertebroplasty", "  kyphoplasty", "  chemoembolization"]
     assert "13 gauge needle" in lines[0]
     assert "10 gauge cannula" in lines[1]
     assert "15 mm balloons to 2.0 mL each" in lines[1]
+    assert "5 French catheter from the right groin, 31 cm to left L1" in lines[2]
 
 
 def test_check_of_one_film_says_its_plan_alone():
@@ -73,7 +74,7 @@ def test_a_film_of_more_than_one_procedure_decides_nothing(command):
 
 
 def test_check_refuses_what_does_not_fit():
-    said = run("case", "check", "--set", "cement.volume_ml=19", code=2).stderr
+    said = run("case", "check", "--film", "vertebroplasty", "--set", "cement.volume_ml=19", code=2).stderr
     assert "cement.volume_ml: 19 is more than the" in said
 
 

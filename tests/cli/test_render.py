@@ -30,7 +30,7 @@ def run(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["kyphoplasty-2"], "no film 'kyphoplasty-2'; there is vertebroplasty"),
+        (["kyphoplasty-2"], "no film 'kyphoplasty-2'; there is overview, vertebroplasty"),
         (["vertebroplasty", "--steps", "0"], "--steps '0': give a number or a range within 1-12"),
         (["vertebroplasty", "--steps", "5-99"], "within 1-12, such as 3-5"),
         (["vertebroplasty", "--quality", "8k"], "'draft', 'hd', 'fhd', 'uhd'"),

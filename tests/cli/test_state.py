@@ -90,7 +90,7 @@ def test_states_of_several_procedures_are_nested_in_json_and_dotted_elsewhere():
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["nofilm", "--at", "3"], "no film 'nofilm'; there is vertebroplasty"),
+        (["nofilm", "--at", "3"], "no film 'nofilm'; there is overview, vertebroplasty"),
         ([FILM], "--at SECONDS, 0 to"),
         ([FILM, "--at", "3", "--every", "1"], "--at SECONDS, 0 to"),
         ([FILM, "--at", "-1"], "--at: -1 s is outside the film; give 0 to"),
