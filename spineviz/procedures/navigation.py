@@ -338,9 +338,11 @@ class _Leading:
 
     def empty(self, target: Target, catheter_mm: float, wire_mm: float) -> Passage:
         """The wire out, the catheter parked."""
-        wire = np.concatenate([np.arange(wire_mm, 0.0, -60.0), [0.0]])
-        parked = self._course(self.ways.into(target), np.full(len(wire), catheter_mm), wire, self.ways.facing(target))
-        return Passage(parked)
+        # what is left of the wire's stiffness goes with its end: the tip comes to lie where it will be parked
+        wire = np.arange(wire_mm, 0.0, -60.0)
+        lumen, facing = self.ways.into(target), self.ways.facing(target)
+        drawn = self._course(lumen, np.full(len(wire), catheter_mm), wire, facing)
+        return Passage(joined([drawn, self._course(lumen, np.array([catheter_mm]), np.zeros(1), facing)]))
 
     def onward(self, here: Target, there: Target, catheter_mm: float) -> Passage:
         """From one parked place to the next: out of the orifice, turned, drawn down; led up by the wire where it lies

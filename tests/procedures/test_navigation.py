@@ -122,7 +122,7 @@ def test_one_stretch_begins_where_the_one_before_ends(case):
 def test_the_tip_is_parked_in_the_right_artery_and_the_microcatheter_in_the_feeder(case):
     ways, way = led(*case)
     target, cord = case[:2], case[3]
-    for name, artery in (("hook", target), ("run-2", cord), ("return", target), ("check", cord)):
+    for name, artery in (("empty", target), ("run-2", cord), ("return", target), ("check", cord)):
         past = ways.past_wall_mm(artery, way.passages[name].end.points_mm[-1])
         assert 2.0 <= past <= 10.0, name
     feeder = ways.tree.branch("feeder-1")
