@@ -119,6 +119,7 @@ def outline_points(rest: Canal, table: Table) -> Points:
 
 
 def planes_near(rest: Canal, tumour: Field, margin_mm: float) -> NDArray[np.int64]:
+    """(K,) the planes that a tumour reaches, or comes to within `margin_mm` of."""
     low, high = tumour.bounds_mm[:, 2]
     return np.flatnonzero((rest.height_mm > low - margin_mm) & (rest.height_mm < high + margin_mm))
 

@@ -50,7 +50,7 @@ def test_every_moment_answers_with_the_keys_of_every_film(case):
         assert public["balloon_left_psi"] is None
 
 
-@cases
+@pytest.mark.parametrize("case", CASES[:2], ids=["default", "T8"])
 def test_while_the_catheter_advances_the_wire_is_ahead(case):
     made = plan(case)
     times = np.arange(0.0, made.film.seconds, 0.025)  # a long search is told in quick time

@@ -90,7 +90,9 @@ def test_at_every_moment_the_device_is_inside_with_its_own_radius(moment, data):
     for line, rod in zip(lines, rods, strict=True):
         if line is not None and len(line) > 3:
             # the first nodes are held in the middle
-            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.06, name
+            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.12, (
+                name
+            )  # balls 0.2 mm apart see a corner so much narrower
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))
