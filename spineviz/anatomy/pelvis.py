@@ -2,7 +2,8 @@
 
 The iliac wing is a plate that spans from the crest to the line between the spines and over the acetabulum; rami,
 ischium and column are chains of tapered capsules blended with it; the acetabulum is hollowed for the head with its
-cartilage. Places lie in assets/anatomy/pelvis.csv, in the pelvis' axes; the left is the right one's mirror image.
+cartilage. Places lie in assets/anatomy/pelvis.csv, in the pelvis' axes; the left is the right one's mirror image. The
+hip bones stand with the sacrum; the thigh bones turn about the hip joints, so that they run on in the trunk's line.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
 from spineviz.geometry.curves import curve_through
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds, ellipsoid, round_cone, sphere, unit
-from spineviz.geometry.frames import Frame, rotation_about
+from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
 from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_union
@@ -33,6 +34,8 @@ _WING_RIBS, _WING_MM, _WING_BLEND_MM = 34, 3.4, 5.0
 _BLEND_MM = 9.0
 _JOINT_GAP_MM, _NECK_GAP_MM, _SACROILIAC_GAP_MM = 2.6, 2.2, 1.4
 """Room for cartilage between head and acetabulum, for the neck at its rim, and between ilium and sacrum (chosen)."""
+_NECK_TURNS_DEG = (0.0, 4.0, 8.0, 12.0, 16.0)
+"""The extensions of the hip for which the acetabulum's rim gives room to the neck: from standing to lying."""
 _OPENS = np.array([0.74, 0.40, -0.54])
 """The direction in which the acetabulum opens on the right: out, forward, down (remembered)."""
 _RIM_MM, _LIP_MM = 31.5, 9.0
@@ -105,9 +108,11 @@ def _hip() -> Grid:
     sacrum, thigh = quick_field("sacrum"), _femur().field()
     sacrum_from_pelvis = rotation_about([1.0, 0.0, 0.0], sacral_slope_deg())
 
+    turns = [_about_hips(deg) for deg in _NECK_TURNS_DEG]
+
     def distance(p: Points) -> Distances:
         joint = _SACROILIAC_GAP_MM - sacrum.distance(sacrum_from_pelvis.points(p))
-        neck = _NECK_GAP_MM - thigh.distance(p)
+        neck = _NECK_GAP_MM - np.min([thigh.distance(turn.points(p)) for turn in turns], axis=0)
         return np.max([whole.distance(p), joint, neck, _SYMPHYSIS_HALF_MM - p[:, 0]], axis=0)
 
     return sample(Field(distance, whole.bounds_mm, exact=False), _GRID_MM, margin_mm=4.0, steepness=1.7)
@@ -149,15 +154,35 @@ def _bone(part: str, side: str, frame: Frame) -> Structure:
     )  # fmt: skip
 
 
+def extension_deg(column: Column) -> float:
+    """How far the thighs stand back from the pelvis' own upright, deg: lying, legs and trunk lie in one line, and the
+    line from the sacrum to T1 leans forward of the pelvis, for the lordosis has flattened."""
+    world = column.world_from_vertebra("T1").origin_mm - column.world_from_sacrum.origin_mm
+    line = world_from_pelvis(column).inverse().vector(world)
+    return float(np.rad2deg(np.arctan2(line[1], line[2])))
+
+
+def _world_from_thigh(column: Column) -> Frame:
+    """The pelvis' axes turned about the hip joints by the extension, world frame."""
+    return world_from_pelvis(column) @ _about_hips(-extension_deg(column))
+
+
+def _about_hips(turn_deg: float) -> Frame:
+    """A turn about the line through both hip joints, pelvis' axes; positive carries the knees forward."""
+    joints = _head_mm() * [0.0, 1.0, 1.0]
+    return translation(joints) @ rotation_about([1.0, 0.0, 0.0], turn_deg) @ translation(-joints)
+
+
 def _kept(part: str, side: str) -> Callable[[float], Mesh]:
     return lambda spacing_mm: _surface(part, side)
 
 
 def pelvis_structures(column: Column) -> dict[str, Structure]:
-    """ "hip-right", "hip-left", "symphysis", "femur-right" and "femur-left", world frame; they are rigid and stand with
-    the sacrum."""
+    """ "hip-right", "hip-left", "symphysis", "femur-right" and "femur-left", world frame: rigid; hip bones and
+    symphysis stand with the sacrum, the thigh bones in the trunk's line."""
     frame = world_from_pelvis(column)
-    out = {f"{part}-{side}": _bone(part, side, frame) for part in ("hip", "femur") for side in SIDES}
+    stands = {"hip": frame, "femur": _world_from_thigh(column)}
+    out = {f"{part}-{side}": _bone(part, side, stands[part]) for part in stands for side in SIDES}
     disc = _symphysis()
     out["symphysis"] = Structure(
         "symphysis", "cartilage", "cartilage", moved(disc, frame), _disc_mesh, "symphysis", RANKS["disc"], frame

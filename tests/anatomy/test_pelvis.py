@@ -9,6 +9,7 @@ from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, groin
 from spineviz.anatomy.arteries import arterial_tree
 from spineviz.anatomy.column import column
+from spineviz.anatomy.outline import body_outline
 from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.sacrum import sacrum_structure
 from spineviz.data.tables import LEVELS
@@ -45,7 +46,7 @@ def test_the_head_has_its_published_size_and_room_in_the_acetabulum():
 
 
 def test_the_neck_stands_at_125_degrees_to_the_shaft():
-    upper = points_of("femur-right")
+    upper = PARTS["femur-right"].mesh(2.0).points_mm
     low = [upper[np.abs(upper[:, 2] - z) < 4.0].mean(0) for z in (-190.0, -310.0)]
     shaft = (low[1] - low[0]) / np.linalg.norm(low[1] - low[0])
     neck = np.array([111.0, 19.0, -121.0]) - femoral_places("right")["head"]
@@ -86,12 +87,43 @@ def test_left_mirrors_right_and_surfaces_are_closed():
             assert np.abs(PARTS[f"{part}-{side}"].field.distance(mesh.points_mm)).max() < 1.2
 
 
+def test_lying_the_bones_are_within_the_skin():
+    body = body_outline(LYING).field
+    for name, part in PARTS.items():
+        assert body.distance(part.world_mesh(2.0).points_mm).max() < -3.0, name
+
+
+@pytest.mark.parametrize("lying", [0.0, 0.35, 0.7, 1.0])
+def test_neck_and_rim_keep_apart_in_every_posture(lying):
+    parts = pelvis_structures(column("L1", lying=lying))
+    for side in SIDES:
+        gap = parts[f"hip-{side}"].field.distance(parts[f"femur-{side}"].world_mesh(2.0).points_mm)
+        assert 1.2 < gap.min() < 4.0
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.sampled_from(LEVELS), st.floats(0.0, 1.0))
-def test_it_stands_with_the_sacrum_whatever_is_treated(level, lying):
+def test_hip_bones_stand_with_the_sacrum_and_thighs_in_the_trunks_line(level, lying):
     here = column(level, lying=round(lying, 3))
     carried = here.world_from_sacrum @ LYING.world_from_sacrum.inverse()
     there = pelvis_structures(here)
-    for name, part in PARTS.items():
-        one = carried.points(part.world_mesh(2.0).points_mm[::50])
+    for name in ("hip-right", "hip-left", "symphysis"):
+        one = carried.points(PARTS[name].world_mesh(2.0).points_mm[::50])
         assert one == pytest.approx(there[name].world_mesh(2.0).points_mm[::50], abs=1e-6)
+    line = here.world_from_vertebra("T1").origin_mm - here.world_from_sacrum.origin_mm
+    for side in SIDES:
+        head = femoral_places(side)["head"]
+        thigh = there[f"femur-{side}"].world_from_local
+        assert thigh.point(head) == pytest.approx(world_from_pelvis(here).point(head), abs=1e-6)
+        assert thigh.rotation[:, 2] == pytest.approx(line / np.linalg.norm(line), abs=1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(LEVELS), st.floats(0.0, 1.0))
+def test_what_is_called_the_world_changes_nothing(level, lying):
+    one, two = column("L1", lying=round(lying, 3)), column(level, lying=round(lying, 3))
+    carried = two.world_from_sacrum @ one.world_from_sacrum.inverse()
+    there = pelvis_structures(two)
+    for name, part in pelvis_structures(one).items():
+        points = carried.points(part.world_mesh(2.0).points_mm[::50])
+        assert points == pytest.approx(there[name].world_mesh(2.0).points_mm[::50], abs=1e-6)
