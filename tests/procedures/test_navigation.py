@@ -89,10 +89,8 @@ def test_at_every_moment_the_device_is_inside_with_its_own_radius(moment, data):
     lines = [posture.wire_line] if passage.alone else [posture.outer_line, posture.wire_line]
     for line, rod in zip(lines, rods, strict=True):
         if line is not None and len(line) > 3:
-            # the first nodes are held in the middle
-            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.12, (
-                name
-            )  # balls 0.2 mm apart see a corner so much narrower
+            # the first nodes are held in the middle; 0.085 mm too little was seen of the microcatheter, why is open
+            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.12, name
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))
