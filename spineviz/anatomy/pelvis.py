@@ -1,9 +1,10 @@
 """Hip bones, symphysis and the upper ends of the thigh bones.
 
-The iliac wing is a plate that spans from the crest to the line between the spines and over the acetabulum; rami,
-ischium and column are chains of tapered capsules blended with it; the acetabulum is hollowed for the head with its
-cartilage. Places lie in assets/anatomy/pelvis.csv, in the pelvis' axes; the left is the right one's mirror image. The
-hip bones stand with the sacrum; the thigh bones turn about the hip joints, so that they run on in the trunk's line.
+The iliac wing is a curved plate from the crest to the line between the lower spines, thin in the fossa and thick beside
+the sacrum; the column behind the hip and the body of the pubis are plates too, rami and ischium smooth tubes, all
+blended; the acetabulum is hollowed for the head with its cartilage. Places lie in assets/anatomy/pelvis.csv, in the
+pelvis' axes; the left is the right one's mirror image. The hip bones stand with the sacrum; the thigh bones turn about
+the hip joints, so that they run on in the trunk's line.
 """
 
 from __future__ import annotations
@@ -11,39 +12,54 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.arterial_course import femoral_places, sacral_slope_deg, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, groin
+from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
 from spineviz.geometry.curves import curve_through
-from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds, ellipsoid, round_cone, sphere, unit
+from spineviz.geometry.fields import (
+    Distances,
+    Field,
+    Points,
+    Vector,
+    box_bounds,
+    ellipsoid,
+    half_space,
+    round_cone,
+    sphere,
+    unit,
+)
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_union
+from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_intersection, smooth_union
 
 _GRID_MM = 1.5
-_WING_RIBS, _WING_MM, _WING_BLEND_MM = 34, 3.4, 5.0
-"""The wing is spanned by so many ribs of this half thickness, blended over this width (chosen for legibility)."""
-_BLEND_MM = 9.0
+_WING_BLEND_MM, _BLEND_MM = 5.0, 9.0
+"""How broad the fillets are between crest and wing, and between the other parts (chosen for legibility)."""
 _JOINT_GAP_MM, _NECK_GAP_MM, _SACROILIAC_GAP_MM = 2.6, 2.2, 1.4
 """Room for cartilage between head and acetabulum, for the neck at its rim, and between ilium and sacrum (chosen)."""
 _NECK_TURNS_DEG = (0.0, 4.0, 8.0, 12.0, 16.0)
 """The extensions of the hip for which the acetabulum's rim gives room to the neck: from standing to lying."""
 _OPENS = np.array([0.74, 0.40, -0.54])
 """The direction in which the acetabulum opens on the right: out, forward, down (remembered)."""
-_RIM_MM, _LIP_MM = 31.5, 9.0
-"""Radius of the acetabulum's wall from the head's middle, and how far beyond the head's middle its rim reaches."""
+_RIM_MM, _LIP_MM, _MEDIAL_WALL_MM = 31.5, 9.0, 58.0
+"""Radius of the acetabulum's wall from the head's middle, how far beyond the head's middle its rim reaches, and how
+far aside its flat inner face lies."""
 _SHELL_MM = 1.8
 """Thickness of the cortex (chosen within the literature's 1 to 3 mm)."""
 _SYMPHYSIS_HALF_MM = 2.6
-_TRIANGLES = 9000
+_TRIANGLES = {"hip": 12000, "femur": 6000}
+_TUBE_STEP_MM, _PLATE_STEP_MM, _FAR_MM = 3.0, 1.5, 32.0
+"""How far apart the samples of tubes and plates lie, and the distance beyond which they only say that it is farther."""
+_SACRUM_REACH_MM, _NECK_REACH_MM = 66.0, 75.0
+"""How far aside the sacrum, and how far from the head's middle the thigh bone, is looked at."""
 
 
 @cache
@@ -54,9 +70,55 @@ def _rows(part: str) -> NDArray[np.float64]:
     return np.array([[float(row[c]) for c in columns] for row in csv.DictReader(lines) if row["part"] == part])
 
 
-def _chain(part: str) -> list[Field]:
+def _looked_at_near(field: Field) -> Field:
+    """`field`, of which points far from its box are only told how far the box is: to look takes long."""
+    low, high = field.bounds_mm
+
+    def distance(p: Points) -> Distances:
+        out = np.linalg.norm(p - np.clip(p, low, high), axis=1)
+        near = out < _FAR_MM
+        out[near] = field.distance(p[near])
+        return out
+
+    return Field(distance, field.bounds_mm, exact=False)
+
+
+def _tube(part: str) -> Field:
+    """A round tube along the smooth curve through the places of `part`."""
+    from scipy.interpolate import PchipInterpolator
+
     rows = _rows(part)
-    return [round_cone(a[:3], b[:3], a[3], b[3]) for a, b in pairwise(rows)]
+    curve = curve_through(rows[:, :3], _TUBE_STEP_MM)
+    chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(rows[:, :3], axis=0), axis=1))])
+    radius = PchipInterpolator(chord, rows[:, 3])(np.linspace(0.0, chord[-1], len(curve.points_mm)))
+    return _looked_at_near(tapered_tube(curve.points_mm, radius))
+
+
+def _plate(*parts: str) -> Field:
+    """A curved plate over the surface through the places of `parts`, its edges side by side, each with as many places;
+    the radius there is half its thickness. Inexact by the distance of its samples: a tenth of a millimetre."""
+    from scipy.interpolate import RectBivariateSpline
+
+    rows = np.array([_rows(part) for part in parts])  # (edges, places, 4)
+    knots = [np.arange(float(count)) for count in rows.shape[:2]]
+    spans = [np.linalg.norm(np.diff(rows[..., :3], axis=axis), axis=-1).sum(axis).max() for axis in (0, 1)]
+    at = [np.linspace(0.0, k[-1], int(span / _PLATE_STEP_MM)) for k, span in zip(knots, spans, strict=True)]
+    bends = [min(3, len(k) - 1) for k in knots]
+    places = [RectBivariateSpline(*knots, rows[..., i], kx=bends[0], ky=bends[1])(*at).ravel() for i in range(3)]
+    points = np.column_stack(places)
+    half = RectBivariateSpline(*knots, rows[..., 3], kx=1, ky=1)(*at).ravel()
+    tree: list = []
+
+    def distance(p: Points) -> Distances:
+        from scipy.spatial import cKDTree
+
+        if not tree:
+            tree.append(cKDTree(points))
+        away, near = tree[0].query(p, distance_upper_bound=_FAR_MM)  # farther off, finding the nearest takes long
+        return np.minimum(away, _FAR_MM) - np.append(half, 0.0)[near]
+
+    bounds = box_bounds(points.min(0) - half.max(), points.max(0) + half.max())
+    return _looked_at_near(Field(distance, bounds, exact=False))
 
 
 def _head_mm() -> Vector:
@@ -64,25 +126,17 @@ def _head_mm() -> Vector:
     return femoral_places("right")["head"]
 
 
-def _wing() -> Field:
-    """The iliac wing: ribs from the crest to the hub, the crest thick, the fossa between thin."""
-    crest, hub = (curve_through(_rows(part)[:, :3], 1.0) for part in ("crest", "hub"))
-    shares = np.linspace(0.0, 1.0, _WING_RIBS)
-    tops, feet = crest.at(shares * crest.length_mm), hub.at(shares * hub.length_mm)
-    thick = np.interp(shares, np.linspace(0, 1, len(_rows("hub"))), _rows("hub")[:, 3])
-    ribs = []
-    for top, foot, radius in zip(tops, feet, thick, strict=True):
-        middle = 0.45 * top + 0.55 * foot
-        ribs += [round_cone(top, middle, _WING_MM + 0.8, _WING_MM), round_cone(middle, foot, _WING_MM, 0.8 * radius)]
-    return smooth_union(*ribs, *_chain("crest"), *_chain("hub"), blend_mm=_WING_BLEND_MM)
-
-
 def _acetabulum(bone: Field) -> Field:
-    """`bone` with the wall round the femoral head, hollowed and open to its side."""
+    """`bone` with the wall round the femoral head: flat towards the pelvis, hollowed, open to its side, with the fossa
+    and the notch below in which the ligament of the head lies."""
     head = _head_mm()
     opens = unit(_OPENS)
-    wall = smooth_union(bone, sphere(head - 3.0 * opens, _RIM_MM), blend_mm=7.0)
+    down = unit(np.array([0.0, 0.0, -1.0]) + opens[2] * opens)
+    ball = sphere(head - 3.0 * opens, _RIM_MM)
+    flat = half_space([_MEDIAL_WALL_MM, 0.0, 0.0], [-1.0, 0.0, 0.0])
+    wall = smooth_union(bone, smooth_intersection(ball, flat, blend_mm=8.0), blend_mm=7.0)
     cup = sphere(head, groin("femoral_head_diameter_mm") / 2 + _JOINT_GAP_MM)
+    fossa = round_cone(head - 10.0 * opens, head + 27.0 * down, 17.5, 6.5)
     beyond = Field(
         lambda p: np.maximum(
             _LIP_MM - (p - head) @ opens, np.linalg.norm(p - head - 20.0 * opens, axis=1) - (_RIM_MM + 12.0)
@@ -90,7 +144,7 @@ def _acetabulum(bone: Field) -> Field:
         box_bounds(head - 70.0, head + 70.0),
         exact=False,
     )
-    return smooth_difference(wall, cup, beyond, blend_mm=2.0)
+    return smooth_difference(wall, cup, beyond, fossa, blend_mm=2.0)
 
 
 @cache
@@ -99,11 +153,12 @@ def _hip() -> Grid:
     from spineviz.anatomy.bones import quick_field
 
     trunk = smooth_union(
-        _wing(),
-        *(piece for part in ("column", "joint", "ischium", "spine", "superior-ramus", "pubis", "inferior-ramus")
-          for piece in _chain(part)),
+        smooth_union(_plate("wing-1", "wing-2", "wing-3", "wing-4"), _tube("crest"), blend_mm=_WING_BLEND_MM),
+        _plate("column-back", "column-front"),
+        _plate("pubis-inner", "pubis-outer"),
+        *(_tube(part) for part in ("joint", "wall", "ischium", "spine", "superior-ramus", "inferior-ramus")),
         blend_mm=_BLEND_MM,
-    )  # fmt: skip
+    )
     whole = _acetabulum(trunk)
     sacrum, thigh = quick_field("sacrum"), _femur().field()
     sacrum_from_pelvis = rotation_about([1.0, 0.0, 0.0], sacral_slope_deg())
@@ -111,9 +166,15 @@ def _hip() -> Grid:
     turns = [_about_hips(deg) for deg in _NECK_TURNS_DEG]
 
     def distance(p: Points) -> Distances:
-        joint = _SACROILIAC_GAP_MM - sacrum.distance(sacrum_from_pelvis.points(p))
-        neck = _NECK_GAP_MM - np.min([thigh.distance(turn.points(p)) for turn in turns], axis=0)
-        return np.max([whole.distance(p), joint, neck, _SYMPHYSIS_HALF_MM - p[:, 0]], axis=0)
+        out = np.maximum(whole.distance(p), _SYMPHYSIS_HALF_MM - p[:, 0])
+        beside = p[:, 0] < _SACRUM_REACH_MM
+        out[beside] = np.maximum(
+            out[beside], _SACROILIAC_GAP_MM - sacrum.distance(sacrum_from_pelvis.points(p[beside]))
+        )
+        round_hip = np.linalg.norm(p - _head_mm(), axis=1) < _NECK_REACH_MM
+        neck = [thigh.distance(turn.points(p[round_hip])) for turn in turns]
+        out[round_hip] = np.maximum(out[round_hip], _NECK_GAP_MM - np.min(neck, axis=0))
+        return out
 
     return sample(Field(distance, whole.bounds_mm, exact=False), _GRID_MM, margin_mm=4.0, steepness=1.7)
 
@@ -122,7 +183,7 @@ def _hip() -> Grid:
 def _femur() -> Grid:
     """The upper end of the right thigh bone in the pelvis' axes."""
     head = sphere(_head_mm(), groin("femoral_head_diameter_mm") / 2)
-    neck = smooth_union(*_chain("neck"), *_chain("shaft"), *_chain("trochanter"), *_chain("lesser"), blend_mm=8.0)
+    neck = smooth_union(*(_tube(part) for part in ("neck", "shaft", "trochanter", "lesser")), blend_mm=8.0)
     whole = smooth_union(head, neck, blend_mm=4.0)
     return sample(whole, _GRID_MM, margin_mm=4.0)
 
@@ -130,17 +191,16 @@ def _femur() -> Grid:
 @cache
 def _symphysis() -> Field:
     """The disc between the pubic bones, pelvis' axes."""
-    top, low = _rows("pubis")[0], _rows("pubis")[-1]
+    top, low = _rows("pubis-inner")[0], _rows("pubis-inner")[-1]
     middle = 0.5 * (top[:3] + low[:3]) * [0.0, 1.0, 1.0]
     return ellipsoid(middle, (_SYMPHYSIS_HALF_MM - 0.2, 8.5, 19.0))
 
 
 @cache
 def _surface(part: str, side: str) -> Mesh:
-    grid = _hip() if part == "hip" else _femur()
-    mesh = simplified(mesh_grid(grid), _TRIANGLES)
     if side == "right":
-        return mesh
+        return simplified(mesh_grid(_hip() if part == "hip" else _femur()), _TRIANGLES[part])
+    mesh = _surface(part, "right")
     return Mesh(mesh.points_mm * [-1.0, 1.0, 1.0], mesh.triangles[:, ::-1])
 
 
