@@ -49,7 +49,7 @@ _NECK_TURNS_DEG = (0.0, 4.0, 8.0, 12.0, 16.0)
 """The extensions of the hip for which the acetabulum's rim gives room to the neck: from standing to lying."""
 _OPENS = np.array([0.74, 0.40, -0.54])
 """The direction in which the acetabulum opens on the right: out, forward, down (remembered)."""
-_RIM_MM, _LIP_MM, _MEDIAL_WALL_MM = 31.5, 9.0, 58.0
+_RIM_MM, _LIP_MM, _MEDIAL_WALL_MM = 31.5, 9.0, 57.0
 """Radius of the acetabulum's wall from the head's middle, how far beyond the head's middle its rim reaches, and how
 far aside its flat inner face lies."""
 _SHELL_MM = 1.8
@@ -136,7 +136,7 @@ def _acetabulum(bone: Field) -> Field:
     flat = half_space([_MEDIAL_WALL_MM, 0.0, 0.0], [-1.0, 0.0, 0.0])
     wall = smooth_union(bone, smooth_intersection(ball, flat, blend_mm=8.0), blend_mm=7.0)
     cup = sphere(head, groin("femoral_head_diameter_mm") / 2 + _JOINT_GAP_MM)
-    fossa = round_cone(head - 10.0 * opens, head + 27.0 * down, 17.5, 6.5)
+    fossa = round_cone(head - 10.0 * opens, head + 5.0 * opens + 28.0 * down, 17.0, 7.0)
     beyond = Field(
         lambda p: np.maximum(
             _LIP_MM - (p - head) @ opens, np.linalg.norm(p - head - 20.0 * opens, axis=1) - (_RIM_MM + 12.0)
@@ -176,7 +176,7 @@ def _hip() -> Grid:
         out[round_hip] = np.maximum(out[round_hip], _NECK_GAP_MM - np.min(neck, axis=0))
         return out
 
-    return sample(Field(distance, whole.bounds_mm, exact=False), _GRID_MM, margin_mm=4.0, steepness=1.7)
+    return sample(Field(distance, whole.bounds_mm, exact=False), _GRID_MM, margin_mm=4.0, steepness=1.4)
 
 
 @cache
