@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.arterial_course import femoral_places, tapering, world_from_pelvis
+from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
@@ -32,7 +32,11 @@ from spineviz.geometry.operators import union
 
 _STEP_MM = 1.5
 _VEIN_LEVELS = ("L4", "L3", "L2", "L1", "T12", "T11")
-_ROUNDS = 40
+_ROUNDS = 60
+_MEET_MM = 42.0
+"""How far down the right common iliac artery the iliac veins meet, to its right; chosen where all have room."""
+_SPLAY_MM = ((20.0, -6.0, 52.0), (11.0, -1.0, 58.0), (2.0, -2.0, 60.0), (6.0, -12.0, 50.0))
+"""The nerve's branches: how far aside, ahead and down each ends; chosen for legibility."""
 
 
 @cache
@@ -65,6 +69,8 @@ class Puncture:
 _trees: OrderedDict[str, ArterialTree] = OrderedDict()
 _punctures: OrderedDict[tuple[str, str], Puncture] = OrderedDict()
 _structures: OrderedDict[str, dict[str, Structure]] = OrderedDict()
+_courses: OrderedDict[tuple[str, str], dict[str, Points]] = OrderedDict()
+_bone_fields: OrderedDict[str, Field] = OrderedDict()
 
 
 def _tree(column: Column) -> ArterialTree:
@@ -79,6 +85,8 @@ def puncture(column: Column, side: str) -> Puncture:
 
 
 def _punctured(column: Column, side: str) -> Puncture:
+    from scipy.optimize import brentq
+
     branch = _tree(column).branch(f"femoral-{side}")
     pelvis = world_from_pelvis(column)
     head = pelvis.point(femoral_places(side)["head"])
@@ -90,8 +98,8 @@ def _punctured(column: Column, side: str) -> Puncture:
     outward = unit(front - (front @ along) * along)
     turn = np.deg2rad(groin_figure("needle_angle_deg"))
     inward = unit(np.cos(turn) * along - np.sin(turn) * outward)
-    radius = float(branch.radius_mm[near])
-    vessel = axis - inward * radius / np.sin(turn)
+    back_mm = brentq(lambda way: float(branch.field.distance((axis - way * inward)[None])[0]), 0.0, 20.0)
+    vessel = axis - back_mm * inward
     return Puncture(
         entry_on_body(column, axis, -inward), vessel, axis, inward, branch.name, float(line.arc_mm[near]),
         float(np.rad2deg(np.arccos(np.clip(inward @ along, -1.0, 1.0)))),
@@ -132,66 +140,97 @@ def _at_places(side: str, name: str) -> Vector:
 
 
 def _ligament_line(column: Column, side: str) -> Points:
-    """(N, 3) the inguinal ligament from the iliac spine to the pubic tubercle, over the artery."""
+    """(N, 3) the inguinal ligament from the iliac spine to the pubic tubercle, in front of artery and vein."""
     pelvis = world_from_pelvis(column)
     branch = _tree(column).branch(f"femoral-{side}")
-    before = float(branch.radius_mm[0]) + groin_figure("ligament_before_artery_mm")
-    over = femoral_places(side)["ligament"] + np.array([0.0, before, 0.0])
+    gap, inner = groin_figure("ligament_before_artery_mm"), np.array([-side_sign(side), 0.0, 0.0])
+    artery, vein = float(branch.radius_mm[0]), groin_figure("femoral_vein_diameter_mm") / 2
+    crossing = femoral_places(side)["ligament"]
+    over = crossing + np.array([0.0, artery + gap, 0.0])
+    beside = artery + groin_figure("vein_gap_mm") + vein
+    before_vein = crossing + beside * inner + np.array([0.0, vein + gap, -0.75 * beside])
     asis, tubercle = _at_places(side, "asis"), _at_places(side, "tubercle")
-    knots = np.array([asis, 0.5 * (asis + over) + [0.0, 3.0, -2.0], over, 0.5 * (over + tubercle), tubercle])
+    knots = np.array([asis, 0.5 * (asis + over) + [0.0, 4.0, -2.0], over, before_vein, tubercle])
     return curve_through(pelvis.points(knots), _STEP_MM).points_mm
 
 
 def _lines(column: Column, side: str) -> dict[str, Points]:
-    """The middle lines of the vein (upward, to the pelvic brim) and of the nerve (downward) of one side."""
-    tree, pelvis = _tree(column), world_from_pelvis(column)
-    sign = side_sign(side)
-    route = tree.route((f"superficial-femoral-{side}", 52.0), (f"external-iliac-{side}", 6.0)).curve
-    return {
-        "vein": _vein_line(column, tree, route, sign, pelvis.rotation),
-        "nerve": _nerve_line(column, tree, side, pelvis.rotation),
-    }
+    """The middle lines of the vein (upward, to the vena cava) and of the nerve (downward) of one side."""
+    return remembered(_courses, (column.pose_key, side), lambda: _laid(column, side), 8)
 
 
-def _vein_line(column: Column, tree: ArterialTree, route: Curve, sign: float, axes: NDArray[np.float64]) -> Points:
-    """Beside the artery at the groin, behind and beside it in the pelvis, up to the brim."""
-    share = route.arc_mm / route.length_mm
-    radius = _vein_radius(share)
-    inner, back = -sign * axes[:, 0], -axes[:, 1]
-    behind = smooth_step((share - 0.5) / 0.5)[:, None]
-    off = (1.0 - behind) * inner + behind * (0.75 * inner + 0.66 * back)
-    off = off / np.linalg.norm(off, axis=1, keepdims=True)
-    line = route.points_mm + (_route_radius(tree, route) + radius + groin_figure("vein_gap_mm"))[:, None] * off
-    return _cleared(line, radius, [(_arteries(tree), groin_figure("vein_gap_mm")), (_bones(column), 1.5)])
+def _laid(column: Column, side: str) -> dict[str, Points]:
+    return {"vein": _vein_line(column, side), "nerve": _nerve_line(column, side)}
+
+
+def _vein_line(column: Column, side: str) -> Points:
+    """Medial of the artery at the groin, under the fork of the iliac arteries to their back, to the vena cava.
+
+    The left one passes in front of the promontory and behind the right artery.
+    """
+    tree, axes, sign = _tree(column), world_from_pelvis(column).rotation, side_sign(side)
+    out, front = sign * axes[:, 0], axes[:, 1]
+    radius, gap = groin_figure("femoral_vein_diameter_mm") / 2, groin_figure("vein_gap_mm")
+
+    def beside(name: str, way_mm: float, aside: float, ahead: float) -> Vector:
+        way = unit(aside * out + ahead * front)
+        return np.asarray(tree.point_at(name, way_mm) + (tree.radius_at(name, way_mm) + gap + radius) * way)
+
+    thigh, groin, brim = f"superficial-femoral-{side}", f"femoral-{side}", f"external-iliac-{side}"
+    knots = [beside(thigh, way, -1.0, -0.2) for way in (50.0, 28.0, 6.0)]
+    knots += [beside(groin, way, -1.0, 0.0) for way in (22.0, 2.0)]
+    knots += [beside(brim, way, *off) for way, off in ((84.0, (-1.0, -0.1)), (62.0, (-1.0, -0.5)))]
+    knots += [beside(brim, way, *off) for way, off in ((34.0, (-0.4, -1.0)), (10.0, (0.6, -0.9)))]
+    cava = _cava_line(column)
+    if side == "right":
+        knots += [beside(f"common-iliac-{side}", 44.0, 0.4, -1.0)]
+    else:
+        promontory = column.world_from_sacrum.origin_mm + groin_figure("promontory_ahead_mm") * front + 3.0 * axes[:, 2]
+        knots += [beside("common-iliac-left", way, *off) for way, off in ((56.0, (0.8, -0.7)), (44.0, (0.0, -1.0)))]
+        knots += [promontory, beside("common-iliac-right", 48.0, 0.0, -1.0)]
+    knots += [cava[0], cava[4]]
+    line = curve_through(np.array(knots), _STEP_MM).points_mm
+    kept_off = [(_arteries(tree), gap), (_bones(column), groin_figure("vein_off_bone_mm"))]
+    return _cleared(line, _vein_radius, kept_off, held=True)
 
 
 def _arteries(tree: ArterialTree) -> Field:
-    """All arteries but those of the kidneys, of which the right one passes behind the vena cava."""
-    return tree.field([name for name, branch in tree.branches.items() if not name.startswith("renal")])
+    """All arteries."""
+    return tree.field()
 
 
-def _vein_radius(share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _vein_radius(line: Points) -> NDArray[np.float64]:
+    """(N,) radii of the vein of one side: wider from the groin up."""
+    arc = Curve(line).arc_mm
     low, high = groin_figure("femoral_vein_diameter_mm") / 2, groin_figure("common_iliac_vein_diameter_mm") / 2
-    return low + (high - low) * smooth_step((share - 0.4) / 0.5)
+    return np.asarray(low + (high - low) * smooth_step((arc - 100.0) / 60.0))
 
 
-def _route_radius(tree: ArterialTree, route: Curve) -> NDArray[np.float64]:
-    """(M,) how wide the arteries are along a line through them."""
-    fields = [branch.field for branch in tree.branches.values() if branch.kind in ("iliac", "femoral", "aorta")]
-    return -np.min([field.distance(route.points_mm) for field in fields], axis=0)
+def _cava_radius(line: Points) -> NDArray[np.float64]:
+    """(N,) radii of the vena cava: it begins as wide as what it is made of."""
+    arc = Curve(line).arc_mm
+    low, high = 0.55 * groin_figure("common_iliac_vein_diameter_mm"), groin_figure("vena_cava_diameter_mm") / 2
+    return np.asarray(low + (high - low) * smooth_step((arc + 6.0) / 42.0))
 
 
-def _cava_places(column: Column) -> Points:
-    """(K, 3) the vena cava from where the iliac veins meet upward: right of the midline, on the bodies' front."""
+def _cava_line(column: Column) -> Points:
+    """(K, 3) the vena cava upward from where the iliac veins meet: right of the midline, on the bodies' front, farther
+    before it the higher: the right artery of the kidneys passes behind it."""
     from spineviz.anatomy.vertebra import vertebra
 
-    out = []
-    for level in _VEIN_LEVELS:
-        front = vertebra(level).landmarks["upper-front-rim"][1]
-        ahead = front + groin_figure("vena_cava_diameter_mm") / 2 + groin_figure("vena_cava_off_bone_mm")
-        inner = np.array([groin_figure("vena_cava_right_mm"), ahead, 0.0])
-        out.append(column.world_from_vertebra(level).point(inner))
-    return np.array(out)
+    tree, axes = _tree(column), world_from_pelvis(column).rotation
+    radius = groin_figure("vena_cava_diameter_mm") / 2
+    off = unit(0.85 * axes[:, 0] - 0.5 * axes[:, 1])
+    way = tree.radius_at("common-iliac-right", _MEET_MM) + groin_figure("vein_gap_mm") + 0.9 * radius
+    places = [tree.point_at("common-iliac-right", _MEET_MM) + way * off]
+    aheads = np.linspace(groin_figure("vena_cava_off_bone_low_mm"), groin_figure("vena_cava_off_bone_high_mm"), 6)
+    for level, ahead in zip(_VEIN_LEVELS, aheads, strict=True):
+        front = float(vertebra(level).landmarks["upper-front-rim"][1]) + radius + float(ahead)
+        inner = np.array([groin_figure("vena_cava_right_mm"), front, 0.0])
+        places.append(column.world_from_vertebra(level).point(inner))
+    line = curve_through(np.array(places), _STEP_MM).points_mm
+    kept_off = [(_arteries(tree), groin_figure("vein_gap_mm")), (_bones(column), groin_figure("vein_off_bone_mm"))]
+    return _cleared(line, _cava_radius, kept_off)
 
 
 def _bones(column: Column) -> Field:
@@ -199,19 +238,31 @@ def _bones(column: Column) -> Field:
     from spineviz.anatomy.bones import bone
     from spineviz.anatomy.sacrum import sacrum_structure
 
-    hips = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
-    return union(sacrum_structure(column).field, *hips, *(bone(column, level).field for level in _VEIN_LEVELS))
+    def make() -> Field:
+        hips = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
+        spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
+        return union(sacrum_structure(column).field, *hips, *spine)
+
+    return remembered(_bone_fields, column.pose_key, make, 4)
 
 
-def _cleared(line: Points, radius: NDArray[np.float64], kept_off: list[tuple[Field, float]]) -> Points:
-    """`line` (N, 3) pushed off each field until a tube of `radius` (N,) keeps its gap, and kept smooth."""
+def _cleared(
+    line: Points,
+    radius_of: Callable[[Points], NDArray[np.float64]],
+    kept_off: list[tuple[Field, float]],
+    held: bool = False,
+) -> Points:
+    """`line` (N, 3) pushed off each field until a tube of radius `radius_of(line)` keeps its gap, and kept smooth.
+
+    `held`: its last point stays, for it lies within what the tube opens into.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     from spineviz.anatomy.sweeps import gradient
 
-    points = np.array(line)
+    points, end = even(np.array(line), _STEP_MM), np.array(line[-1])
     for turn in range(_ROUNDS):
-        push = np.zeros_like(points)
+        push, radius = np.zeros_like(points), radius_of(points)
         for field, gap in kept_off:
             lack = radius + gap - field.distance(points)
             short = lack > 0.0
@@ -219,22 +270,27 @@ def _cleared(line: Points, radius: NDArray[np.float64], kept_off: list[tuple[Fie
                 push[short] += np.minimum(lack[short] + 0.1, 2.5)[:, None] * gradient(field, points[short])
         if not push.any():
             break
-        points = points + gaussian_filter1d(push, 2.0 if turn < _ROUNDS // 2 else 0.8, axis=0)
-        if turn < _ROUNDS // 2:
+        light = turn >= _ROUNDS * 3 // 4
+        points = points + gaussian_filter1d(push, 0.8 if light else 2.0, axis=0)
+        if not light:
             smooth = gaussian_filter1d(points, 1.5, axis=0)
             smooth[[0, -1]] = points[[0, -1]]
             points = smooth
-    return even(points, _STEP_MM)
+        if held:
+            points[-1] = end
+        points = even(points, _STEP_MM)
+    return points
 
 
-def _nerve_line(column: Column, tree: ArterialTree, side: str, axes: NDArray[np.float64]) -> Points:
-    """From beside L4 over the iliopsoas to the outer side of the artery at the groin."""
-    sign = side_sign(side)
-    femoral = tree.branch(f"femoral-{side}").centreline
+def _nerve_line(column: Column, side: str) -> Points:
+    """From beside L4 over the iliopsoas to the outer side of the artery at the groin, to where it splays."""
+    tree, axes, sign = _tree(column), world_from_pelvis(column).rotation, side_sign(side)
+    name = f"femoral-{side}"
     beside = groin_figure("nerve_beside_artery_mm") * sign * axes[:, 0]
     start = column.world_from_vertebra("L4").point([sign * groin_figure("nerve_root_aside_mm"), -4.0, -8.0])
-    end = femoral.points_mm[-1] + beside - 2.0 * axes[:, 1]
-    top = femoral.points_mm[0] + beside - 4.0 * axes[:, 1] + 6.0 * axes[:, 2]
+    splay = tree.branch(name).length_mm - groin_figure("nerve_splays_above_fork_mm")
+    end = tree.point_at(name, splay) + beside - 3.0 * axes[:, 1]
+    top = tree.point_at(name, 0.0) + beside - 4.0 * axes[:, 1] + 3.0 * axes[:, 2]
     brim = 0.5 * (start + top) + 12.0 * sign * axes[:, 0] - 6.0 * axes[:, 1]
     return curve_through(np.array([start, brim, top, end]), _STEP_MM).points_mm
 
@@ -246,8 +302,7 @@ def groin_structures(column: Column) -> dict[str, Structure]:
     """ "inguinal-ligament-right", "femoral-vein-right" and "femoral-nerve-right", those of the left, and "vena-cava",
     world frame.
 
-    The veins between the pelvic brim and the vena cava are left out: they run behind the arteries, close on the bone.
-    Cached by posture; do not change the dict.
+    The vein of a side holds the iliac ones too, up to the vena cava. Cached by posture; do not change the dict.
     """
     return remembered(_structures, column.pose_key, lambda: _made(column), 4)
 
@@ -255,20 +310,14 @@ def groin_structures(column: Column) -> dict[str, Structure]:
 def _made(column: Column) -> dict[str, Structure]:
     key = column.pose_key
     out: dict[str, Structure] = {}
-    cava = curve_through(_cava_places(column), _STEP_MM)
-    wide = np.full(len(cava.points_mm), groin_figure("vena_cava_diameter_mm") / 2)
-    tree = _tree(column)
-    line = _cleared(cava.points_mm, wide, [(_arteries(tree), 0.6), (_bones(column), 1.5)])
-    wide = np.full(len(line), wide[0])
-    out["vena-cava"] = _tube("vena-cava", "vein", "blood", [(line, wide)], key)
+    cava = _cava_line(column)
+    out["vena-cava"] = _tube("vena-cava", "vein", "blood", [(cava, _cava_radius(cava))], key)
     for side in SIDES:
         lines = _lines(column, side)
-        vein = lines["vein"]
-        share = Curve(vein).arc_mm / Curve(vein).length_mm
-        out[f"femoral-vein-{side}"] = _tube(f"femoral-vein-{side}", "vein", "blood", [(vein, _vein_radius(share))], key)
-        out[f"femoral-nerve-{side}"] = _tube(
-            f"femoral-nerve-{side}", "nerve", "roots", _nerve_tubes(column, side, lines["nerve"]), key
-        )
+        vein = [(lines["vein"], _vein_radius(lines["vein"]))]
+        out[f"femoral-vein-{side}"] = _tube(f"femoral-vein-{side}", "vein", "blood", vein, key)
+        nerve = _nerve_tubes(column, side, lines["nerve"])
+        out[f"femoral-nerve-{side}"] = _tube(f"femoral-nerve-{side}", "nerve", "roots", nerve, key)
         band = _band(column, side)
         out[f"inguinal-ligament-{side}"] = Structure(
             f"inguinal-ligament-{side}", "ligament", "ligament", sweep_field([band]), _band_mesh(band),
@@ -278,30 +327,37 @@ def _made(column: Column) -> dict[str, Structure]:
 
 
 def _band_mesh(band: Sweep) -> Callable[[float], Mesh]:
-    return lambda _: band.mesh(12)
+    return lambda _: band.mesh(24)
 
 
 def _nerve_tubes(column: Column, side: str, line: Points) -> list[tuple[Points, NDArray[np.float64]]]:
-    """The nerve and its branches below the ligament."""
+    """The nerve and its branches below the ligament, which leave it as a brush does its handle."""
     axes, sign = world_from_pelvis(column).rotation, side_sign(side)
-    thick = groin_figure("nerve_diameter_mm")
-    tubes = [(line, tapering(line, thick, 0.8 * thick))]
-    end, before = line[-1], line[-8]
-    along = unit(end - before)
-    for aside, ahead, length in ((14.0, -10.0, 46.0), (3.0, -7.0, 50.0), (-5.0, -12.0, 48.0)):
+    thick, thin = groin_figure("nerve_diameter_mm"), groin_figure("nerve_branch_diameter_mm")
+    tubes = [(line, np.full(len(line), thick / 2) * np.where(np.arange(len(line)) > len(line) - 6, 0.9, 1.0))]
+    end, along = line[-1], unit(line[-1] - line[-8])
+    arteries = _arteries(_tree(column))
+    for aside, ahead, length in _SPLAY_MM:
         aim = end + length * along + sign * aside * axes[:, 0] + ahead * axes[:, 1]
-        branch = curve_through(np.array([before, end, 0.5 * (end + aim) + 2.0 * axes[:, 1], aim]), _STEP_MM).points_mm
-        thin = groin_figure("nerve_branch_diameter_mm")
-        tubes.append((branch, tapering(branch, thin, 0.7 * thin)))
+        half = end + 0.45 * length * along + 0.35 * (sign * aside * axes[:, 0] + ahead * axes[:, 1])
+        free = curve_through(np.array([line[-9], line[-1], half, aim]), _STEP_MM).points_mm
+        branch = _cleared(free, lambda points: np.full(len(points), thin / 2), [(arteries, 1.0)])
+        arc = Curve(branch).arc_mm
+        narrowing = smooth_step((arc - 8.0 * _STEP_MM) / 22.0)
+        tubes.append((branch, (thick + (thin - thick) * narrowing) / 2 * (1.0 - 0.25 * arc / arc[-1])))
     return tubes
 
 
 def _band(column: Column, side: str) -> Sweep:
-    """The ligament as a flat band."""
+    """The ligament as a flat band that fans out towards its ends."""
     line = _ligament_line(column, side)
-    wide, deep = groin_figure("ligament_half_width_mm"), groin_figure("ligament_half_depth_mm")
+    arc = Curve(line).arc_mm
+    to_end = np.minimum(arc, arc[-1] - arc)
+    round_off = np.sqrt(np.clip(1.0 - (1.0 - np.minimum(to_end / 5.0, 1.0)) ** 2, 0.02, 1.0))
+    wide = groin_figure("ligament_half_width_mm") * (1.0 + 0.5 * np.exp(-((to_end / 14.0) ** 2))) * round_off
+    deep = groin_figure("ligament_half_depth_mm") * round_off
     up = world_from_pelvis(column).vector(np.array([0.0, 0.0, 1.0]))
-    return sweep_along(Curve(line), np.full(len(line), wide), np.full(len(line), deep), up)
+    return sweep_along(Curve(line), wide, deep, up)
 
 
 def _tube(name: str, role: str, material: str, tubes: list[tuple[Points, NDArray[np.float64]]], key: str) -> Structure:

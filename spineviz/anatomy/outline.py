@@ -1,6 +1,6 @@
 """The outline of the whole body, on its back: trunk, head, arms and legs as one smooth surface.
 
-Its trunk is the skin of trunk.py from the neck to the hips; head and limbs are chains of tapered capsules laid on it
+Its trunk is the skin of trunk.py from the neck to the hips; head and limbs are round tubes and ellipsoids laid on it
 (assets/anatomy/outline.csv). It is drawn as glass: enough that anyone sees where the thigh is and where the tumour is.
 """
 
@@ -9,18 +9,20 @@ from __future__ import annotations
 import csv
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
+from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.geometry.curves import curve_through
 from spineviz.geometry.fields import (
     Distances,
     Field,
@@ -29,40 +31,50 @@ from spineviz.geometry.fields import (
     as_vector,
     box_bounds,
     ellipsoid,
-    round_cone,
     unit,
 )
 from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import both_sides, moved, smooth_union, union
+from spineviz.geometry.operators import both_sides, moved, smooth_difference, smooth_union
 
-_GRID_MM = 7.0
+_GRID_MM = 6.5
+_SOFT = 0.9
+"""How far the sampled outline is evened, in steps of the grid: no edge is left where parts meet."""
 _BLEND_MM = 34.0
 """Fillet between trunk and limbs (chosen for legibility)."""
 _GROIN_FOLD_MM = 60.0
 """How far below the hip joints the trunk's own skin ends, where the thighs go on (chosen for legibility)."""
-_TRIANGLES = 36_000
+_TRIANGLES = 38_000
+_LIMB_STEP_MM = 12.0
 _FAT_MM = 12.0
 """Thickness of the fat under the skin of the limbs, for radiographs (chosen)."""
+_CREASE_MM, _CREASE_BLEND_MM = 34.0, 20.0
+"""How round the hollow of the groin is, and its fillet (chosen for legibility)."""
 
 
 @cache
 def _stations(part: str) -> NDArray[np.float64]:
-    """(K, 5) rows of `part`: x, y, z, radius, depth share."""
+    """(K, 6) rows of `part`: x, y, z, half width, half depth, half height; the last two are nan for a chain."""
     lines = [line for line in asset("anatomy", "outline.csv").read_text("utf-8").splitlines() if line[:1] != "#"]
-    columns = ("x_mm", "y_mm", "z_mm", "radius_mm", "depth_share")
-    return np.array([[float(row[c]) for c in columns] for row in csv.DictReader(lines) if row["part"] == part])
+    columns = ("x_mm", "y_mm", "z_mm", "half_width_mm", "half_depth_mm", "half_height_mm")
+    rows = [row for row in csv.DictReader(lines) if row["part"] == part]
+    return np.array([[float(row[c]) if row[c] else np.nan for c in columns] for row in rows])
 
 
 def _chain(part: str, origin: Vector) -> Field:
+    """A round limb through the stations of `part`: middle line and girth run smoothly through all."""
+    from scipy.interpolate import PchipInterpolator
+
     rows = _stations(part)
-    places = rows[:, :3] + origin
-    return union(*(round_cone(a, b, ra, rb) for (a, ra), (b, rb) in pairwise(zip(places, rows[:, 3], strict=True))))
+    knots = rows[:, :3] + origin
+    line = curve_through(knots, _LIMB_STEP_MM)
+    ways = [float(line.arc_mm[np.argmin(np.linalg.norm(line.points_mm - knot, axis=1))]) for knot in knots]
+    return tapered_tube(line.points_mm, PchipInterpolator(ways, rows[:, 3])(line.arc_mm))
 
 
 def _blob(part: str, origin: Vector) -> Field:
-    x, y, z, radius, depth = _stations(part)[0]
-    return ellipsoid(origin + [x, y, z], [radius, depth * radius, 1.12 * radius])
+    row = _stations(part)[0]
+    return ellipsoid(origin + row[:3], row[3:])
 
 
 def _hips(column: Column, here: Trunk) -> Vector:
@@ -92,11 +104,31 @@ def _whole(column: Column, here: Trunk) -> Field:
     """The body in the trunk's frame."""
     hips = _hips(column, here)
     shoulders = np.array([0.0, here.spine[-1, 1], here.spine[-1, 2]])
-    limbs = both_sides(smooth_union(_chain("leg", hips), _chain("foot", hips), blend_mm=18.0))
-    arms = both_sides(smooth_union(*(_chain(part, shoulders) for part in ("shoulder", "arm", "hand")), blend_mm=16.0))
-    head = smooth_union(_blob("skull", shoulders), _blob("jaw", shoulders), _chain("neck", shoulders), blend_mm=26.0)
+    leg = smooth_union(_chain("leg", hips), _chain("calf", hips), _chain("foot", hips), blend_mm=18.0)
+    hand = smooth_union(*(_blob(part, shoulders) for part in ("palm", "fingers")), _chain("thumb", shoulders),
+                        blend_mm=10.0)  # fmt: skip
+    arm = smooth_union(_chain("arm", shoulders), hand, blend_mm=16.0)
+    arms = both_sides(smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0))
+    face = smooth_union(_blob("skull", shoulders), _blob("jaw", shoulders), blend_mm=30.0)
+    face = smooth_union(face, _blob("nose", shoulders), both_sides(_blob("ear", shoulders)), blend_mm=10.0)
+    head = smooth_union(face, _chain("neck", shoulders), blend_mm=18.0)
     body = smooth_union(_trunk_part(here, float(hips[2]) - _GROIN_FOLD_MM), head, blend_mm=_BLEND_MM)
-    return union(smooth_union(body, limbs, blend_mm=_BLEND_MM), smooth_union(body, arms, blend_mm=22.0))
+    legged = smooth_union(body, both_sides(leg), blend_mm=_BLEND_MM)
+    creased = smooth_difference(legged, both_sides(_crease(legged, hips)), blend_mm=_CREASE_BLEND_MM)
+    return smooth_union(creased, arms, blend_mm=22.0)
+
+
+def _crease(body: Field, hips: Vector) -> Field:
+    """What presses the soft hollow of the right groin into the front of `body`: a rod along the inguinal ligament."""
+    rows = _stations("crease")
+    x, z = curve_through(rows[:, :3] + hips, 8.0).points_mm[:, [0, 2]].T
+    heights = np.arange(-20.0, 200.0, 1.0)
+    grid = np.stack(np.broadcast_arrays(x[:, None], heights[None, :], z[:, None]), axis=-1)
+    inside = body.distance(grid.reshape(-1, 3)).reshape(len(x), -1) < 0.0
+    skin = heights[inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)]
+    depth = np.interp(x, rows[::-1, 0], rows[::-1, 4])
+    line = np.column_stack([x, skin + _CREASE_MM - depth, z])
+    return tapered_tube(line, np.full(len(line), _CREASE_MM))
 
 
 _kept: OrderedDict[str, Structure] = OrderedDict()
@@ -109,7 +141,7 @@ def body_outline(column: Column) -> Structure:
 
 def _made(column: Column) -> Structure:
     here = trunk(column)
-    grid = sample(_whole(column, here), _GRID_MM, margin_mm=3 * _GRID_MM, steepness=1.6)
+    grid = _evened(sample(_whole(column, here), _GRID_MM, margin_mm=3 * _GRID_MM, steepness=1.6))
     inner = here.world_from_trunk
     local = grid.field()
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
@@ -117,6 +149,12 @@ def _made(column: Column) -> Structure:
         "body", "skin", "adipose", moved(local, inner), _meshed(grid), f"body-{here.key}", RANKS["skin"], inner,
         moved(within, inner), "viscera",
     )  # fmt: skip
+
+
+def _evened(grid: Grid) -> Grid:
+    from scipy.ndimage import gaussian_filter
+
+    return replace(grid, values=gaussian_filter(grid.values, _SOFT).astype(grid.values.dtype))
 
 
 def _meshed(grid: Grid) -> Callable[[float], Mesh]:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
 from spineviz.anatomy.arteries import arterial_tree
-from spineviz.anatomy.column import column
+from spineviz.anatomy.column import COLUMN_LEVELS, column, column_structures
 from spineviz.anatomy.groin import groin_landmarks, groin_structures, puncture
-from spineviz.anatomy.outline import body_outline
+from spineviz.anatomy.outline import body_outline, entry_on_body
+from spineviz.anatomy.pelvis import pelvis_structures
 
 LYING = column("L1", lying=1.0)
+PARTS = groin_structures(LYING)
 sides = pytest.mark.parametrize("side", SIDES)
 
 
@@ -26,7 +28,7 @@ def test_the_artery_is_entered_below_the_ligament_over_the_upper_half_of_the_hea
     above = pelvis.point(found.axis_mm) - femoral_places(side)["head"]
     assert 0.0 < above[2] < 24.0
     assert branch.centreline.at(found.way_mm)[0] == pytest.approx(found.axis_mm, abs=0.01)
-    assert branch.field.distance(found.vessel_mm[None])[0] == pytest.approx(0.0, abs=0.15)
+    assert branch.field.distance(found.vessel_mm[None])[0] == pytest.approx(0.0, abs=1e-6)
 
 
 @sides
@@ -51,23 +53,79 @@ def test_from_outside_in_nerve_artery_vein(side):
     assert places["ligament"][1] > places["head"][1]
 
 
-def test_veins_keep_off_arteries_and_nothing_leaves_the_body():
-    tree = arterial_tree(LYING, "none")
-    # the right artery of the kidneys passes behind the vena cava
-    arteries = tree.field([name for name in tree.branches if not name.startswith("renal")])
+def test_veins_keep_off_arteries_and_bone_and_nothing_leaves_the_body():
+    arteries = arterial_tree(LYING, "none").field()
+    bones = [part.field for part in column_structures(LYING, COLUMN_LEVELS[10:]).values() if part.role == "bone"]
+    bones += [part.field for name, part in pelvis_structures(LYING).items() if name.startswith("hip-")]
     body = body_outline(LYING).field
-    for name, part in groin_structures(LYING).items():
-        points = part.world_mesh(2.0).points_mm
+    for name, part in PARTS.items():
+        mesh = part.world_mesh(2.0)
+        assert mesh.is_closed, name
+        assert body.distance(mesh.points_mm).max() < -4.0, name
+        if part.role != "ligament":
+            assert arteries.distance(mesh.points_mm).min() > 1.5, name
         if part.role == "vein":
-            assert arteries.distance(points).min() > (1.4 if name.startswith("femoral") else 0.2), name
-        assert body.distance(points).max() < -4.0, name
-        assert part.world_mesh(2.0).is_closed, name
+            assert min(bone.distance(mesh.points_mm).min() for bone in bones) > 1.5, name
+
+
+@sides
+def test_blood_finds_its_way_from_the_groin_to_the_vena_cava(side):
+    vein, cava = PARTS[f"femoral-vein-{side}"], PARTS["vena-cava"]
+    points = vein.world_mesh(2.0).points_mm
+    assert cava.field.distance(points).min() < -1.0
+    assert vein.world_mesh(2.0).pieces == 1
+    low = float(groin_landmarks(LYING, side)["head"][2])
+    assert points[:, 2].min() < low - 40.0
+    assert cava.world_mesh(2.0).points_mm[:, 2].max() > LYING.world_from_vertebra("T12").origin_mm[2]
+
+
+def test_the_vena_cava_lies_right_of_the_aorta():
+    aorta = arterial_tree(LYING, "none").branch("aorta").centreline.points_mm
+    cava = PARTS["vena-cava"].world_mesh(2.0).points_mm
+    for z in range(-100, 60, 20):
+        ring = cava[np.abs(cava[:, 2] - z) < 6.0]
+        assert ring[:, 0].min() > float(np.interp(-z, -aorta[:, 2], aorta[:, 0])) + 6.0
+
+
+@sides
+def test_the_ligament_passes_in_front_of_nerve_artery_and_vein(side):
+    band = PARTS[f"inguinal-ligament-{side}"]
+    axes = world_from_pelvis(LYING).rotation
+    points = band.world_mesh(2.0).points_mm
+    tree = arterial_tree(LYING, "none")
+    for field in (
+        PARTS[f"femoral-nerve-{side}"].field,
+        PARTS[f"femoral-vein-{side}"].field,
+        tree.field([f"femoral-{side}", f"external-iliac-{side}"]),
+    ):
+        assert 0.5 < field.distance(points).min() < 8.0
+        behind = points - np.arange(1.0, 16.0)[:, None, None] * axes[:, 1]
+        ahead = points + np.arange(1.0, 16.0)[:, None, None] * axes[:, 1]
+        assert field.distance(behind.reshape(-1, 3)).min() < 0.0
+        assert field.distance(ahead.reshape(-1, 3)).min() > 0.0
+
+
+@sides
+def test_the_ligament_springs_from_the_iliac_spine_and_ends_on_the_pubic_bone(side):
+    hip = pelvis_structures(LYING)[f"hip-{side}"].field
+    points = PARTS[f"inguinal-ligament-{side}"].world_mesh(2.0).points_mm
+    for end in (points[:, 2] > points[:, 2].max() - 4.0, points[:, 2] < points[:, 2].min() + 4.0):
+        assert -6.0 < hip.distance(points[end]).min() < 1.5
+
+
+@sides
+def test_the_skin_over_the_femoral_artery_is_18_to_35_mm_away(side):
+    branch = arterial_tree(LYING, "none").branch(f"femoral-{side}")
+    front = world_from_pelvis(LYING).rotation[:, 1]
+    for middle, radius in zip(branch.centreline.points_mm[::6], branch.radius_mm[::6], strict=True):
+        skin = entry_on_body(LYING, middle, front)
+        assert 17.9 < float((skin - middle) @ front) - radius < 35.0
 
 
 def test_left_mirrors_right_but_for_the_arteries():
-    for name in ("nerve", "ligament", "head"):
+    for name in ("nerve", "ligament", "head", "artery", "vein", "skin"):
         right, left = (groin_landmarks(LYING, side)[name] for side in SIDES)
-        assert right * [-1, 1, 1] == pytest.approx(left, abs=2.0)
+        assert right * [-1, 1, 1] == pytest.approx(left, abs=2.0), name
 
 
 @settings(max_examples=6, deadline=None)
@@ -78,3 +136,5 @@ def test_what_is_called_the_world_changes_nothing(level, side):
     one, two = puncture(LYING, side), puncture(here, side)
     assert carried.point(one.axis_mm) == pytest.approx(two.axis_mm, abs=0.2)
     assert carried.vector(one.direction) == pytest.approx(two.direction, abs=0.01)
+    assert carried.point(one.skin_mm) == pytest.approx(two.skin_mm, abs=1.0)
+    assert one.way_mm == pytest.approx(two.way_mm, abs=0.1)
