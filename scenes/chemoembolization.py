@@ -169,22 +169,26 @@ class Chemoembolization(EndovascularScene):
     # ---- 4 the orifice -----------------------------------------------------------------------------------------------
 
     def shot_hook(self, now: Moment) -> Shot:
-        """The curve re-forms, faces the back wall and slips into the artery; the wire comes out."""
+        """The curve re-forms, faces the back wall and slips into the artery; the wire comes out, and with it the view
+        goes to the catheter's hub and comes back with the contrast."""
         camera = self.spine_view.moved_towards(self.at_orifice, now.beat("bare"))
+        outside = now.beat("empty") - now.beat("back")
+        camera = camera.moved_towards(self.hub_view, now.beat("empty")).moved_towards(self.at_orifice, now.beat("back"))
         at = self.at(now)
-        shown = now.shown("hook")
+        there = now.shown("hook", until="empty")
         return self.told(
             now,
             layout="stage+insets",
-            stage=StageShot(camera, self.vessel_look(), self.at_orifice),
+            stage=StageShot(camera, self.travel_look(outside), self.hub_view if outside > 0.0 else self.at_orifice),
             fluoroscopy=(FluoroShot(self.level_picture, self.words("hook", "front")),),
             section=SectionShot("orifice", 30.0, "axial, through the orifice"),
             focus="fluoroscopy" if now.after("contrast") else "section" if now.during("hook") else "",
             labels=(
-                self.label(now, "catheter", "catheter", self.tip_point(now, "catheter"), "right", now.shown("bare"),
-                           rest=as_point(self.orifice)),
-                self.label(now, "orifice", "artery", self.trunk_point, "left", shown),
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", shown, 0.7),
+                self.label(now, "catheter", "catheter", self.tip_point(now, "catheter"), "right",
+                           now.shown("bare", until="empty"), rest=as_point(self.orifice)),
+                self.label(now, "orifice", "artery", self.trunk_point, "left", there),
+                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", there, 0.7),
+                self.label(now, "syringe", "artery", self.syringe_point, self.inner, now.shown("blood", until="back")),
             ),
             gauges=("tip_level", "catheter"),
         )  # fmt: skip
@@ -277,12 +281,13 @@ class Chemoembolization(EndovascularScene):
     # ---- 7 the drug --------------------------------------------------------------------------------------------------
 
     def shot_drug(self, now: Moment) -> Shot:
-        """Small pulses, flow slows, stop; the last angiograms."""
+        """The syringe at the groin, and with the first pulse to the tumour; flow slows, stop; the last angiograms."""
         at, state = self.at(now), now.state
         final = now.after("final")
-        camera = self.feeder_view.moved_towards(self.feeder_view.nearer(1.18), now.beat("pulses"))
+        near = self.feeder_view.nearer(1.18)
+        camera = self.hub_view.moved_towards(near, now.beat("travel"))
         if final:
-            camera = self.feeder_view.moved_towards(self.cord_view, now.beat("move"))
+            camera = near.moved_towards(self.cord_view, now.beat("move"))
         header = "cord" if now.after("move") else "final"
         live = FluoroShot(self.feeder_picture, self.words("drug", "front"))
         over = self.cord_picture if now.after("move") else self.level_picture
@@ -291,17 +296,19 @@ class Chemoembolization(EndovascularScene):
             layout="stage+insets",
             stage=StageShot(
                 camera,
-                self.feeder_look(frozenset({"drug"})) if not now.after("move") else self.cord_look(True),
-                self.cord_view if final else self.feeder_view.nearer(1.18),
+                self.cord_look(True) if now.after("move") else self.drug_look(1.0 - now.beat("travel")),
+                self.cord_view if final else near if now.after("pulses") else self.hub_view,
             ),
             fluoroscopy=(self.angiogram(state, over, self.words("drug", header)) if final else live,),
             plot=None if final else PlotShot("flow"),
             focus="fluoroscopy" if final else "",
             labels=(
-                self.label(now, "micro", "catheter", self.micro_rest, "right", now.shown("mix", until="final"), 0.8),
+                self.label(now, "syringe", "drug", self.syringe_point, self.inner, now.shown("mix", until="travel")),
+                self.label(now, "micro", "catheter", self.micro_rest, "right", now.shown("arrived", until="final"),
+                           0.8),
                 self.label(now, "drug", "drug", self.drug_point, "left", now.shown("slow", until="final")),
                 self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left",
-                           now.shown("mix", until="final")),
+                           now.shown("arrived", until="final")),
                 self.label(now, "open", "artery", self.cord_artery_point, "right", now.shown("cord")),
             ),
             marks=(

@@ -17,7 +17,7 @@ from spineviz.film.anchors import Point, facing
 from spineviz.film.augmentation import LEFT, AugmentationScene
 from spineviz.film.base import Moment
 from spineviz.film.parts import Parts
-from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, Side, StageShot, smooth
+from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, ScanShot, SectionShot, Shot, StageShot, smooth
 from spineviz.geometry.frames import Frame, translation
 from spineviz.procedures.comparison import PROCEDURES
 from spineviz.views.camera import camera_from
@@ -377,20 +377,9 @@ class Comparison(AugmentationScene):
         state = getattr(now.state, name)
         return self.endplates(f"{name}:{view}", state, shown, "left", self.of[name])
 
-    def beside(
-        self,
-        now: Moment,
-        name: str,
-        word: str,
-        role: str,
-        anchor: Point,
-        side: Side,
-        shown: float,
-        importance: float = 1.0,
-        rest: Point | None = None,
-    ) -> Label:
-        """A label on one procedure's stage, with the film's word for it."""
-        return Label(self.words("access", word), role, anchor, side, importance, shown, rest, f"{name}:stage")
+    def beside(self, now: Moment, name: str, word: str, role: str, *place: Any, **more: Any) -> Label:
+        """A label on one procedure's stage, with the film's word for it; `place` and `more` as `label` takes them."""
+        return self.label(now, word, role, *place, view=f"{name}:stage", words_of="access", **more)
 
     def faint(self, name: str, share: float = 1.0) -> dict[str, float]:
         """How solid the tumour is: what lies in it, balloon, cavity and cement, shows through it."""

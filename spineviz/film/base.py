@@ -247,9 +247,12 @@ class ProcedureScene(Scene):
         shown: float,
         importance: float = 1.0,
         rest: Point | None = None,
+        view: str = "stage",
+        words_of: str = "",
     ) -> Label:
-        """A label with the step's word `name`; `rest` is where its anchor comes to rest."""
-        return Label(self.words(now.step.name, name), role, anchor, side, importance, shown, rest)
+        """A label on a stage with the word `name` of the step, or of the step `words_of`; `rest` is where its anchor
+        comes to rest."""
+        return Label(self.words(words_of or now.step.name, name), role, anchor, side, importance, shown, rest, view)
 
     def fill(self, text: str, step: str) -> str:
         """`text` with its placeholders filled from the plan; the sign before a negative number is a minus sign."""

@@ -20,6 +20,7 @@ from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towa
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.shot import Side
 from spineviz.geometry.frames import Frame
+from spineviz.procedures.chemo_devices import outer_end, outer_line
 from spineviz.procedures.navigation import Target
 from spineviz.views.camera import Camera, camera_from
 from spineviz.views.projection import Projection, projection
@@ -61,7 +62,9 @@ class EndovascularScene(ProcedureScene):
         self.at_orifice = camera_from((218, 16), 0.6 * self.orifice + [0, 0, 8], 250).shifted(0.06, -0.03)
         self.spine_view = camera_from((205, 8), self.orifice * [0.3, 0.2, 1.0] + [0, 0, 24], 430).shifted(0.05, 0.0)
         self.groin_view = camera_from((180 - 16 * out, 18), self.groin + [-6 * out, 0, 6], 360).shifted(0.03, -0.02)
-        self.groin_near = camera_from((180 - 40 * out, 14), self.groin + [0, 10, -6], 250).shifted(0.03, -0.02)
+        self.groin_near = camera_from((180 - 40 * out, 14), self.groin + [0, 14, -24], 290).shifted(0.03, -0.02)
+        end, away = outer_end(outer_line(plan))
+        self.hub_view = camera_from((180 - 34 * out, 24), end - 6.0 * away, 390).shifted(0.05, -0.02)
         room = world_from_room(plan.level)  # the body lies level in it, and people stand upright
         self.room = camera_from(
             room.vector((-1750, 2500, 1100)), room.point((60, 20, -160)), 3900, 30, room.vector(FRONT)
@@ -160,6 +163,16 @@ class EndovascularScene(ProcedureScene):
             **parts,
         )  # fmt: skip
 
+    def travel_look(self, outside: float, **parts: Any) -> StageLook:
+        """`vessel_look`, and as the camera comes to the groin (`outside` 0 to 1) the body about it."""
+        skin = self.theme.opacity_of("skin")
+        return StageLook(
+            glass=self.vessels | {"body", "syringe"},
+            hidden=frozenset({"muscle", "lungs", "roots", "dura"}) | self.ribs | self.beside_arteries,
+            opacity={self.level: 0.45, "body": skin * outside, **dict.fromkeys(self.pelvis, 0.5 * outside)},
+            **parts,
+        )  # fmt: skip
+
     def cord_look(self, found: bool) -> StageLook:
         """Bones as glass, the cord and its artery within."""
         lit = CORD_ARTERIES if found else frozenset()
@@ -176,6 +189,16 @@ class EndovascularScene(ProcedureScene):
             hidden=self.far_things | frozenset({"dura"}),
             opacity={"tumour": 0.45, "roots": 0.5, "cord": 0.7},
             highlight=lit,
+        )
+
+    def drug_look(self, outside: float) -> StageLook:
+        """`feeder_look` with the beads lit, and at the groin (`outside` 0 to 1) the body about it."""
+        near, far = self.feeder_look(frozenset({"drug"})), self.travel_look(outside)
+        return StageLook(
+            near.glass | far.glass,
+            far.hidden | {"dura"},
+            opacity={**near.opacity, **far.opacity, self.level: 1.0},
+            highlight=near.highlight,
         )
 
     # ---- places ------------------------------------------------------------------------------------------------------
@@ -239,6 +262,12 @@ class EndovascularScene(ProcedureScene):
         posture = self.plan.micro_posture(now.state.micro_stretch, now.state.micro_walked)
         line = None if posture is None else posture.outer_line
         return NOWHERE if line is None else as_point(line[-1])
+
+    @cached_property
+    def syringe_point(self) -> Point:
+        """A place on the syringe at the catheter's hub."""
+        end, away = outer_end(outer_line(self.plan))
+        return as_point(end + 50.0 * away)
 
     @cached_property
     def micro_rest(self) -> Point:

@@ -54,7 +54,8 @@ class Painter:
         """The radiograph at `time_s`, (H, W, 3), with burnt-in sides in type of `type_px`."""
         fluoroscope = self._fluoroscope(size_px, shot, type_px)
         ground = self.theme.colour("panel")
-        return fluoroscope.picture(_of_patient(structures), time_s, shot.live, ground, shot.mode, shot.contrast)
+        image = fluoroscope.image(_of_patient(structures), time_s, shot.live, shot.mode, shot.contrast)
+        return fluoroscope.on_panel(image, ground)
 
     def section(self, size_px: Size, structures: Structures, plane: Frame, shot: SectionShot, type_px: float) -> Pixels:
         """The drawn plane, (H, W, 3)."""

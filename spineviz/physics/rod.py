@@ -31,6 +31,7 @@ SPACING_MM = 2.0
 """Distance of the nodes along a device, unless told otherwise."""
 
 _STRETCH = 200.0  # against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
+_LEADING_N_MM = 2.0  # a tip is led by a spring of so many N/mm: far stiffer than any catheter bends
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
@@ -326,14 +327,15 @@ class Rod:
             return np.full(np.shape(behind_mm), self.stiffness_n_mm2)
         return np.interp(behind_mm, [0.0, self.soft_mm], [self.soft_stiffness_n_mm2, self.stiffness_n_mm2])
 
-    def curvature_at(self, behind_mm: Floats, over_mm: float) -> Floats:
+    def curvature_at(self, behind_mm: Floats, over_mm: ArrayLike) -> Floats:
         """Curvature when free, 1/mm: the mean over `over_mm` round places at distances behind the tip."""
         if not self.tip_curve:
             return np.zeros(np.shape(behind_mm))
+        over_mm = np.asarray(over_mm, float)
         ends = np.concatenate([[0.0], np.cumsum([length for length, _ in self.tip_curve])])
         turned = np.concatenate([[0.0], np.cumsum(np.deg2rad([angle for _, angle in self.tip_curve]))])
         behind = np.interp(behind_mm + 0.5 * over_mm, ends, turned)
-        return (behind - np.interp(behind_mm - 0.5 * over_mm, ends, turned)) / over_mm
+        return np.asarray((behind - np.interp(behind_mm - 0.5 * over_mm, ends, turned)) / over_mm)
 
 
 @cache
@@ -360,21 +362,23 @@ class Shape:
     """A device at rest.
 
     Attributes:
-        points_mm: (M, 3) its centre line from the puncture to the tip.
+        points_mm: (M, 3) its centre line from the puncture to the tip; where a wire leads, one point is the outer tip.
+        way_mm: (M,) length of the device from the puncture to each point.
         energy_n_mm: bending energy (what a free tip would not have).
         clearance_mm: smallest distance of its surface to the wall.
         sharpest_mm: radius of its sharpest bend; infinite where it is straight.
     """
 
     points_mm: Points
+    way_mm: Floats
     energy_n_mm: float
     clearance_mm: float
     sharpest_mm: float
 
-    @cached_property
-    def way_mm(self) -> Floats:
-        """(M,) length of the device from the puncture to each point."""
-        return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1))])
+    @property
+    def length_mm(self) -> float:
+        """Its length as it lies: that of the device, but for what little it is stretched."""
+        return float(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1).sum())
 
     @property
     def tip_mm(self) -> Points:
@@ -431,26 +435,38 @@ class _Chain:
 
 
 def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -> _Chain:
-    """Edges counted from the tip, so that a shaped tip moves unchanged; what is left over lies at the puncture."""
-    reach = max(advance for _, advance in rods)
-    count = max(2, round(reach / spacing_mm))
-    length = np.full(count, spacing_mm)
-    length[0] = reach - spacing_mm * (count - 1)
-    if length[0] < 0.25 * spacing_mm:
-        length[:] = reach / count
+    """Edges counted from the outer tip, so that it is a node and a shaped tip moves unchanged; what is left over lies
+    at the puncture, and a wire that leads has even edges of its own."""
+    reach, outer = max(advance for _, advance in rods), rods[0][1]
+    length = _edges(outer, spacing_mm)
+    if reach > outer + 1e-9:
+        count = max(1, round((reach - outer) / spacing_mm))
+        length = np.concatenate([length, np.full(count, (reach - outer) / count)])
     way = np.concatenate([[0.0], np.cumsum(length)])
     vertex, node = way[:-1], way[1:]
+    count = len(length)
+    mean = 0.5 * (length + np.concatenate([length[:1], length[:-1]]))
     stiffness, moment, sharpest, radius = np.zeros(count), np.zeros(count), np.full(count, np.inf), np.zeros(count)
     for rod, advance in rods:
-        # a device ends between two vertices: its share of the turn at a vertex is what it covers of the way there
-        covers = np.clip((advance - vertex) / spacing_mm + 0.5, 0.0, 1.0)
+        # a device ends at a vertex or between two: its share of the turn there is what it covers of the way round it
+        covers = np.clip((advance - vertex) / mean + 0.5, 0.0, 1.0)
         behind = np.maximum(advance - vertex, 0.0)
         own = rod.stiffness_at(behind) * covers
         stiffness += own
-        moment += own * rod.curvature_at(behind, spacing_mm)
+        moment += own * rod.curvature_at(behind, mean)
         sharpest = np.where(covers > 0, np.minimum(sharpest, 1.0 / rod.least_bend_radius_mm), sharpest)
         radius = np.where(node <= advance + 1e-9, np.maximum(radius, rod.radius_mm), radius)
     return _Chain(length, stiffness, moment / stiffness, sharpest, radius, axis)
+
+
+def _edges(reach_mm: float, spacing_mm: float) -> Floats:
+    """Lengths of edges of `spacing_mm` up to a tip; the first one takes what is left over."""
+    count = max(2, round(reach_mm / spacing_mm))
+    length = np.full(count, spacing_mm)
+    length[0] = reach_mm - spacing_mm * (count - 1)
+    if length[0] < 0.25 * spacing_mm:
+        length[:] = reach_mm / count
+    return length
 
 
 def _cross(axis: Floats) -> Floats:
@@ -465,6 +481,7 @@ class _Problem:
     lumen: Lumen
     chain: _Chain
     base: Points  # (2, 3) the two nodes that are held: one before the puncture, and the puncture
+    tip_mm: Points | None = None  # (3,) where the tip is led
 
     def __post_init__(self) -> None:
         chain = self.chain
@@ -499,6 +516,13 @@ class _Problem:
             turn = turn - self.half[:, None] * ((u + v) @ self.cross.T)
         return 0.5 * float(self.bend @ (turn * turn).sum(1))
 
+    def leading(self, nodes: Points) -> float:
+        """What it costs that the tip is not where it is led."""
+        if self.tip_mm is None:
+            return 0.0
+        off = nodes[-1] - self.tip_mm
+        return 0.5 * _LEADING_N_MM * float(off @ off)
+
     def least_barrier(self, energy_n_mm: float) -> float:
         """The barrier at which the walls are sharp enough for a shape of this energy."""
         # at least that of a bend which no one sees
@@ -522,6 +546,7 @@ class _Problem:
         length, tangent = self.edges(nodes)
         strain = length[1:] - self.chain.length_mm
         out = self.bending(tangent) + 0.5 * float(self.stretch @ strain**2) - barrier * float(np.log(room).sum())
+        out += self.leading(nodes)
         if guard > 0:
             out += 0.5 * guard * float(self.bend @ (self.too_sharp(tangent) / (1 - self.least_cosine)) ** 2)
         return out
@@ -610,6 +635,10 @@ class _Problem:
         after = np.concatenate([edge_hess[2:], nothing])
         coupled = np.concatenate([pair[1:], nothing])  # of the edge that ends at a node and the one that begins there
         own = edge_hess[1:] + after - coupled - coupled.transpose(0, 2, 1)
+        if self.tip_mm is not None:
+            value += self.leading(nodes)
+            grad[-1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
+            own[-1] += _LEADING_N_MM * np.eye(3)
         next_coupled = np.concatenate([coupled[1:], nothing])
         first = coupled - after + next_coupled
         second_next = -next_coupled
@@ -760,6 +789,7 @@ def rest(
     facing: ArrayLike = (0.0, -1.0, 0.0),
     start: Shape | None = None,
     spacing_mm: float = SPACING_MM,
+    tip_mm: ArrayLike | None = None,
 ) -> Shape:
     """The shape of least bending energy of a device within a lumen.
 
@@ -772,13 +802,14 @@ def rest(
         facing: (3,) the direction to which a shaped tip bends.
         start: a shape near the one that is sought (of a neighbouring advance): the search begins there.
         spacing_mm: of the nodes.
+        tip_mm: (3,) where the tip is led; None leaves it free.
 
     Raises RequestError for an advance beyond the lumen's end, for a device wider than the vessel (with both sizes), and
     where the lumen bends it more sharply than it allows (with both radii).
     """
     rods = [(rod, advance_mm)] + ([over] if over else [])
     _refuse_what_is_too_wide(lumen, rods)
-    problem = _problem(lumen, rods, facing, spacing_mm)
+    problem = _problem(lumen, rods, facing, spacing_mm, tip_mm)
     chain = problem.chain
     way = chain.way_mm
     if start is not None and abs(start.way_mm[-1] - way[-1]) <= _FAR_MM:
@@ -805,10 +836,15 @@ def _settled(problem: _Problem, nodes: Points, barrier: float, most: int = 200) 
 
 
 def _problem(
-    lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike, spacing_mm: float = SPACING_MM
+    lumen: Lumen,
+    rods: Sequence[tuple[Rod, float]],
+    facing: ArrayLike,
+    spacing_mm: float,
+    tip_mm: ArrayLike | None = None,
 ) -> _Problem:
     chain = _chain(rods, _axis(lumen, rods, facing), spacing_mm)
-    return _Problem(lumen, chain, lumen.at([-chain.length_mm[0], 0.0]))
+    led = None if tip_mm is None else np.asarray(tip_mm, float)
+    return _Problem(lumen, chain, lumen.at([-chain.length_mm[0], 0.0]), led)
 
 
 def _begun(lumen: Lumen, start: Shape, way: Floats) -> Points:
@@ -854,7 +890,7 @@ def _measured(problem: _Problem, nodes: Points) -> Shape:
     gap = problem.lumen.clearance_mm(nodes) - problem.chain.radius_mm
     sharpest = 1 / curvature.max() if curvature.max() > 1e-9 else np.inf
     points = np.concatenate([problem.base[1:], nodes])
-    return Shape(points, problem.energy(nodes), float(gap.min()), float(sharpest))
+    return Shape(points, problem.chain.way_mm, problem.energy(nodes), float(gap.min()), float(sharpest))
 
 
 def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> None:
@@ -885,6 +921,8 @@ class Course:
         stations: (S,) where the shapes were sought, in numbers of the stations that were asked for (0 to K - 1).
         rods: at each of them the devices, one in the other, with their lengths beyond the puncture.
         shapes: at each of them.
+        spacing_mm: of the nodes.
+        tips_mm: (S, 3) at each of them where the tip is led; NaN where it is free.
     """
 
     lumen: Lumen
@@ -892,6 +930,8 @@ class Course:
     stations: Floats
     rods: tuple[tuple[tuple[Rod, float], ...], ...]
     shapes: tuple[Shape, ...]
+    spacing_mm: float
+    tips_mm: Floats
 
     @property
     def clearance_mm(self) -> float:
@@ -948,17 +988,29 @@ def joined(courses: Sequence[Course]) -> Course:
         np.concatenate(stations),
         tuple(rods for each in courses for rods in each.rods),
         tuple(shape for each in courses for shape in each.shapes),
+        min(each.spacing_mm for each in courses),
+        np.concatenate([each.tips_mm for each in courses]),
     )
 
 
 def _between(course: Course, before: int, share: float) -> Shape:
     rods = _rods_between(course.rods[before], course.rods[before + 1], share)
     facing = _facing_between(course.facings[before], course.facings[before + 1], share)
-    problem = _problem(course.lumen, [(rod, advance) for rod, advance in rods if advance > 0], facing)
+    within = [(rod, advance) for rod, advance in rods if advance > 0]
+    problem = _problem(course.lumen, within, facing, course.spacing_mm, _tip_between(course, before, share))
     nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
     nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
     energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
     return _measured(problem, _settled(problem, nodes, problem.least_barrier(energy), _POLISH))
+
+
+def _tip_between(course: Course, before: int, share: float) -> Points | None:
+    """(3,) where the tip is led between two stations; None where it is free at both."""
+    tips, shapes = course.tips_mm[before : before + 2], course.shapes[before : before + 2]
+    if np.isnan(tips).all():
+        return None
+    one, two = (shape.tip_mm if np.isnan(tip).any() else tip for tip, shape in zip(tips, shapes, strict=True))
+    return np.asarray((1 - share) * one + share * two)
 
 
 def _rods_between(
@@ -1010,6 +1062,7 @@ def course(
     over: Rod | None = None,
     over_mm: ArrayLike = 0.0,
     facing: ArrayLike = (0.0, -1.0, 0.0),
+    spacing_mm: float = SPACING_MM,
 ) -> Course:
     """A device at each of a row of advances (K,), every search beginning from the shape before.
 
@@ -1020,6 +1073,7 @@ def course(
         advances_mm: (K,) its length beyond the puncture at each station; about 10 to 20 mm apart.
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
         facing: as in `rest`, one for all or (K, 3).
+        spacing_mm: of the nodes.
 
     Raises RequestError as `rest` does.
     """
@@ -1033,7 +1087,7 @@ def course(
     def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, start: Shape | None) -> Shape:
         (outer, advance), *within = rods
         wire = within[0] if within and within[0][1] > 0 else None
-        return rest(lumen, outer, advance, wire, towards, start)
+        return rest(lumen, outer, advance, wire, towards, start, spacing_mm)
 
     stations = [float(number) for number in range(len(asked))]
     rods = list(asked)
@@ -1049,4 +1103,34 @@ def course(
             facings.insert(before + 1, _facing_between(facings[before], facings[before + 1], 0.5))
             shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], shapes[before]))
         wanted = _ill_between(stations, rods, shapes)
-    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes))
+    free = np.full((len(stations), 3), np.nan)
+    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, free)
+
+
+def led_course(
+    lumen: Lumen,
+    rods: tuple[tuple[Rod, float], ...],
+    tips_mm: Points,
+    start: Shape,
+    facing: ArrayLike,
+    spacing_mm: float = SPACING_MM,
+) -> Course:
+    """A device whose tip springs from one place to another while no more of it is put in: its tip is led.
+
+    Args:
+        lumen, facing, spacing_mm: as in `rest`.
+        rods: the outer device and, where there is one, the wire in it, with their lengths beyond the puncture.
+        tips_mm: (S, 3) the way of the tip, a station each.
+        start: the shape before.
+
+    Raises RequestError as `rest` does.
+    """
+    (outer, advance), *within = rods
+    wire = within[0] if within and within[0][1] > 0 else None
+    shapes: list[Shape] = []
+    for tip in tips_mm:
+        shapes.append(rest(lumen, outer, advance, wire, facing, shapes[-1] if shapes else start, spacing_mm, tip))
+    count = len(shapes)
+    facings: Floats = np.tile(np.asarray(facing, np.float64), (count, 1))
+    stations = np.arange(count, dtype=float)
+    return Course(lumen, facings, stations, (rods,) * count, tuple(shapes), spacing_mm, np.asarray(tips_mm, float))

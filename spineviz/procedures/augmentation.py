@@ -6,7 +6,7 @@ stand where at a moment, what the body is lifted by, and where the cement comes 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -21,7 +21,6 @@ from spineviz.anatomy.patient import Patient, patient
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
-from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
 from spineviz.devices.catalogue import NeedleSize, needle_size
 from spineviz.devices.dressing import dressing
@@ -33,6 +32,7 @@ from spineviz.physics.cement import Fill
 from spineviz.procedures.access import SIDES, PlannedNeedle, check_access, least_apart_mm, rules, walls
 from spineviz.procedures.case import Case
 from spineviz.procedures.filling import LATTICE_MM, Cement, auto_balloon_ml, cement_figure
+from spineviz.procedures.film_plan import FilmPlan
 from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest, taken, under
 from spineviz.procedures.needle_path import NeedlePath
 from spineviz.procedures.state import Done, State, progress, smoothstep
@@ -72,7 +72,7 @@ def way_along(legs: tuple[Leg, ...], done: Done, start_mm: float = -BEFORE_SKIN_
 
 
 @dataclass(frozen=True, eq=False)
-class AugmentationPlan(ABC):
+class AugmentationPlan(FilmPlan):
     """What will be done for one case.
 
     Attributes:
@@ -116,11 +116,6 @@ class AugmentationPlan(ABC):
         """The clock of the film that shows it."""
         return film(self.PROCEDURE)
 
-    @property
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """Names that stand for several structures in an export: none here."""
-        return {}
-
     # what differs -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -163,24 +158,8 @@ class AugmentationPlan(ABC):
     # moments ----------------------------------------------------------------------------------------------------------
 
     def state_at(self, step: str, share: float, measured: bool = True) -> State:
-        """Every number when `share` (0 to 1) of `step` is over. Depends on nothing else.
-
-        Where it is not `measured`, what must be measured on the tumour's surface is left out (None): pictures do
-        without it, and it takes longer than all the rest.
-        Raises RequestError for an unknown step or a share outside 0 to 1.
-        """
-        return self._moment(step, share, measured)
-
-    def state_at_time(self, time_s: float) -> State:
-        """Every number `time_s` seconds into the film; RequestError for a time outside it."""
-        step, share = self.film.at(time_s)
-        return self.state_at(step.name, share)
-
-    def _moment(self, step: str, share: float, measured: bool) -> State:
-        """`state_at`, without what must be `measured` on the tumour where that is not wanted."""
-        here = self.film.step(step)
-        if not 0.0 <= share <= 1.0:
-            raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
+        """See `FilmPlan.state_at`; what is measured is the tumour."""
+        here = self.step_at(step, share)
         done = progress(self.film, step, share)
         collapse = smoothstep(done("fracture", "collapse"))
         growth = smoothstep(done("fracture", "tumour"))
@@ -237,26 +216,9 @@ class AugmentationPlan(ABC):
             out["cement"] = self.cement_structure(state.cement_ml)
         return {**out, **self._own_structures(state)}
 
-    def structures_at_time(self, time_s: float) -> dict[str, Structure]:
-        """All that exists `time_s` seconds into the film, as `structures_at`; RequestError for a time outside it."""
-        return self.structures_at(self.state_at_time(time_s))
-
-    def spans(self) -> dict[str, tuple[float, float]]:
-        """From when to when (seconds of film, to a tenth) the structures exist that come or go."""
-        out: dict[str, tuple[float, float]] = {}
-        for tenth in range(round(10 * self.film.seconds) + 1):
-            time = min(tenth / 10, self.film.seconds)
-            step, share = self.film.at(time)
-            for name in self.coming(step.name, share):
-                out[name] = (out.get(name, (time, time))[0], time)
-        return out
-
     def coming(self, step: str, share: float) -> Iterator[str]:
-        """The names of what exists when `share` of `step` is over and comes or goes in the film.
-
-        Raises RequestError as `state_at` does.
-        """
-        state = self._moment(step, share, measured=False)
+        """See `FilmPlan.coming`."""
+        state = self.state_at(step, share, measured=False)
         yield from self._own_names(state)
         if _has_cement(state):
             yield "cement"

@@ -1,7 +1,8 @@
 """The instruments of chemoembolization as they stand at a moment: lines of the plan with sizes of the catalogue.
 
-Wire and catheter are two structures each: the part inside the arteries ("wire", "catheter") and what lies outside the
-puncture ("wire-outside", "catheter-outside"). Radiographs take them as cells along their line.
+Wire and catheters are two structures each: the part inside the arteries ("wire", "catheter", "microcatheter") and what
+lies outside the puncture ("wire-outside" and so on), with a hub at its end ("catheter-hub"). Radiographs take them as
+cells along their line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spineviz.devices.endovascular import (
     endovascular_sizes,
     wire_structure,
 )
+from spineviz.devices.endovascular_hubs import back_flow, catheter_hub, hub_mouth, syringe_structures
 from spineviz.devices.vascular_access import pressure_pad, puncture_needle_structures, sheath_structures
 from spineviz.geometry.fields import Points, Vector, unit
 from spineviz.procedures.navigation import navigation_figure
@@ -30,7 +32,10 @@ BEFORE_SKIN_MM = 40.0
 FRONT = (0.0, 1.0, 0.0)
 """Where the skin over the puncture faces."""
 OUTSIDE_MM = 110.0
-"""How much of wire and catheter is shown outside the puncture; chosen for legibility."""
+"""How much of the catheter is shown outside the puncture; chosen for legibility."""
+_BENDS_MM = 60.0
+BEYOND_MM = 60.0
+"""How much further wire and microcatheter are shown, which run through it; chosen for legibility."""
 
 
 def sheath_size(french: int) -> EndovascularSize:
@@ -42,26 +47,39 @@ def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[st
     """Every instrument at `state`, by name."""
     sizes = endovascular_sizes()
     out: dict[str, Structure] = {}
-    outside = outer_line(plan)
+    outside = outer_line(plan, OUTSIDE_MM)
+    beyond = outer_line(plan, OUTSIDE_MM + BEYOND_MM)
     posture = plan.posture(state.stretch, state.walked)
     if posture is not None:
         if (line := posture.wire_line) is not None:
             out["wire"] = wire_structure("wire", line, sizes[plan.kit.wire.name])
-            out["wire-outside"] = wire_structure("wire-outside", outside, sizes[plan.kit.wire.name])
+            out["wire-outside"] = wire_structure("wire-outside", beyond, sizes[plan.kit.wire.name])
         if (line := posture.outer_line) is not None and len(line) > 1:
             size = sizes[plan.kit.catheter.name]
             out |= catheter_structures("catheter", line, size)
             out |= catheter_structures("catheter-outside", outside, size)
+            out["catheter-hub"] = catheter_hub("catheter-hub", *outer_end(outside), size)
     micro = plan.micro_posture(state.micro_stretch, state.micro_walked)
     if micro is not None:
         if (line := micro.wire_line) is not None:
             out["micro-wire"] = wire_structure("micro-wire", line, sizes[plan.kit.micro_wire.name])
         if (line := micro.outer_line) is not None:
-            out |= catheter_structures("microcatheter", line, sizes[plan.kit.micro.name])
+            size = sizes[plan.kit.micro.name]
+            out |= catheter_structures("microcatheter", line, size)
+            out["microcatheter-outside"] = catheter_structures("microcatheter-outside", beyond, size)[
+                "microcatheter-outside"
+            ]
+            out["microcatheter-hub"] = catheter_hub("microcatheter-hub", *outer_end(beyond), size)
+    if state.syringe is not None:
+        role, volume_ml, filled = state.syringe
+        end, outward = outer_end(outside if micro is None else beyond)
+        out |= syringe_structures("syringe", hub_mouth(end, outward), -outward, filled, role, volume_ml)
     puncture = plan.puncture
     if state.needle_mm is not None:
-        tip = np.asarray(puncture.skin_mm) + state.needle_mm * np.asarray(puncture.direction)
-        out |= puncture_needle_structures("needle", tip, puncture.direction, sizes["needle-18G"])
+        size, direction = sizes["needle-18G"], np.asarray(puncture.direction)
+        tip = np.asarray(puncture.skin_mm) + state.needle_mm * direction
+        out |= puncture_needle_structures("needle", tip, direction, size)
+        out |= back_flow("blood", tip, direction, size, state.blood_share)
     if state.sheath_mm is not None:
         size = sheath_size(plan.case.catheter.french)
         out |= sheath_structures("sheath", sheath_line(plan, state.sheath_mm), size, dilator=state.dilator)
@@ -70,15 +88,22 @@ def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[st
     return out
 
 
-def outer_line(plan: ChemoembolizationPlan) -> Points:
+def outer_line(plan: ChemoembolizationPlan, length_mm: float = OUTSIDE_MM) -> Points:
     """(K, 3) what lies outside: from the artery's middle through the skin and on, sinking to the thigh, tip last."""
     puncture = plan.puncture
     inward = unit(np.asarray(puncture.direction))
-    way = np.linspace(OUTSIDE_MM, 0.0, 40)
+    way = np.linspace(length_mm, 0.0, round(length_mm / 2.75))
     start = np.asarray(puncture.skin_mm)
-    sag = np.array([0.0, -1.0, 0.0]) * np.maximum(way - 30.0, 0.0)[:, None] ** 2 * 1.6e-3
-    away = start - way[:, None] * inward + sag
+    # it bends down at first and then runs on straight
+    bent = np.clip(way - 30.0, 0.0, _BENDS_MM)
+    sunk = 1.6e-3 * (bent**2 + 2.0 * bent * np.maximum(way - 30.0 - _BENDS_MM, 0.0))
+    away = start - way[:, None] * inward + np.array([0.0, -1.0, 0.0]) * sunk[:, None]
     return np.concatenate([away, np.linspace(start, np.asarray(puncture.axis_mm), 12)[1:]])
+
+
+def outer_end(line: Points) -> tuple[Vector, Vector]:
+    """(3,) where such a line ends outside, and (3,) the way in which it would run on."""
+    return line[0], unit(line[0] - line[1])
 
 
 def sheath_line(plan: ChemoembolizationPlan, inside_mm: float) -> Points:

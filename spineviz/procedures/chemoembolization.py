@@ -44,6 +44,7 @@ from spineviz.procedures.angiography import CELL_MM, BloodFlow, reached, run_sec
 from spineviz.procedures.case import Case
 from spineviz.procedures.chemo_devices import devices_at
 from spineviz.procedures.chemo_parts import bead_places, beads, in_flight, roadmap, with_contrast
+from spineviz.procedures.film_plan import FilmPlan
 from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest
 from spineviz.procedures.navigation import (
     Kit,
@@ -62,6 +63,8 @@ from spineviz.procedures.state import EndovascularState, progress, smoothstep
 NAME = "chemoembolization"
 CORD_ARTERIES = ("adamkiewicz", "anterior-spinal", "anterior-spinal-upper")
 _KEPT = 24
+_LARGE_ML, _SMALL_ML = 10, 1
+"""Syringes for contrast, and for the small pulses of drug and particles."""
 
 
 @cache
@@ -75,7 +78,7 @@ def drug_doses() -> Mapping[str, Sourced]:
 
 
 @dataclass(frozen=True, eq=False)
-class ChemoembolizationPlan:
+class ChemoembolizationPlan(FilmPlan):
     """What will be done for one case; build it with `plan_chemoembolization`.
 
     Attributes:
@@ -284,15 +287,9 @@ class ChemoembolizationPlan:
     # moments ----------------------------------------------------------------------------------------------------------
 
     def state_at(self, step: str, share: float, measured: bool = True, placed: bool = True) -> EndovascularState:
-        """Every number when `share` (0 to 1) of `step` is over. Depends on nothing else.
-
-        Where it is not `measured`, what must be measured on surfaces is left out (None); where it is not `placed`, the
-        level of the tip, for which the device's shape must be found.
-        Raises RequestError for an unknown step or a share outside 0 to 1.
-        """
-        here = self.film.step(step)
-        if not 0.0 <= share <= 1.0:
-            raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
+        """See `FilmPlan.state_at`; where it is not `placed`, the level of the tip, for which the device's shape must be
+        found, is left out too."""
+        here = self.step_at(step, share)
         done = progress(self.film, step, share)
         stretch, walked = clock.on_way(done, self.runs)
         micro, micro_walked = clock.micro_on_way(done)
@@ -337,8 +334,31 @@ class ChemoembolizationPlan:
             in_room=done("access", "start") > 0.0 and done("access", "layers") <= 0.0,
             numb_share=done("access", "room"),
             nick_share=done("access", "nick"),
+            syringe=self._syringe(done, run, run_s, drug_s),
             **self._access(done),
         )
+
+    def _syringe(self, done: clock.Done, run: str, run_s: float, drug_s: float | None) -> tuple[str, int, float] | None:
+        """The syringe on the catheter: blood drawn back, contrast of an injection, small pulses of drug."""
+        drawn = done("hook", "blood")
+        if drawn > 0.0 and done("hook", "contrast") <= 0.0:
+            return "artery", _LARGE_ML, smoothstep(drawn) * navigation_figure("drawn_back_ml") / _LARGE_ML
+        if run:
+            given = self.transport(run).injections[0].given_ml(run_s)
+            return "contrast", _LARGE_ML, max(0.0, 1.0 - given / _LARGE_ML)
+        if done("drug", "mix") > 0.0 and done("drug", "out") <= 0.0:
+            return "drug", _SMALL_ML, self._left_in_syringe(drug_s)
+        return None
+
+    def _left_in_syringe(self, drug_s: float | None) -> float:
+        """How full the syringe is from which pulses are given: it is filled again between two of them."""
+        if drug_s is None:
+            return 1.0
+        pulses = self.embolization.pulses
+        last = [pulse for pulse in pulses if pulse.start_s <= drug_s][-1]
+        pause = navigation_figure("every_s") - (last.end_s - last.start_s)
+        refilled = 0.0 if last is pulses[-1] else min(1.0, max(0.0, (drug_s - last.end_s) / pause))
+        return 1.0 - (1.0 - refilled) * last.given_ml(drug_s) / _SMALL_ML
 
     def _access(self, done: clock.Done) -> dict[str, Any]:
         """Needle, sheath and dilator: the needle goes when the wire is in, the dilator when the sheath is."""
@@ -351,6 +371,8 @@ class ChemoembolizationPlan:
         if done("access", "needle") > 0.0 and drawn < 1.0:
             way = -BEFORE_SKIN_MM + needle * (reach + BEFORE_SKIN_MM)
             out["needle_mm"] = way - drawn * (reach + BEFORE_SKIN_MM)
+            # blood comes when the tip is in the artery, until the wire goes in
+            out["blood_share"] = smoothstep(done("access", "blood")) if done("access", "wire") <= 0.0 else 0.0
         pulled = smoothstep((done("closing", "out") - 0.6) / 0.4)
         into = smoothstep((done("access", "sheath") - 0.4) / 0.6)
         if sheath > 0.4 and into > 0.0 and pulled < 1.0:
@@ -388,11 +410,6 @@ class ChemoembolizationPlan:
     def _heights(self) -> Heights:
         return fracture(self.level, "wedge", 0.35, self.case.seed).heights(0.0)
 
-    def state_at_time(self, time_s: float) -> EndovascularState:
-        """Every number `time_s` seconds into the film; RequestError for a time outside it."""
-        step, share = self.film.at(time_s)
-        return self.state_at(step.name, share)
-
     # structures -------------------------------------------------------------------------------------------------------
 
     def structures_at(self, state: EndovascularState, surroundings: str = "trunk") -> dict[str, Structure]:
@@ -407,11 +424,6 @@ class ChemoembolizationPlan:
 
             out |= angio_suite(self.level)
         return out
-
-    def structures_at_time(self, time_s: float) -> dict[str, Structure]:
-        """All that exists `time_s` seconds into the film; RequestError for a time outside it."""
-        step, share = self.film.at(time_s)
-        return self.structures_at(self.state_at(step.name, share, measured=False))
 
     def body_at(self, tumour: float) -> dict[str, Structure]:
         """The body with the tumour at a share of its diameter, and what it presses aside."""
@@ -496,18 +508,8 @@ class ChemoembolizationPlan:
             )
         return beads(np.concatenate([lodged, flying]), self.digest[:12])
 
-    def spans(self) -> dict[str, tuple[float, float]]:
-        """From when to when (seconds of film, to a tenth) the structures exist that come or go."""
-        out: dict[str, tuple[float, float]] = {}
-        for tenth in range(round(10 * self.film.seconds) + 1):
-            time = min(tenth / 10, self.film.seconds)
-            step, share = self.film.at(time)
-            for name in self.coming(step.name, share):
-                out[name] = (out.get(name, (time, time))[0], time)
-        return out
-
     def coming(self, step: str, share: float) -> Iterator[str]:
-        """The names of what exists when `share` of `step` is over and comes or goes in the film."""
+        """See `FilmPlan.coming`."""
         state = self.state_at(step, share, measured=False, placed=False)
         pairs = {
             "wire": state.wire_mm is not None and not state.micro_stretch,
@@ -515,6 +517,8 @@ class ChemoembolizationPlan:
             "microcatheter": state.micro_mm is not None,
             "micro-wire": state.micro_stretch != "" and state.wire_mm is not None,
             "needle": state.needle_mm is not None,
+            "blood": state.blood_share > 0.0,
+            "syringe": state.syringe is not None,
             "sheath": state.sheath_mm is not None,
             "tumour": state.tumour > 0.0,
             "contrast": state.run != "",

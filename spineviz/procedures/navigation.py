@@ -26,7 +26,19 @@ from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import Points, Vector, unit
-from spineviz.physics.rod import Course, Lumen, Rod, Shape, catalogue_rods, course, joined, lumen_within, rest
+from spineviz.physics.rod import (
+    SPACING_MM,
+    Course,
+    Lumen,
+    Rod,
+    Shape,
+    catalogue_rods,
+    course,
+    joined,
+    led_course,
+    lumen_within,
+    rest,
+)
 from spineviz.physics.rod_packing import packed_course, unpacked_course
 from spineviz.procedures.kept import Packed, taken, under
 
@@ -36,6 +48,12 @@ Target = tuple[str, str]
 
 STEP_MM = 20.0
 """From one sought shape to the next along the great vessels."""
+_SPRING_MM = 2.4
+"""From one sought shape to the next while the tip springs into an orifice."""
+_ORIFICE_MM = 1.0
+"""Distance of the nodes where a catheter lies in an orifice, round whose rim it bends."""
+FINE_MM = 0.5
+"""Distance of the nodes along a microcatheter, whose vessels fork sharply."""
 _TURN_DEG = 20.0
 """From one sought shape to the next while the tip is turned."""
 _WIRE_WEIGHT = 0.25
@@ -69,13 +87,18 @@ class Posture:
     """Devices at a moment.
 
     Attributes:
-        points_mm: (M, 3) the line from where they are held to the tip of the longest.
+        shape: the line from where they are held to the tip of the longest.
         outer_mm, wire_mm: how long the catheter (0: none yet) and the wire in it (0: out) are beyond that place.
     """
 
-    points_mm: Points
+    shape: Shape
     outer_mm: float
     wire_mm: float
+
+    @property
+    def points_mm(self) -> Points:
+        """(M, 3) the whole line."""
+        return self.shape.points_mm
 
     @property
     def outer_line(self) -> Points | None:
@@ -94,12 +117,7 @@ class Posture:
         return self.points_mm[-1] if line is None else line[-1]
 
     def _upto(self, way_mm: float) -> Points | None:
-        if way_mm <= 0.5:
-            return None
-        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1))])
-        inner = arc < way_mm - 1e-6
-        end = np.array([np.interp(way_mm, arc, self.points_mm[:, i]) for i in range(3)])
-        return np.concatenate([self.points_mm[inner], end[None]])
+        return None if way_mm <= 0.5 else self.shape.upto(way_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +153,7 @@ class Passage:
     def at(self, share: float) -> Posture:
         """The devices when `share` (0 to 1) of the stretch is over."""
         shape = self.course.at(float(np.interp(share, self._walked, self.course.stations)))
-        return Posture(shape.points_mm, *self.lengths(share))
+        return Posture(shape, *self.lengths(share))
 
     def lengths(self, share: float) -> tuple[float, float]:
         """How long catheter (0: none) and wire (0: out) are beyond where they are held, at `share` of the stretch."""
@@ -236,6 +254,13 @@ class Ways:
         branch = self.tree.branch(self.trunk(target))
         return unit(branch.centreline.at(branch.wall_mm + 2.0)[0] - branch.centreline.points_mm[0])
 
+    def through_orifice(self, target: Target, outside_mm: Points, inside_mm: Points) -> Curve:
+        """From a place (3,) in the aorta through the middle of the target's orifice to a place (3,) in its artery."""
+        branch = self.tree.branch(self.trunk(target))
+        past = max(self.past_wall_mm(target, inside_mm), 0.5)
+        middle = branch.centreline.at(branch.wall_mm + np.arange(-1.0, past, 1.0))
+        return Curve(np.concatenate([outside_mm[None], middle, inside_mm[None]]))
+
     @cached_property
     def aorta(self) -> Lumen:
         """From the puncture up to the arch."""
@@ -292,7 +317,7 @@ class _Leading:
             lumen, facing, first = self.ways.into(target), self.ways.facing(target), self.ways.wall_mm(target)
             wanted, best = navigation_figure("parked_mm"), (np.inf, first)
             for further in np.arange(1.0, _DEEPEST_MM, 1.5):
-                shape = rest(lumen, self.kit.catheter, first + further, facing=facing)
+                shape = rest(lumen, self.kit.catheter, first + further, facing=facing, spacing_mm=_ORIFICE_MM)
                 past = self.ways.past_wall_mm(target, shape.tip_mm)
                 best = min(best, (abs(past - wanted), first + further))
                 if past >= wanted:
@@ -331,18 +356,38 @@ class _Leading:
         """Drawn down the aorta until the tip goes into the target's artery; the wire, if there is one, stands."""
         end = min(self.parked_mm(target), from_mm)
         down = _steps(from_mm, end, 8.0)
-        facing = self.ways.facing(target)
-        first = self._course(self.ways.aorta, down, np.full(len(down), wire_mm), facing)
-        into = self._course(self.ways.into(target), np.array([end]), np.array([wire_mm]), facing)
-        return Passage(joined([first, into]))
+        first = self._course(self.ways.aorta, down, np.full(len(down), wire_mm), self.ways.facing(target))
+        into = self._course_parked(target, end, np.array([wire_mm]))
+        return Passage(joined([first, self._sprung(target, first, into), into]))
+
+    def _course_parked(self, target: Target, catheter_mm: float, wire_mm: Floats) -> Course:
+        """The catheter in the target's artery, and the wire (K,) in it."""
+        lumen, facing = self.ways.into(target), self.ways.facing(target)
+        return self._course(lumen, np.full(len(wire_mm), catheter_mm), wire_mm, facing, _ORIFICE_MM)
+
+    def _sprung(self, target: Target, one: Course, two: Course) -> Course:
+        """From the last shape of the one course to the first of the other, of which one lies in the target's artery and
+        the other in the aorta: the tip slides along the aorta's wall to the orifice and through it, or back.
+
+        In the body the tip springs there; it is led here, so that it can be followed."""
+        start, end = one.shapes[-1], two.shapes[0]
+        inward = self.ways.past_wall_mm(target, end.tip_mm) > self.ways.past_wall_mm(target, start.tip_mm)
+        outer, inner = (start, end) if inward else (end, start)
+        way = self.ways.through_orifice(target, outer.tip_mm, inner.tip_mm)
+        tips = way.at(_steps(0.0, way.length_mm, _SPRING_MM))[1:-1]
+        within = self.ways.into(target)
+        lumen = Lumen(
+            within.points_mm, tuple({id(tube): tube for tube in (*within.tubes, *self.ways.aorta.tubes)}.values())
+        )
+        return led_course(
+            lumen, one.rods[-1], tips if inward else tips[::-1], start, self.ways.facing(target), _ORIFICE_MM
+        )
 
     def empty(self, target: Target, catheter_mm: float, wire_mm: float) -> Passage:
         """The wire out, the catheter parked."""
         # what is left of the wire's stiffness goes with its end: the tip comes to lie where it will be parked
-        wire = np.arange(wire_mm, 0.0, -60.0)
-        lumen, facing = self.ways.into(target), self.ways.facing(target)
-        drawn = self._course(lumen, np.full(len(wire), catheter_mm), wire, facing)
-        return Passage(joined([drawn, self._course(lumen, np.array([catheter_mm]), np.zeros(1), facing)]))
+        drawn = self._course_parked(target, catheter_mm, np.arange(wire_mm, 0.0, -60.0))
+        return Passage(joined([drawn, self._course_parked(target, catheter_mm, np.zeros(1))]))
 
     def onward(self, here: Target, there: Target, catheter_mm: float) -> Passage:
         """From one parked place to the next: out of the orifice, turned, drawn down; led up by the wire where it lies
@@ -354,13 +399,10 @@ class _Leading:
 
     def _led_on(self, here: Target, there: Target, catheter_mm: float) -> Passage:
         facing = self.ways.facing(here)
-        out = joined(
-            [
-                self._course(self.ways.into(here), np.array([catheter_mm]), np.zeros(1), facing),
-                self._course(self.ways.aorta, np.array([catheter_mm]), np.zeros(1), facing),
-            ]
+        parts, dwell = (
+            [self._out_of(here, self._course(self.ways.aorta, np.array([catheter_mm]), np.zeros(1), facing))],
+            None,
         )
-        parts, dwell = [out], None
         at = catheter_mm
         if self.parked_mm(there) > catheter_mm + _HIGHER_MM:
             top, ahead = self.top_mm(there), float(self._led(at))
@@ -382,16 +424,14 @@ class _Leading:
 
     def out(self, here: Target, catheter_mm: float) -> Passage:
         """The catheter drawn out."""
-        facing = self.ways.facing(here)
         down = _steps(catheter_mm, 6.0)
-        return Passage(
-            joined(
-                [
-                    self._course(self.ways.into(here), np.array([catheter_mm]), np.zeros(1), facing),
-                    self._course(self.ways.aorta, down, np.zeros(len(down)), facing),
-                ]
-            )
-        )
+        drawn = self._course(self.ways.aorta, down, np.zeros(len(down)), self.ways.facing(here))
+        return Passage(self._out_of(here, drawn))
+
+    def _out_of(self, here: Target, after: Course) -> Course:
+        """Out of the artery in which the catheter is parked, without a wire, and on in the aorta."""
+        parked = self._course_parked(here, after.rods[0][0][1], np.zeros(1))
+        return joined([parked, self._sprung(here, parked, after), after])
 
     def micro(self, target: Target, parked: Posture) -> dict[str, Passage]:
         """The fine wire and the microcatheter over it, from the catheter's tip into the feeder."""
@@ -400,28 +440,37 @@ class _Leading:
         ahead = min(place + navigation_figure("micro_lead_mm"), lumen.length_mm - 0.5)
         leading = _advance_to(lumen, self.kit.micro_wire, ahead)
         reach = min(_advance_to(lumen, self.kit.micro, place), leading - 0.5 * navigation_figure("micro_lead_mm"))
-        alone = course(lumen, self.kit.micro_wire, _steps(2.0, leading, 3.0))
+        alone = course(lumen, self.kit.micro_wire, _steps(2.0, leading, 3.0), spacing_mm=FINE_MM)
         over = _steps(1.0, reach, 3.0)
         led = np.full(len(over), leading)
         return {
             "micro-wire": Passage(alone, alone=True),
-            "micro": Passage(course(lumen, self.kit.micro, over, self.kit.micro_wire, led)),
+            "micro": Passage(course(lumen, self.kit.micro, over, self.kit.micro_wire, led, spacing_mm=FINE_MM)),
             "micro-empty": Passage(
-                course(lumen, self.kit.micro, np.full(4, reach), self.kit.micro_wire, np.linspace(leading, 0.0, 4))
+                course(
+                    lumen,
+                    self.kit.micro,
+                    np.full(4, reach),
+                    self.kit.micro_wire,
+                    np.linspace(leading, 0.0, 4),
+                    spacing_mm=FINE_MM,
+                )
             ),
         }
 
     def _in_aorta(self, catheter: Floats, wire: Floats, facing: Floats) -> Passage:
         return Passage(self._course(self.ways.aorta, catheter, wire, facing))
 
-    def _course(self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats) -> Course:
-        return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing)
+    def _course(
+        self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats, spacing_mm: float = SPACING_MM
+    ) -> Course:
+        return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing, spacing_mm)
 
 
 def _advance_to(lumen: Lumen, rod: Rod, station_mm: float) -> float:
     """How much of a device is in when its tip has come to a place on the way: it may take bends shorter."""
     for advance in np.arange(station_mm, station_mm - 6.0, -0.4):
-        tip = rest(lumen, rod, float(advance)).tip_mm
+        tip = rest(lumen, rod, float(advance), spacing_mm=FINE_MM).tip_mm
         if float(lumen.station_mm(tip[None])[0]) <= station_mm and _ends_within(lumen, tip):
             return float(advance)
     return station_mm - 6.0

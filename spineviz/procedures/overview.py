@@ -7,7 +7,7 @@ other three are told by the beats of this film itself.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +41,7 @@ from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved, smooth_difference
 from spineviz.procedures.access import PlannedNeedle
 from spineviz.procedures.augmentation import BEFORE_SKIN_MM
+from spineviz.procedures.film_plan import FilmPlan
 from spineviz.procedures.state import Done, EndovascularState, State, progress, smoothstep
 from spineviz.procedures.tracks import PlansInStep, StateInStep, plans_of
 
@@ -149,15 +150,12 @@ class OverviewState(StateInStep):
     surgery: SurgeryState
 
 
-# ---- the two ways in -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
-class ApproachPlan(ABC):
-    """One way in through the skin of the back.
+class OwnPlan(FilmPlan):
+    """What the overview itself tells of the patient of a procedure.
 
     Attributes:
-        procedure: the plan of vertebroplasty, whose patient lies there and whose needles the small way takes.
+        procedure: that procedure's plan.
     """
 
     NAME: ClassVar[str]
@@ -185,6 +183,14 @@ class ApproachPlan(ABC):
         """The clock that it is told by: the overview's own."""
         return film(NAME)
 
+
+# ---- the two ways in -------------------------------------------------------------------------------------------------
+
+
+class ApproachPlan(OwnPlan):
+    """One way in through the skin of the back: that of the patient of vertebroplasty, whose needles the small way
+    takes."""
+
     @cached_property
     def trunk(self) -> Trunk:
         """The trunk as the patient lies face down."""
@@ -211,8 +217,8 @@ class ApproachPlan(ABC):
         """How far muscle is moved at most."""
 
     def state_at(self, step: str, share: float, measured: bool = True) -> ApproachState:
-        """How far it is when `share` (0 to 1) of `step` is over; RequestError as elsewhere."""
-        here = self.film.step(step)
+        """How far it is; see `FilmPlan.state_at`."""
+        here = self.step_at(step, share)
         opened, aside, tool = self._shares(progress(self.film, step, share))
         opened, aside = round(opened * STEPS_OPEN) / STEPS_OPEN, round(aside * STEPS_OPEN) / STEPS_OPEN
         cuts = self.incisions(opened)
@@ -232,7 +238,7 @@ class ApproachPlan(ABC):
         return {**body, **made}
 
     def coming(self, step: str, share: float) -> Iterator[str]:
-        """The names of what exists at that moment and comes or goes in the film."""
+        """See `FilmPlan.coming`."""
         state = self.state_at(step, share)
         untouched = self.procedure.patient.structures(1.0, 1.0, 1.0, "trunk")
         yield from (name for name in self.structures_at(state) if name not in untouched)
@@ -367,37 +373,11 @@ class OpenPlan(ApproachPlan):
 # ---- what open surgery does at the tumour ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class SurgeryPlan:
+class SurgeryPlan(OwnPlan):
     """An open operation at the tumour that chemoembolization is planned for: the cord freed, the tumour taken out, the
-    spine held.
+    spine held."""
 
-    Attributes:
-        procedure: the plan of chemoembolization, whose spine and tumour they are.
-    """
-
-    procedure: Any
-    _kept: OrderedDict[tuple, Any] = field(default_factory=OrderedDict, repr=False, init=False)
-
-    @property
-    def case(self) -> Case:
-        """As given."""
-        return self.procedure.case
-
-    @property
-    def level(self) -> str:
-        """The vertebra with the tumour."""
-        return str(self.procedure.level)
-
-    @property
-    def digest(self) -> str:
-        """Names the plan."""
-        return f"{SURGERY}-{self.procedure.digest}"
-
-    @property
-    def film(self) -> Film:
-        """The clock that it is told by: the overview's own."""
-        return film(NAME)
+    NAME = SURGERY
 
     @property
     def opened_name(self) -> str:
@@ -411,8 +391,8 @@ class SurgeryPlan:
         return tuple(name if name and name != "sacrum" else self.level for name in names)
 
     def state_at(self, step: str, share: float, measured: bool = True) -> SurgeryState:
-        """How far it is when `share` (0 to 1) of `step` is over; RequestError as elsewhere."""
-        here = self.film.step(step)
+        """How far it is; see `FilmPlan.state_at`."""
+        here = self.step_at(step, share)
         done = progress(self.film, step, share)
         return SurgeryState(
             here.start_s + share * here.seconds,
@@ -470,7 +450,7 @@ class SurgeryPlan:
         return screws_and_rods(self.held_levels, frames)
 
     def coming(self, step: str, share: float) -> Iterator[str]:
-        """The names of what exists at that moment and comes or goes in the film."""
+        """See `FilmPlan.coming`."""
         state = self.state_at(step, share)
         there = {
             "tumour": state.tumour > 0.0,

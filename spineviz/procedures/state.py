@@ -123,6 +123,9 @@ class EndovascularState:
         needle_mm: the way of the access needle's tip from the skin, negative outside; None where there is none.
         sheath_mm: how much of the sheath is past the skin; None where there is none.
         dilator: how far the sheath's dilator is in, 1 all the way, 0 out.
+        blood_share: how far blood has come out of the needle, 0 to 1.
+        syringe: what is in the syringe on the catheter (a role), its size in mL and how full it is, 0 to 1; None where
+            there is none.
         run: the injection that is on screen ("run-1", "micro", "final", "final-cord") or ""; run_s: seconds since it
             began.
         contrast_ml: contrast given so far.
@@ -158,6 +161,8 @@ class EndovascularState:
     needle_mm: float | None = None
     sheath_mm: float | None = None
     dilator: float = 0.0
+    blood_share: float = 0.0
+    syringe: tuple[str, int, float] | None = None
     run: str = ""
     run_s: float = 0.0
     contrast_ml: float | None = None

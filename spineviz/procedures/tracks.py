@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
+from spineviz.procedures.film_plan import FilmPlan
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
@@ -109,7 +110,7 @@ def _moves(track: Track, time_s: float) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class PlansInStep(ABC):
+class PlansInStep(FilmPlan):
     """Several procedures for one case, each shown at moments of its own film that the common clock chooses.
 
     Attributes:
@@ -165,9 +166,7 @@ class PlansInStep(ABC):
 
         Raises RequestError for an unknown step or a share outside 0 to 1.
         """
-        here = self.film.step(step)
-        if not 0.0 <= share <= 1.0:
-            raise RequestError(f"{step}: {share:g} is not a share of the step; give 0 to 1")
+        here = self.step_at(step, share)
         clock = self.plans[procedure].film
         if clock.name == self.NAME:
             return step, share
@@ -181,21 +180,12 @@ class PlansInStep(ABC):
         return not moving[procedure] and any(moving.values())
 
     def state_at(self, step: str, share: float, measured: bool = True) -> Any:
-        """Every number of all when `share` (0 to 1) of `step` is over; `measured` as AugmentationPlan.state_at takes
-        it. Depends on nothing else.
-
-        Raises RequestError for an unknown step or a share outside 0 to 1.
-        """
+        """Every number of all plans; see `FilmPlan.state_at`."""
         states = {
             name: plan.state_at(*self.moment_of(name, step, share), measured) for name, plan in self.plans.items()
         }
         here = self.film.step(step)
         return self._state(here.start_s + share * here.seconds, step, share, states)
-
-    def state_at_time(self, time_s: float) -> Any:
-        """Every number of all `time_s` seconds into the film; RequestError for a time outside it."""
-        step, share = self.film.at(time_s)
-        return self.state_at(step.name, share)
 
     # structures -------------------------------------------------------------------------------------------------------
 
@@ -207,27 +197,11 @@ class PlansInStep(ABC):
             for part, structure in plan.structures_at(getattr(state, name), surroundings).items()
         }
 
-    def structures_at_time(self, time_s: float) -> dict[str, Structure]:
-        """All that exists `time_s` seconds into the film; RequestError for a time outside it."""
-        step, share = self.film.at(time_s)
-        return self.structures_at(self.state_at(step.name, share, measured=False))
-
     def coming(self, step: str, share: float) -> Iterator[str]:
         """The names of what exists when `share` of `step` is over and comes or goes in the film, "PROCEDURE/NAME"."""
         for procedure, plan in self.plans.items():
             for part in plan.coming(*self.moment_of(procedure, step, share)):
                 yield f"{procedure}/{part}"
-
-    def spans(self) -> dict[str, tuple[float, float]]:
-        """From when to when (seconds of this film, to a tenth) the structures exist that come or go, by
-        "PROCEDURE/NAME"."""
-        out: dict[str, tuple[float, float]] = {}
-        for tenth in range(round(10 * self.film.seconds) + 1):
-            time = min(tenth / 10, self.film.seconds)
-            step, share = self.film.at(time)
-            for name in self.coming(step.name, share):
-                out[name] = (out.get(name, (time, time))[0], time)
-        return out
 
     @property
     def planes(self) -> dict[str, Frame]:

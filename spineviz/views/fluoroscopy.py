@@ -259,36 +259,8 @@ class Fluoroscope:
         mode: Mode = "live",
         contrast: Collection[str] = CONTRAST,
     ) -> NDArray[np.uint8]:
-        """The picture with its burnt-in marks, (H, W) uint8; the corners outside the round monitor are black.
+        """The picture with letters, and the words that are asked for, (H, W) uint8; black outside the rounded monitor.
         Arguments as in `brightness`."""
-        grey = self._marked(structures, time_s, live, mode, contrast)
-        return np.round(255.0 * grey * self.mask).astype(np.uint8)
-
-    def picture(
-        self,
-        structures: Mapping[str, Structure],
-        time_s: float = 0.0,
-        live: bool = True,
-        ground: Colour = (0.0, 0.0, 0.0),
-        mode: Mode = "live",
-        contrast: Collection[str] = CONTRAST,
-    ) -> NDArray[np.uint8]:
-        """The picture on a panel of colour `ground`, (H, W, 3) uint8; other arguments as in `brightness`."""
-        grey = self._marked(structures, time_s, live, mode, contrast)
-        cover = self.mask[..., None]
-        return np.round(255.0 * (grey[..., None] * cover + np.asarray(ground, np.float32) * (1.0 - cover))).astype(
-            np.uint8
-        )
-
-    def _marked(
-        self,
-        structures: Mapping[str, Structure],
-        time_s: float,
-        live: bool,
-        mode: Mode,
-        contrast: Collection[str],
-    ) -> Grey:
-        """The picture with letters, and the words that are asked for."""
         grey = self.brightness(structures, time_s, live, mode, contrast)
         width, height = self.size_px
         size = self.text_px or max(11.0, 24.0 * min(width, height) / 415.0)
@@ -299,7 +271,12 @@ class Fluoroscope:
             burn_text(grey, seen_from(self.projection.world_from_view), (gap, height - gap), 0.9 * size, (0.0, 1.0))
             note = f"pulse {pulse(time_s, mode) % 1000:03d}" if live else "stored"
             burn_text(grey, note, (width - gap, height - gap), 0.9 * size, (1.0, 1.0))
-        return grey
+        return np.round(255.0 * grey * self.mask).astype(np.uint8)
+
+    def on_panel(self, image: NDArray[np.uint8], ground: Colour) -> NDArray[np.uint8]:
+        """What `image` gave, (H, W), on a panel of the colour `ground` (0 to 1 each): (H, W, 3) uint8."""
+        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[..., None])
+        return np.round(image[..., None] + around).astype(np.uint8)
 
 
 def _chosen(present: Sequence[Structure], which: Collection[str]) -> list[Structure]:

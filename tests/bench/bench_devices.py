@@ -47,11 +47,11 @@ def main() -> None:
         tell(f"{name} made", [milliseconds(lambda i=i, n=name: made(n, i)) for i in range(FRAMES)], "ms", LIMIT_MADE_MS)
     body = whole_body(column("L1", lying=1.0))
     scope = Fluoroscope(SIZE_PX, projection("ap", field_of_view_mm=150))
-    scope.picture(body)
+    scope.image(body)
     spent = []
     for i in range(FRAMES):
         parts = {**body, **made(NAMES[0], i), **made(NAMES[1], i)}
-        spent.append(milliseconds(lambda p=parts, t=0.2 * i: scope.picture(p, t)))
+        spent.append(milliseconds(lambda p=parts, t=0.2 * i: scope.image(p, t)))
     tell("radiograph, new wire and catheter", spent, "ms", LIMIT_PICTURE_MS)
     suite = milliseconds(lambda: [part.world_mesh(12.0) for part in angio_suite("L1").values()])
     tell("angiography suite made", [suite], "ms", LIMIT_SUITE_MS)

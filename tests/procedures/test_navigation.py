@@ -89,8 +89,24 @@ def test_at_every_moment_the_device_is_inside_with_its_own_radius(moment, data):
     lines = [posture.wire_line] if passage.alone else [posture.outer_line, posture.wire_line]
     for line, rod in zip(lines, rods, strict=True):
         if line is not None and len(line) > 3:
-            # the first nodes are held in the middle; 0.085 mm too little was seen of the microcatheter, why is open
-            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.12, name
+            # the first nodes are held in the middle
+            assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.06, name
+            # between two nodes it is straight, also round the rim of an orifice
+            halfway = 0.5 * (line[2:-1] + line[3:])
+            assert depth_mm(*case[:2], halfway).min() >= rod.radius_mm - 0.26, name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))
+def test_the_tip_springs_into_the_orifice_and_out_of_it_without_a_jump(case):
+    ways, way = led(*case)
+    for name in ("hook", "run-2", "return", "check", "out"):
+        lines = [way.passages[name].at(share) for share in np.linspace(0.0, 1.0, 600)]
+        moved = [np.linalg.norm(two.catheter_tip_mm - one.catheter_tip_mm) for one, two in pairwise(lines)]
+        drawn = [abs(two.outer_mm - one.outer_mm) for one, two in pairwise(lines)]
+        assert max(np.array(moved) - np.array(drawn)) < 2.0, name
+        for posture in lines[::10]:
+            edges = np.linalg.norm(np.diff(posture.points_mm, axis=0), axis=1)
+            assert edges[1:].max() < 1.3 * max(SPACING_MM, edges[1]), name
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))

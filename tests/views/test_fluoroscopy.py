@@ -519,12 +519,14 @@ def test_only_what_moves_is_projected_again():
 
 def test_the_picture_has_the_size_and_the_round_corners_of_the_monitor():
     seen = Fluoroscope((160, 100), projection("ap"))
-    image, picture = seen.image(scene()), seen.picture(scene(), ground=(0.2, 0.4, 0.6))
+    image = seen.image(scene())
+    picture = seen.on_panel(image, (0.2, 0.4, 0.6))
     assert image.shape == (100, 160)
     assert image.dtype == np.uint8
     assert picture.shape == (100, 160, 3)
     assert image[0, 0] == 0
     assert picture[0, 0].tolist() == [51, 102, 153]
+    assert (picture[50, 80] == image[50, 80]).all()
     assert seen.mask[50, 80] == 1.0
     assert (image[5:-5, 5:-5].std() > 3).all()
 
