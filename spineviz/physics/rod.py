@@ -32,6 +32,7 @@ SPACING_MM = 2.0
 
 _STRETCH = 200.0  # against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
 _LEADING_N_MM = 2.0  # a tip is led by a spring of so many N/mm: far stiffer than any catheter bends
+_FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are asked for
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
@@ -460,13 +461,20 @@ def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -
 
 
 def _edges(reach_mm: float, spacing_mm: float) -> Floats:
-    """Lengths of edges of `spacing_mm` up to a tip; the first one takes what is left over."""
-    count = max(2, round(reach_mm / spacing_mm))
-    length = np.full(count, spacing_mm)
-    length[0] = reach_mm - spacing_mm * (count - 1)
-    if length[0] < 0.25 * spacing_mm:
-        length[:] = reach_mm / count
-    return length
+    """Lengths of the edges up to a tip; the first one takes what is left over. Nodes that are nearer to one another than
+    usual are so towards the tip."""
+    fine = np.full(int(_FINE_TAIL_MM / spacing_mm), spacing_mm) if spacing_mm < SPACING_MM else np.zeros(0)
+    if fine.sum() > reach_mm - 2.0 * SPACING_MM:
+        fine, coarse = np.zeros(0), spacing_mm
+    else:
+        coarse = max(spacing_mm, SPACING_MM)
+    left = reach_mm - float(fine.sum())
+    count = max(2, round(left / coarse))
+    length = np.full(count, coarse)
+    length[0] = left - coarse * (count - 1)
+    if length[0] < 0.25 * coarse:
+        length[:] = left / count
+    return np.concatenate([length, fine])
 
 
 def _cross(axis: Floats) -> Floats:

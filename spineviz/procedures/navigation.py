@@ -58,7 +58,7 @@ _TURN_DEG = 20.0
 """From one sought shape to the next while the tip is turned."""
 _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
-_DWELL_MM = 70.0
+_DWELL_MM = 280.0
 """How long a dwell is, as a way that is walked meanwhile."""
 _DEEPEST_MM = 22.0
 """How far past an orifice a place to park is looked for."""

@@ -1,6 +1,7 @@
 """The plan of chemoembolization: what must hold for every side, level and moment, and what it refuses."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,6 +69,18 @@ def test_while_the_catheter_advances_the_wire_is_ahead(case):
             if state.micro_mm is not None and before.micro_mm is not None and state.micro_mm > before.micro_mm + 1e-6:
                 assert state.wire_mm > state.micro_mm + 3.0, time_s
         before = state
+
+
+@settings(max_examples=8, deadline=None)
+@given(several, st.floats(0.0, 0.5))
+def test_so_it_is_seen_from_one_half_second_to_the_next(case, first_s):
+    made = plan(case)
+    steps = [made.film.at(float(time_s)) for time_s in np.arange(first_s, made.film.seconds, 0.5)]
+    states = [made.state_at(step.name, share, measured=False, placed=False) for step, share in steps]
+    for before, state in pairwise(states):
+        if before.catheter_mm is not None and (state.catheter_mm or 0.0) > before.catheter_mm + 1e-6:
+            assert state.wire_mm is not None, state.time_s
+            assert state.wire_mm > state.catheter_mm + 3.0, state.time_s
 
 
 @settings(max_examples=60, deadline=None)

@@ -93,7 +93,7 @@ def test_at_every_moment_the_device_is_inside_with_its_own_radius(moment, data):
             assert depth_mm(*case[:2], line[2:]).min() >= rod.radius_mm - 0.06, name
             # between two nodes it is straight, also round the rim of an orifice
             halfway = 0.5 * (line[2:-1] + line[3:])
-            assert depth_mm(*case[:2], halfway).min() >= rod.radius_mm - 0.26, name
+            assert depth_mm(*case[:2], halfway).min() >= rod.radius_mm - 0.3, name
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))
