@@ -461,8 +461,10 @@ def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -
 
 
 def _edges(reach_mm: float, spacing_mm: float) -> Floats:
-    """Lengths of the edges up to a tip; the first one takes what is left over. Nodes that are nearer to one another than
-    usual are so towards the tip."""
+    """Lengths of the edges up to a tip; the first one takes what is left over.
+
+    Nodes that are nearer to one another than usual are so towards the tip.
+    """
     fine = np.full(int(_FINE_TAIL_MM / spacing_mm), spacing_mm) if spacing_mm < SPACING_MM else np.zeros(0)
     if fine.sum() > reach_mm - 2.0 * SPACING_MM:
         fine, coarse = np.zeros(0), spacing_mm

@@ -22,6 +22,8 @@ from spineviz.geometry.meshes import Mesh, joined
 
 FAINTEST = 0.04
 """A lower concentration of contrast is not drawn on the stage."""
+FAINTEST_BLUSH = 0.002
+"""A lower concentration in the tumour is not told."""
 CORE = 0.93
 """How much of a lumen's radius undiluted contrast takes on the stage: the wall is to be seen; chosen for legibility."""
 BEAD_MM = 0.34
@@ -30,50 +32,55 @@ MOST_BEADS = 160
 _CONTRAST_RANK = 43
 
 
+def cells_of_both(arteries: Cells, tumour: Cells) -> Cells:
+    """The cells of arteries and then those of the tumour as one."""
+    return Cells(
+        np.concatenate([arteries.points_mm, tumour.points_mm]),
+        np.concatenate([arteries.volume_mm3, tumour.volume_mm3]),
+        np.concatenate([arteries.cell, tumour.cell + len(arteries.share)]),
+        np.concatenate([arteries.share, tumour.share]),
+        f"{arteries.key}+{tumour.key}",
+    )
+
+
 def with_contrast(
     name: str,
     role: str,
     tree: ArterialTree,
-    template: Cells,
+    cells: Cells,
     where: Mapping[str, tuple[int, NDArray[np.float64]]],
     share: NDArray[np.float64],
-    blush: tuple[Cells, float] | None,
+    blush: float,
 ) -> Structure | None:
-    """Contrast in the arteries, and in the tumour as `blush` (its cells and the concentration in them); None where
-    there is too little to see.
+    """Contrast in the arteries, and in the tumour with the concentration `blush`; None where there is too little to
+    see.
 
     Args:
-        template, where: of `arterial_cells`; share: (C,) the concentration in each of its cells.
+        cells: of `cells_of_both`; only their shares are made anew.
+        where: of `arterial_cells`; share: (C,) the concentration in each of its cells.
     """
-    if float(share.max(initial=0.0)) < FAINTEST and (blush is None or blush[1] < 0.002):
+    if float(share.max(initial=0.0)) < FAINTEST and blush < FAINTEST_BLUSH:
         return None
-    cells = replace(template, share=share) if blush is None else _both(template, share, *blush)
+    held = _filled(cells, share, blush)
     filled = {n: _along(share, *where[n]) for n in where if _along(share, *where[n]).max() >= FAINTEST}
-    tag = sha256(np.round(cells.share, 4).tobytes()).hexdigest()[:16]
+    tag = sha256(np.round(held.share, 4).tobytes()).hexdigest()[:16]
 
     def mesh(spacing_mm: float) -> Mesh:
         cores = [core for n in filled for core in _cores(tree, n, where[n][1], filled[n], spacing_mm)]
         return joined(*cores) if cores else Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
 
     field = tree.field(filled) if filled else _nothing(tree)
-    return Structure(name, role, "iohexol-300", field, mesh, f"{name}|{tree.key}|{tag}", _CONTRAST_RANK, cells=cells)
+    return Structure(name, role, "iohexol-300", field, mesh, f"{name}|{tree.key}|{tag}", _CONTRAST_RANK, cells=held)
+
+
+def _filled(cells: Cells, share: NDArray[np.float64], blush: float) -> Cells:
+    """`cells` with the concentration `share` (C,) in the arteries' and `blush` in the tumour's."""
+    return replace(cells, share=np.concatenate([share, np.full(len(cells.share) - len(share), blush)]))
 
 
 def _nothing(tree: ArterialTree) -> Field:
     middle = tree.branch("aorta").centreline.points_mm.mean(0)
     return Field(lambda p: np.full(len(p), 1e3), box_bounds(middle - 1.0, middle + 1.0))
-
-
-def _both(template: Cells, share: NDArray[np.float64], tumour: Cells, blush: float) -> Cells:
-    """The cells of arteries and tumour as one."""
-    first = len(template.share)
-    return Cells(
-        np.concatenate([template.points_mm, tumour.points_mm]),
-        np.concatenate([template.volume_mm3, tumour.volume_mm3]),
-        np.concatenate([template.cell, tumour.cell + first]),
-        np.concatenate([share, np.full(len(tumour.share), blush)]),
-        f"{template.key}+{tumour.key}",
-    )
 
 
 def _along(share: NDArray[np.float64], first: int, ways: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,13 +110,16 @@ def _cores(
     return out
 
 
-def roadmap(tree: ArterialTree, template: Cells, peak: NDArray[np.float64]) -> Structure:
-    """The arteries of a stored angiogram at their strongest, for the operator's view: radiographs alone show it."""
+def roadmap(tree: ArterialTree, cells: Cells, peak: NDArray[np.float64]) -> Structure:
+    """The arteries of a stored angiogram at their strongest, for the operator's view: radiographs alone show it.
+
+    `cells` of `cells_of_both`, `peak` (C,) the concentration in the arteries'.
+    """
     tag = sha256(np.round(peak, 4).tobytes()).hexdigest()[:16]
     empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
     return Structure(
         "roadmap", "roadmap", "iohexol-300", _nothing(tree), lambda _: empty, f"roadmap|{tree.key}|{tag}",
-        _CONTRAST_RANK, cells=replace(template, share=peak),
+        _CONTRAST_RANK, cells=_filled(cells, peak, 0.0),
     )  # fmt: skip
 
 

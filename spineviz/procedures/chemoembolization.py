@@ -43,7 +43,7 @@ from spineviz.procedures import chemo_clock as clock
 from spineviz.procedures.angiography import CELL_MM, BloodFlow, reached, run_seconds, runs_of
 from spineviz.procedures.case import Case
 from spineviz.procedures.chemo_devices import devices_at
-from spineviz.procedures.chemo_parts import bead_places, beads, in_flight, roadmap, with_contrast
+from spineviz.procedures.chemo_parts import bead_places, beads, cells_of_both, in_flight, roadmap, with_contrast
 from spineviz.procedures.film_plan import FilmPlan
 from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest
 from spineviz.procedures.navigation import (
@@ -459,8 +459,10 @@ class ChemoembolizationPlan(FilmPlan):
         return {name: part for name, part in out.items() if part is not None}
 
     @cached_property
-    def _cells(self) -> tuple[Cells, dict[str, tuple[int, NDArray[np.float64]]]]:
-        return arterial_cells(self.tree, CELL_MM)
+    def _told(self) -> tuple[Cells, dict[str, tuple[int, NDArray[np.float64]]]]:
+        """What contrast is told in, arteries and tumour; and which of its cells are whose."""
+        arteries, where = arterial_cells(self.tree, CELL_MM)
+        return cells_of_both(arteries, self._tumour_cells), where
 
     @cached_property
     def _tumour_cells(self) -> Cells:
@@ -474,15 +476,13 @@ class ChemoembolizationPlan(FilmPlan):
 
         def make() -> Structure | None:
             transport = self.transport(injection)
-            blush = (self._tumour_cells, self.flow.blush(transport, time_s))
-            return with_contrast(
-                "contrast", "contrast", self.tree, *self._cells, self.flow.shares(transport, time_s), blush
-            )
+            share, blush = self.flow.shares(transport, time_s), self.flow.blush(transport, time_s)
+            return with_contrast("contrast", "contrast", self.tree, *self._told, share, blush)
 
         return self._remembered(key, make)
 
     def _roadmap(self) -> Structure:
-        return roadmap(self.tree, self._cells[0], self.flow.peak(self.transport("run-1"), run_seconds("segmental")))
+        return roadmap(self.tree, self._told[0], self.flow.peak(self.transport("run-1"), run_seconds("segmental")))
 
     @cached_property
     def _bead_places(self) -> Points:

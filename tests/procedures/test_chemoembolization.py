@@ -55,7 +55,7 @@ def test_every_moment_answers_with_the_keys_of_every_film(case):
 def test_while_the_catheter_advances_the_wire_is_ahead(case):
     made = plan(case)
     search = made.film.step("search")
-    # a long search is told in quick time: there the catheter rises and its wire is drawn back within a fifth of a second
+    # a long search is told in quick time: there the catheter rises and its wire is back within a second
     within = np.arange(search.start_s, search.end_s, 0.005)
     times = np.union1d(np.arange(0.0, made.film.seconds, 0.025), within)
     before = None

@@ -98,7 +98,7 @@ def test_at_every_moment_the_device_is_inside_with_its_own_radius(moment, data):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case[:3])))
 def test_the_tip_springs_into_the_orifice_and_out_of_it_without_a_jump(case):
-    ways, way = led(*case)
+    _, way = led(*case)
     for name in ("hook", "run-2", "return", "check", "out"):
         lines = [way.passages[name].at(share) for share in np.linspace(0.0, 1.0, 600)]
         moved = [np.linalg.norm(two.catheter_tip_mm - one.catheter_tip_mm) for one, two in pairwise(lines)]
