@@ -285,7 +285,7 @@ class Chemoembolization(EndovascularScene):
         at, state = self.at(now), now.state
         final = now.after("final")
         near = self.feeder_view.nearer(1.18)
-        camera = self.hub_view.moved_towards(near, now.beat("travel"))
+        camera = self.drug_view.moved_towards(near, now.beat("travel"))
         if final:
             camera = near.moved_towards(self.cord_view, now.beat("move"))
         header = "cord" if now.after("move") else "final"
@@ -297,13 +297,14 @@ class Chemoembolization(EndovascularScene):
             stage=StageShot(
                 camera,
                 self.cord_look(True) if now.after("move") else self.drug_look(1.0 - now.beat("travel")),
-                self.cord_view if final else near if now.after("pulses") else self.hub_view,
+                self.cord_view if final else near if now.after("pulses") else self.drug_view,
             ),
             fluoroscopy=(self.angiogram(state, over, self.words("drug", header)) if final else live,),
             plot=None if final else PlotShot("flow"),
             focus="fluoroscopy" if final else "",
             labels=(
-                self.label(now, "syringe", "drug", self.syringe_point, self.inner, now.shown("mix", until="travel")),
+                self.label(now, "syringe", "drug", self.drug_syringe_point, self.inner,
+                           now.shown("mix", until="travel")),
                 self.label(now, "micro", "catheter", self.micro_rest, "right", now.shown("arrived", until="final"),
                            0.8),
                 self.label(now, "drug", "drug", self.drug_point, "left", now.shown("slow", until="final")),
@@ -332,7 +333,7 @@ class Chemoembolization(EndovascularScene):
         return self.told(
             now,
             layout="stage",
-            stage=StageShot(camera, self.body_look(faint={"body": 0.5}), self.groin_view),
+            stage=StageShot(camera, self.body_look(faint={"body": 0.5 + 0.5 * now.beat("legs")}), self.groin_view),
             labels=(
                 self.label(now, "artery", "artery", as_point(self.at_groin["artery"]), self.inner, press),
             ),

@@ -20,7 +20,7 @@ from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towa
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.shot import Side
 from spineviz.geometry.frames import Frame
-from spineviz.procedures.chemo_devices import outer_end, outer_line
+from spineviz.procedures.chemo_devices import BEYOND_MM, OUTSIDE_MM, outer_end, outer_line
 from spineviz.procedures.navigation import Target
 from spineviz.views.camera import Camera, camera_from
 from spineviz.views.projection import Projection, projection
@@ -64,6 +64,7 @@ class EndovascularScene(ProcedureScene):
         self.groin_view = camera_from((180 - 16 * out, 18), self.groin + [-6 * out, 0, 6], 360).shifted(0.03, -0.02)
         self.groin_near = camera_from((180 - 40 * out, 14), self.groin + [0, 14, -24], 290).shifted(0.03, -0.02)
         end, away = outer_end(outer_line(plan))
+        self.drug_view = camera_from((180 - 34 * out, 24), end + 62.0 * away, 300).shifted(0.05, -0.02)
         self.hub_view = camera_from((180 - 34 * out, 24), end - 6.0 * away, 390).shifted(0.05, -0.02)
         room = world_from_room(plan.level)  # the body lies level in it, and people stand upright
         self.room = camera_from(
@@ -267,6 +268,12 @@ class EndovascularScene(ProcedureScene):
     def syringe_point(self) -> Point:
         """A place on the syringe at the catheter's hub."""
         end, away = outer_end(outer_line(self.plan))
+        return as_point(end + 50.0 * away)
+
+    @cached_property
+    def drug_syringe_point(self) -> Point:
+        """A place on the small one at the microcatheter's hub."""
+        end, away = outer_end(outer_line(self.plan, OUTSIDE_MM + BEYOND_MM))
         return as_point(end + 50.0 * away)
 
     @cached_property

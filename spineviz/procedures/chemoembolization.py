@@ -614,6 +614,7 @@ class ChemoembolizationPlan(FilmPlan):
             "micro_french": self.case.catheter.micro_french,
             "runs": float(len(self.runs)),
             "route_cm": m["route_mm"] / 10.0,
+            "top_cm": self.navigation.passages["climb"].end.outer_mm / 10.0,
             "before_canal_pct": 100.0 * m["canal_share_before"],
             "after_canal_pct": 100.0 * m["canal_share_after"],
             "healthy_cord_depth_mm": healthy.cord_depth_mm,

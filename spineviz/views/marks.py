@@ -152,6 +152,9 @@ def bar_length_mm(width_mm: float) -> float:
     return float(max(step * power for step in (1.0, 2.0, 5.0) if step * power <= room))
 
 
+_PLATE = 0.72  # how solid the plate of a scale bar is
+
+
 def burn_scale_bar(
     picture: NDArray[np.float32],
     px_per_mm: float,
@@ -159,19 +162,25 @@ def burn_scale_bar(
     ink: float | Colour = 1.0,
     halo: float | Colour = 0.0,
 ) -> float:
-    """Draw a scale bar with its length at the lower left, in place; returns the length in mm."""
+    """Draw a scale bar with its length at the lower left, in place, on a plate of the halo's colour: it must be read on
+    pale bone too. Returns the length in mm."""
     rows, columns = picture.shape[:2]
     length_mm = bar_length_mm(columns / px_per_mm)
     gap = 0.55 * size_px
     thick = max(2, round(size_px / 9))
     left, width = round(gap), round(length_mm * px_per_mm)
     bottom = round(rows - gap)
+    words = f"{length_mm:g} mm"
+    text = text_coverage(words, size_px, "Semibold")
+    pad, high = round(0.3 * size_px), round(thick + 0.3 * size_px) + text.shape[0]
+    plate = rounded_mask((max(width, text.shape[1]) + 2 * pad, high + 2 * pad), float(pad))
+    _lay(picture, _PLATE * plate, bottom - high - pad, left - pad, np.asarray(halo, np.float32))
     for grow, colour in ((max(1, thick // 2), halo), (0, ink)):
         cover = np.ones((thick + 2 * grow, width + 2 * grow), np.float32)
         _lay(
             picture, cover * (0.8 if grow else 1.0), bottom - thick - grow, left - grow, np.asarray(colour, np.float32)
         )
-    burn_text(picture, f"{length_mm:g} mm", (left, bottom - thick - 0.3 * size_px), size_px, (0.0, 1.0), ink, halo)
+    burn_text(picture, words, (left, bottom - thick - 0.3 * size_px), size_px, (0.0, 1.0), ink, halo)
     return length_mm
 
 
