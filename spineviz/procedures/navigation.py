@@ -315,14 +315,13 @@ class _Leading:
         that leans on the outer wall of every bend takes a longer way than the middle."""
         if target not in self._parked:
             lumen, facing, first = self.ways.into(target), self.ways.facing(target), self.ways.wall_mm(target)
-            wanted, best = navigation_figure("parked_mm"), (np.inf, first)
+            deepest = (-np.inf, first)
             for further in np.arange(1.0, _DEEPEST_MM, 1.5):
                 shape = rest(lumen, self.kit.catheter, first + further, facing=facing, spacing_mm=_ORIFICE_MM)
-                past = self.ways.past_wall_mm(target, shape.tip_mm)
-                best = min(best, (abs(past - wanted), first + further))
-                if past >= wanted:
+                deepest = max(deepest, (self.ways.past_wall_mm(target, shape.tip_mm), first + further))
+                if deepest[0] >= navigation_figure("parked_least_mm"):
                     break
-            self._parked[target] = best[1]
+            self._parked[target] = deepest[1]
         return self._parked[target]
 
     def wire(self) -> Passage:
