@@ -422,9 +422,11 @@ class ProcedureScene(Scene):
 
     def frame_at(self, time_s: float) -> NDArray[np.uint8]:
         """The frame at `time_s`, (H, W, 3) sRGB."""
-        self.show(time_s)
-        self.camera.capture_mobjects([self.viewport])
-        return np.array(self.camera.pixel_array[:, :, :3])
+        return self.screen.frame(self.instant(time_s))
+
+    def forget(self) -> None:
+        """Drop all pictures, so that the frames that follow do not depend on those before."""
+        self.screen.forget()
 
     def construct(self) -> None:
         """Play the film piece by piece; manim calls this."""

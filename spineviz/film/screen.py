@@ -28,6 +28,7 @@ from spineviz.film.shot import (
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
+from spineviz.views.composer import Composer
 from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
@@ -109,6 +110,7 @@ class Paints(Protocol):
     def project_ultrasound(
         self, size_px: tuple[int, int], plane: Any, shot: UltrasoundShot, points_mm: Any
     ) -> NDArray[np.float64]: ...
+    def forget(self) -> None: ...
     def pulse(self, shot: FluoroShot, time_s: float) -> int: ...
     def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float: ...
 
@@ -256,6 +258,7 @@ class Screen:
         self.scale = size_px[1] / places.HEIGHT
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
+        self._composer = Composer(size_px)
 
     def fingerprint(self, now: Instant) -> Hashable:
         """The same for instants whose frames are the same, found without drawing."""
@@ -275,6 +278,18 @@ class Screen:
             seen += [self.source.reading(name, time_s) for name in shot.gauges]
             seen += [self.source.reading(n, time_s, c.moment, c.plan) for c in shot.columns for n in c.gauges]
         return frozen(seen)
+
+    def frame(self, now: Instant) -> Pixels:
+        """The frame, (H, W, 3); only what has changed since the last one is laid anew."""
+        return self._composer.frame(self.layers(now))
+
+    def forget(self) -> None:
+        """Drop every picture that was drawn, so that what follows cannot depend on it. Meshes, textures and line
+        integrals stay."""
+        self._pictures.clear()
+        self._places.clear()
+        self._composer.forget()
+        self.painter.forget()
 
     def layers(self, now: Instant) -> list[Layer]:
         """The frame, lowest layer first; together they cover it."""

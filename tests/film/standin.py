@@ -62,6 +62,9 @@ class FlatPainter:
     def project_section(self, size_px: tuple[int, int], plane: Any, shot: Any, points_mm: Any) -> np.ndarray:
         return np.array(points_mm, float).reshape(-1, 3)[:, :2] + np.array(size_px) / 2
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def pulse(self, shot: FluoroShot, time_s: float) -> int:
         return 0
 
