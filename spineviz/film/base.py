@@ -165,7 +165,7 @@ class ProcedureScene(Scene):
     language: ClassVar[str] = "en"
     theme_name: ClassVar[str] = "dark"
 
-    def __init__(self, *args: Any, case: Case | None = None, painter: Paints | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, case: Case | None = None, painter: Paints | None = None, theme: str = "dark", transparent: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("camera_class", FilmCamera)
         # pieces are functions of time already; hashing them would only cost
         config.disable_caching = True
@@ -232,6 +232,19 @@ class ProcedureScene(Scene):
             parts["caption"] = self.fill(caption.text, now.step.name)
             parts.setdefault("caption_shown", appear(now.time_s, caption.start_s, _CAPTION_FADE_S))
         return Shot(**parts)
+
+    def said(self) -> dict[str, Any]:
+        """What the film says, filled, as plain values: step -> its title and captions (start_s, end_s, text)."""
+        told = narration(self.clock, self.language)
+        out = {}
+        for step in self.clock.steps:
+            words = told[step.name]
+            captions = [
+                [round(step.start_s + c.start_s, 3), round(step.start_s + c.end_s, 3), self.fill(c.text, step.name)]
+                for c in words.captions
+            ]
+            out[step.name] = {"title": self.fill(words.title, step.name), "captions": captions}
+        return out
 
     def words(self, step: str, name: str) -> str:
         """Other words of the step, by name (`[step.NAME.words]` of the narration), filled."""
@@ -425,6 +438,12 @@ class ProcedureScene(Scene):
         self.show(time_s)
         self.camera.capture_mobjects([self.viewport])
         return np.array(self.camera.pixel_array[:, :, :3])
+
+    def forget(self) -> None:
+        """Drop what earlier frames left that could show in later ones, so that a piece is the same whoever draws it."""
+        self._shots.clear()
+        if self._screen is not None:
+            self._screen.forget()
 
     def construct(self) -> None:
         """Play the film piece by piece; manim calls this."""

@@ -133,6 +133,11 @@ class Painter:
 
         return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
+    def forget(self) -> None:
+        for stage in self._stages.values():
+            stage.close()
+        self._stages.clear()
+
     def close(self) -> None:
         """Give windows and monitors back."""
         for stage in self._stages.values():

@@ -109,6 +109,7 @@ class Paints(Protocol):
     def project_ultrasound(
         self, size_px: tuple[int, int], plane: Any, shot: UltrasoundShot, points_mm: Any
     ) -> NDArray[np.float64]: ...
+    def forget(self) -> None: ...
     def pulse(self, shot: FluoroShot, time_s: float) -> int: ...
     def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float: ...
 
@@ -256,6 +257,12 @@ class Screen:
         self.scale = size_px[1] / places.HEIGHT
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop pictures and places of labels that are kept, and what the painter keeps of earlier pictures."""
+        self._pictures.clear()
+        self._places.clear()
+        self.painter.forget()
 
     def fingerprint(self, now: Instant) -> Hashable:
         """The same for instants whose frames are the same, found without drawing."""

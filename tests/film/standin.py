@@ -62,6 +62,9 @@ class FlatPainter:
     def project_section(self, size_px: tuple[int, int], plane: Any, shot: Any, points_mm: Any) -> np.ndarray:
         return np.array(points_mm, float).reshape(-1, 3)[:, :2] + np.array(size_px) / 2
 
+    def forget(self) -> None:
+        pass
+
     def pulse(self, shot: FluoroShot, time_s: float) -> int:
         return 0
 
@@ -118,6 +121,12 @@ class Standin(ProcedureScene):
 
     def find_clock(self) -> Film:
         return CLOCK
+
+    def said(self) -> dict[str, Any]:
+        return {
+            step.name: {"title": step.name, "captions": [[step.start_s, step.end_s, f"See {step.name}."]]}
+            for step in self.clock.steps
+        }
 
     def outline(self, time_s: float, shot: StageShot) -> np.ndarray:
         return np.array([[-30.0, 0.0, 0.0], [30.0, 0.0, 0.0]])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineviz.film.base import quiet_manim
-from spineviz.film.opening import load_scene
+from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.painter import Painter
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.screen import (
@@ -39,7 +39,6 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
-from spineviz.film.workers import SceneSource
 from spineviz.geometry.frames import Frame
 from spineviz.views.canvas import blit
 from spineviz.views.layout import BAR_TOP, COLUMN_PITCH, Rect
