@@ -156,6 +156,7 @@ def _render_into(request: Request, progress: Progress, workers: int | None, fold
     drawn = draw_pieces(job, request.pieces, progress.frames, workers, lambda: progress.stage("drawing"))
     progress.stage("joining")
     from spineviz.film.encode import join_segments
+    from spineviz.film.formats import FORMATS
     from spineviz.film.sidecar import description, tags
 
     told = description(
@@ -171,7 +172,8 @@ def _render_into(request: Request, progress: Progress, workers: int | None, fold
     )
     order = [drawn.parts[piece.index] for piece in request.pieces]
     whole, beside = folder / request.out.name, folder / request.sidecar.name
-    join_segments(whole, [path for path, _ in order], [count for _, count in order], tags(told))
+    paths, counts = [path for path, _ in order], [count for _, count in order]
+    join_segments(whole, paths, counts, FORMATS["mp4"], tags(told))
     beside.write_text(json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
     for path in (whole, beside):
         _onto_disk(path)

@@ -398,6 +398,7 @@ def about(plan: Any) -> dict[str, Any]:
 def draw_piece(scene: Any, piece: Piece, quality: Quality, path: Path, told: Callable[[int], None]) -> int:
     """Draw the frames of `piece` and write them to `path`; returns their number. Equal frames are drawn once."""
     from spineviz.film.encode import encode_segment
+    from spineviz.film.formats import FORMATS
 
     times = piece.times_s(quality.frames_per_s)
 
@@ -413,7 +414,7 @@ def draw_piece(scene: Any, piece: Piece, quality: Quality, path: Path, told: Cal
                 _give_back()
             told(1)
 
-    return encode_segment(path, frames(), quality.size_px, quality.frames_per_s, len(times))
+    return encode_segment(path, frames(), FORMATS["mp4"], quality.size_px, quality.frames_per_s, len(times))
 
 
 def _give_back() -> None:
