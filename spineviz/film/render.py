@@ -104,13 +104,12 @@ def is_up_to_date(request: Request) -> bool:
     Raises RequestError where something else is in the way and `force` is not given.
     """
     from spineviz.film.encode import read_metadata
-    from spineviz.film.sidecar import digest_of, is_sidecar, sidecar_digest
+    from spineviz.film.sidecar import digest_of, is_sidecar
 
     if request.force:
         return False
     if request.out.exists():
-        found = digest_of(read_metadata(request.out)) or sidecar_digest(request.sidecar, request.out)
-        if found == request.show.digest:
+        if digest_of(read_metadata(request.out)) == request.show.digest:
             return True
         raise RequestError(f"--out {request.out}: exists already and is another film; give another name or --force")
     if request.sidecar.exists() and not is_sidecar(request.sidecar):
@@ -186,7 +185,7 @@ def _render_into(request: Request, progress: Progress, hands: Hands, store: Piec
 
 def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], folder: Path) -> None:
     from spineviz.film.encode import join_segments
-    from spineviz.film.sidecar import content_sha256, tags
+    from spineviz.film.sidecar import tags
 
     told = request.show.told(about)
     whole, beside = folder / request.out.name, folder / request.sidecar.name
@@ -200,8 +199,7 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
         told.captions,
         request.sound,
     )
-    description = told.description | {"content_sha256": content_sha256(whole)}
-    beside.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    beside.write_text(json.dumps(told.description, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for path in (whole, beside):
         _onto_disk(path)
     beside.replace(request.sidecar)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -71,29 +70,6 @@ def digest_of(metadata: dict[str, str]) -> str | None:
         return None
     digest = told.get("digest") if isinstance(told, dict) else None
     return digest if isinstance(digest, str) else None
-
-
-def sidecar_digest(path: Path, out: Path) -> str | None:
-    """The digest in the JSON file `path`, if it describes what `out` holds, byte for byte.
-
-    Formats without tags, a folder of pictures or a GIF, are known by it.
-    """
-    try:
-        told = json.loads(path.read_text("utf-8"))
-        return str(told["digest"]) if told["content_sha256"] == content_sha256(out) else None
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
-        return None
-
-
-def content_sha256(path: Path) -> str:
-    """Of a file's bytes, or of the names and bytes of a folder's files."""
-    digest = hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if path.is_dir():
-            digest.update(file.name.encode() + b"\0")
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 def is_sidecar(path: Path) -> bool:

@@ -12,6 +12,7 @@ from spineviz.cli import exit_code_of
 from spineviz.cli.render import PlainProgress, command, progress_on_stderr, requested
 from spineviz.data.errors import RequestError
 from spineviz.film.encode import encode_segment, join_segments
+from spineviz.film.formats import FORMATS
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.render import Request
 from spineviz.procedures.case import Case
@@ -91,8 +92,8 @@ def made(tmp_path):
 
     request = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), tmp_path / "film.mp4")
     part = tmp_path / "part.mp4"
-    encode_segment(part, [np.zeros((72, 128, 3), np.uint8)] * 3, (128, 72), 15, 3)
-    join_segments(request.out, [part], [3], {"comment": json.dumps({"digest": request.digest()})})
+    encode_segment(part, [np.zeros((72, 128, 3), np.uint8)] * 3, FORMATS["mp4"], (128, 72), 15, 3)
+    join_segments(request.out, [part], [3], FORMATS["mp4"], {"comment": json.dumps({"digest": request.digest()})})
     part.unlink()
     return request
 
