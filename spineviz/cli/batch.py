@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, but draw nothing.")
 def command(
     course_file: Path, out: Path, jobs: int | None, cluster: str | None, force: bool, dry_run: bool
-) -> None:
+) -> int:
     """Render every film of COURSE, a TOML file: films times levels times qualities.
 
     One that fails or is refused does not stop the others. What is there already is not made again, so a batch that was
@@ -42,13 +42,13 @@ def command(
     if dry_run:
         for request in requests:
             click.echo(intended(request, jobs))
-        return
+        return 0
     results: list[Result] = []
     for request in requests:
         results.append(_made(request, jobs, cluster))
         write_results(folder, results)
     _tell(results)
-    raise SystemExit(course_exit(results))
+    return course_exit(results)
 
 
 def _made(request: Request, jobs: int | None, cluster: str | None) -> Result:

@@ -58,7 +58,7 @@ def command(
     out: Path | None,
     force: bool,
     dry_run: bool,
-) -> None:
+) -> int:
     """Render each FILM to a video file, with a JSON beside it that names case, values, versions and sources.
 
     A render that was stopped, however it was, goes on where it stopped when it is asked for again.
@@ -77,8 +77,8 @@ def command(
     if dry_run:
         for request in todo:
             click.echo(intended(request, jobs))
-        return
-    leave_with(rendered(todo, [hands_for(request.show, jobs, cluster) for request in todo]))
+        return 0
+    return exit_code(rendered(todo, [hands_for(request.show, jobs, cluster) for request in todo]))
 
 
 def requested(
@@ -162,11 +162,10 @@ def rendered(requests: Sequence[Request], hands: Sequence[Hands]) -> list[FaultE
     return ends
 
 
-def leave_with(ends: Sequence[FaultError | RequestError | None]) -> None:
-    """Leave with exit code 1 where the machine failed one of several films, 2 where one was refused."""
+def exit_code(ends: Sequence[FaultError | RequestError | None]) -> int:
+    """1 where the machine failed one of several films, else 2 where one was refused, else 0."""
     failed = [end for end in ends if end is not None]
-    if failed:
-        raise SystemExit(1 if any(isinstance(end, FaultError) for end in failed) else 2)
+    return 0 if not failed else 1 if any(isinstance(end, FaultError) for end in failed) else 2
 
 
 def intended(request: Request, jobs: int | None) -> str:

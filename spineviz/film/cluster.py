@@ -134,7 +134,7 @@ class _Render:
     def _wait(self, futures: list[Future]) -> None:
         from distributed import wait
 
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError), self.client.as_current():
             wait(futures, timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED")
 
     def _look_at_workers(self) -> None:
@@ -170,7 +170,8 @@ class _Render:
     def _taken(self, future: Future, batch: Batch) -> bool:
         """Keep what a batch became; False where it is to be drawn again."""
         if future.status != "finished":
-            self._again(batch)
+            error = future.exception(timeout=ANSWER_S) if future.status == "error" else None
+            self._again(batch, f"the worker said: {error!r}" if error else "the worker died")
             return False
         finished: Finished = future.result(timeout=ANSWER_S)
         if finished.failure is not None:

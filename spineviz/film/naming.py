@@ -83,7 +83,7 @@ def words_of_piece(film: Film, language: str, piece: Piece) -> dict[str, Any]:
     step = film.step(piece.step)
     number = film.steps.index(step)
     near = film.steps[max(0, number - 1) : number + 1]
-    begin, end = piece.start_s - step.start_s, piece.end_s - step.start_s
+    begin, end = round(piece.start_s - step.start_s, 6), round(piece.end_s - step.start_s, 6)
     return {
         "labels": {name: dict(told.words) for name, told in words.items()},
         "steps": [_still_words(words[other.name]) for other in near],

@@ -53,21 +53,22 @@ class Finished:
 def finish(batch: Batch) -> Finished:
     """Draw `batch` in a process of its own and wait for it; a process that dies is a failure, not an exception."""
     command = [sys.executable, "-m", "spineviz.film.remote"]
-    data = pickle.dumps(batch)
+    question = _measured(pickle.dumps(batch))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            process.stdin.write(question)
             process.stdin.flush()  # and it stays open: its end tells the other side that nobody waits any more
             answer = process.stdout.read()
         except BrokenPipeError:
             answer = b""
         finally:
             process.stdin.close()
-    if process.returncode or not answer:
+    length, data = int.from_bytes(answer[:_LENGTH_BYTES], "big"), answer[_LENGTH_BYTES:]
+    if not answer or len(data) != length:
         return Finished(failure=("fault", f"a drawing process ended unexpectedly (exit {process.returncode})"))
-    finished: Finished = pickle.loads(answer)
+    finished: Finished = pickle.loads(data)
     return finished
 
 
@@ -96,8 +97,14 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not mix with the answer
     batch: Batch = pickle.loads(source.read(int.from_bytes(source.read(_LENGTH_BYTES), "big")))
     threading.Thread(target=_end_with, args=(source,), daemon=True).start()
-    answer.write(pickle.dumps(draw(batch)))
+    answer.write(_measured(pickle.dumps(draw(batch))))
     answer.close()
+    os._exit(0)  # the thread still reads, which the interpreter's usual end does not bear
+
+
+def _measured(data: bytes) -> bytes:
+    """`data` with its length before it, by which the other side knows that it is whole."""
+    return len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 
 def _end_with(source: BinaryIO) -> None:
@@ -119,4 +126,7 @@ def in_batches(tasks: Sequence[Task], seconds_a_frame: float, least_s: float) ->
 
 
 if __name__ == "__main__":
-    main()
+    # under its own name, so that what it sends is of the classes that its caller knows
+    from spineviz.film import remote
+
+    remote.main()
