@@ -69,6 +69,7 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
+from spineviz.views.canvas import straight
 from spineviz.views.gauges import GAUGES, Reading
 from spineviz.views.plots import PLOTS, Plot
 from spineviz.views.theme import theme as named_theme
@@ -156,6 +157,7 @@ class ProcedureScene(Scene):
     Args:
         case: the patient; None takes SPINEVIZ_CASE and SPINEVIZ_SET of the environment, or the default.
         painter: what draws views; None is the project's own.
+        transparent: frames are without their ground.
 
     A subclass gives `film_name` and a `shot_...` method for each step, and may give `setup_film`. See the module's
     docstring.
@@ -165,7 +167,15 @@ class ProcedureScene(Scene):
     language: ClassVar[str] = "en"
     theme_name: ClassVar[str] = "dark"
 
-    def __init__(self, *args: Any, case: Case | None = None, painter: Paints | None = None, theme: str = "dark", transparent: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        case: Case | None = None,
+        painter: Paints | None = None,
+        theme: str = "dark",
+        transparent: bool = False,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("camera_class", FilmCamera)
         # pieces are functions of time already; hashing them would only cost
         config.disable_caching = True
@@ -174,12 +184,13 @@ class ProcedureScene(Scene):
         self.theme = named_theme(self.theme_name)
         self.plan: Any = self.make_plan(case)
         self._painter = painter
+        self.transparent = transparent
         self._screen: Screen | None = None
         self._shots: OrderedDict[int, Shot] = OrderedDict()
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
         self._words: dict[str, Mapping[str, Any]] = {}
-        self.viewport = Viewport()
+        self.viewport = Viewport(clear=transparent)
         self.add(self.viewport)
         self.setup_film()
 
@@ -399,7 +410,7 @@ class ProcedureScene(Scene):
         """What turns shots into layers, at the camera's size."""
         if self._screen is None:
             size = (int(self.camera.pixel_width), int(self.camera.pixel_height))
-            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme)
+            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme, self.transparent)
         return self._screen
 
     def instant(self, time_s: float) -> Instant:
@@ -434,9 +445,13 @@ class ProcedureScene(Scene):
         self.viewport.layers = tuple(self.screen.layers(self.instant(time_s)))
 
     def frame_at(self, time_s: float) -> NDArray[np.uint8]:
-        """The frame at `time_s`, (H, W, 3) sRGB."""
+        """The frame at `time_s`, (H, W, 3) sRGB, or of a transparent film (H, W, 4) with straight alpha."""
         self.show(time_s)
+        if self.transparent:
+            self.camera.pixel_array[:] = 0
         self.camera.capture_mobjects([self.viewport])
+        if self.transparent:
+            return straight(self.camera.pixel_array)
         return np.array(self.camera.pixel_array[:, :, :3])
 
     def forget(self) -> None:

@@ -44,7 +44,10 @@ class Layer:
 
 
 def blit(frame: Pixels, layer: Layer) -> None:
-    """Lay `layer` over `frame` (H, W, 3 or 4), in place; what lies outside the frame is left out."""
+    """Lay `layer` over `frame`, in place; what lies outside the frame is left out.
+
+    `frame` is (H, W, 3), or (H, W, 4) with colours multiplied by alpha.
+    """
     height, width = frame.shape[:2]
     h, w = layer.pixels.shape[:2]
     if layer.solid is not None and layer.opacity >= 1.0:  # most of a panel is copied, only its rim is blended
@@ -60,11 +63,15 @@ def blit(frame: Pixels, layer: Layer) -> None:
     if left >= right or top >= bottom or alpha == 0:
         return
     source = layer.pixels[top - layer.y_px : bottom - layer.y_px, left - layer.x_px : right - layer.x_px]
-    target = frame[top:bottom, left:right, :3]
+    target = frame[top:bottom, left:right]
+    depth = target.shape[2]
     if source.shape[2] == 3 and alpha == 255:
-        target[:] = source
+        target[:, :, :3] = source
+        target[:, :, 3:] = 255
         return
-    colour = source[:, :, :3].astype(np.uint16)
+    if source.shape[2] < depth:
+        source = np.pad(source, ((0, 0), (0, 0), (0, 1)), constant_values=255)
+    colour = source[:, :, :depth].astype(np.uint16)
     if source.shape[2] == 3:
         target[:] = _over_255(colour * np.uint16(alpha) + target * np.uint16(255 - alpha))
         return
@@ -73,6 +80,13 @@ def blit(frame: Pixels, layer: Layer) -> None:
         colour = _over_255(colour * np.uint16(alpha)).astype(np.uint16)
         cover = _over_255(cover * np.uint16(alpha)).astype(np.uint16)
     target[:] = np.minimum(colour + _over_255(target * (255 - cover)), 255)
+
+
+def straight(premultiplied: Pixels) -> Pixels:
+    """(H, W, 4) with colours that are not multiplied by alpha, and black where nothing is, from such as are."""
+    alpha = premultiplied[:, :, 3:].astype(np.uint16)
+    colour = (premultiplied[:, :, :3] * np.uint16(255) + alpha // 2) // np.maximum(alpha, 1)
+    return np.concatenate([np.minimum(colour, 255), alpha], axis=2).astype(np.uint8)
 
 
 def _over_255(product: NDArray[np.uint16]) -> NDArray[np.uint8]:

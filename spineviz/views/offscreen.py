@@ -244,12 +244,13 @@ def store() -> Store:
 
 
 class Offscreen:
-    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown.
+    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, over a `ground`
+    (H, W, 3), 0 to 1, or over nothing.
 
     Raises FaultError where no OpenGL can be had.
     """
 
-    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32]) -> None:
+    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32] | None) -> None:
         self.size_px, self.factor = size_px, factor
         self.store = store()
         gl = self._gl = self.store.gl
@@ -272,7 +273,9 @@ class Offscreen:
         )
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
-        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(ground[::-1], np.float16).tobytes(), dtype="f2")
+        self._clear = ground is None
+        back = np.zeros((height, width, 3), np.float32) if ground is None else ground
+        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(back[::-1], np.float16).tobytes(), dtype="f2")
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
 
@@ -286,8 +289,9 @@ class Offscreen:
         shadows: Shadows,
         within_px: tuple[int, int, int, int] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """The picture (H, W, 3) and, at half its size, the depth of what is solid in mm along the line of sight (1e9
-        where there is nothing); both top row first. `glass` is laid over the rest in the order given.
+        """The picture (H, W, 3), or without a ground (H, W, 4) with colours multiplied by alpha; and, at half its
+        size, the depth of what is solid in mm along the line of sight (1e9 where there is nothing); both top row
+        first. `glass` is laid over the rest in the order given.
         `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
         gl = self._gl
         self.store.begin(self)
@@ -305,7 +309,9 @@ class Offscreen:
             gl.disable_direct(_CLIP_DISTANCE_0)
         self._finish(range_mm, shadows, bool(glass))
         width, height = self.size_px
-        picture = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8).reshape(height, width, 3)
+        depth = 4 if self._clear else 3
+        read = self._target.read(components=depth, alignment=1)
+        picture = np.frombuffer(read, np.uint8).reshape(height, width, depth)
         small = np.frombuffer(self._small.read(), np.float32).reshape(self._small.size[1], self._small.size[0])
         self.store.trim()
         return picture[::-1], small[::-1]
@@ -470,7 +476,7 @@ class Offscreen:
         for unit, (name, texture) in enumerate(sources.items()):
             texture.use(unit)
             program[name].value = unit
-        program["factor"].value, program["glazed"].value = self.factor, glazed
+        program["factor"].value, program["glazed"].value, program["clear"].value = self.factor, glazed, self._clear
         program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
         self._target.use()
         quad.render(gl.TRIANGLES)
