@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "state": ("spineviz.cli.state", "Every number of a moment of a film."),
     "measure": ("spineviz.cli.measure", "The healthy anatomy set against the published measurements."),
     "export": ("spineviz.cli.export", "A structure as STL, OBJ, PLY or GLB."),
+    "batch": ("spineviz.cli.batch", "Many films from one table."),
+    "cache": ("spineviz.cli.cache", "What is kept between runs: show it, clear it."),
     "doctor": ("spineviz.cli.doctor", "Check that this machine can render."),
 }
 """Name -> (module whose `command` it is, one line for --help). The modules load when they are called, not before."""

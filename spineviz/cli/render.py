@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from spineviz.cli.options import case_options, check_out, force_option, out_option, quality_option
-from spineviz.data.errors import RequestError
+from spineviz.cli.options import (
+    aspect_option,
+    case_options,
+    check_out,
+    cluster_option,
+    force_option,
+    format_option,
+    hands_for,
+    jobs_option,
+    out_option,
+    quality_option,
+    theme_option,
+)
+from spineviz.cli.progress import shown_progress
+from spineviz.data.errors import FaultError, RequestError
 
 if TYPE_CHECKING:
-    from spineviz.film.render import Progress, Request
-
-PLAIN_EVERY_S = 10.0
-"""Where standard error is no terminal, a line is written this often."""
+    from spineviz.film.render import Hands, Request
+    from spineviz.film.rendition import Rendition
+    from spineviz.film.shows import FilmShow
 
 
 @click.command("render")
 @click.argument("films", metavar="FILM...", nargs=-1, required=True)
 @case_options
 @quality_option()
+@aspect_option
+@format_option
+@theme_option
 @click.option("--steps", metavar="N[-M]", help="Only these steps, counted from 1, such as 3-5.")
+@jobs_option
+@cluster_option
 @out_option("the film; with several films, or to keep the usual name, a folder")
 @force_option
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done, but draw nothing.")
@@ -34,37 +49,43 @@ def command(
     case_file: Path | None,
     settings: tuple[str, ...],
     quality: str,
+    aspect: str,
+    format_name: str,
+    theme: str,
     steps: str | None,
+    jobs: int | None,
+    cluster: str | None,
     out: Path | None,
     force: bool,
     dry_run: bool,
-) -> None:
-    """Render each FILM to an MP4 file, with a JSON beside it that names case, values, versions and sources."""
-    requests = requested(films, case_file, settings, quality, steps, out, force)
-    from spineviz.film.render import check_room, is_up_to_date, render_film
+) -> int:
+    """Render each FILM to a video file, with a JSON beside it that names case, values, versions and sources.
 
+    A render that was stopped, however it was, goes on where it stopped when it is asked for again.
+    """
+    from spineviz.film.rendition import Rendition
+
+    rendition = Rendition(quality, aspect, format_name, theme)
+    requests = requested(films, case_file, settings, rendition, steps, out, force)
+    from spineviz.film.render import is_up_to_date
+
+    done = [is_up_to_date(request) for request in requests]  # refusals come before any work
+    todo = [request for request, ready in zip(requests, done, strict=True) if not ready]
     for request in requests:
-        if is_up_to_date(request):
+        if request not in todo:
             click.echo(f"{request.out}: up to date")
-            continue
-        if dry_run:
-            check_room(request)
-            from spineviz.procedures.plans import plan_for
-
-            plan_for(request.film_name, request.case)
-            click.echo(_intended(request))
-            continue
-        started = time.monotonic()
-        with progress_on_stderr(request) as progress:
-            render_film(request, progress)
-        click.echo(f"{request.out}: {request.seconds:g} s of film, rendered in {time.monotonic() - started:.0f} s")
+    if dry_run:
+        for request in todo:
+            click.echo(intended(request, jobs))
+        return 0
+    return exit_code(rendered(todo, [hands_for(request.show, jobs, cluster) for request in todo]))
 
 
 def requested(
     films: Sequence[str],
     case_file: Path | None,
     settings: Sequence[str],
-    quality: str,
+    rendition: Rendition,
     steps: str | None,
     out: Path | None,
     force: bool,
@@ -74,29 +95,103 @@ def requested(
     Raises RequestError for an unknown film, a wrong case, wrong steps, and an --out that cannot be.
     """
     from spineviz.data.films import film
-    from spineviz.film.pieces import QUALITIES, parse_steps
-    from spineviz.film.render import Request, default_out
+    from spineviz.film.pieces import parse_steps
+    from spineviz.film.render import Request
+    from spineviz.film.shows import FilmShow
 
     clocks = [film(name) for name in films]
     if len(set(films)) < len(films):
         raise RequestError(f"FILM: {' '.join(films)} names a film twice; give each once")
     chosen = [parse_steps(steps, clock) if steps is not None else tuple(range(len(clock.steps))) for clock in clocks]
-    folder = Path() if out is None else out if _is_folder(out) else None
+    suffix = rendition.output.suffix
+    folder = Path() if out is None else out if suffix and _is_folder(out) else None
     if folder is None and len(films) > 1:
         raise RequestError(f"--out {out}: {len(films)} films need a folder; give one that exists")
-    from spineviz.procedures.case import Case, load_case
+    from spineviz.procedures.case import load_case
 
     case = load_case(case_file, settings)
     made = []
     for clock, numbers in zip(clocks, chosen, strict=True):
-        name = default_out(clock.name, quality, case.spine.level, Case().spine.level)
-        path = out if folder is None else folder / name
+        show = FilmShow(clock.name, case, rendition, numbers)
+        path = out if folder is None else folder / named_out(show)
         assert path is not None
-        made.append(
-            # a film that is there may be the very one that is asked for; that is looked at later
-            Request(clock.name, case, QUALITIES[quality], numbers, check_out(path, True, (".mp4",)), force)
-        )
+        # a film that is there may be the very one that is asked for; that is looked at later
+        made.append(Request(show, check_out(path, True, (suffix,)), force))
     return made
+
+
+def named_out(show: FilmShow) -> str:
+    """FILM-QUALITY.mp4, with what is not the default between them: the level, the aspect, the theme."""
+    from spineviz.film.rendition import Rendition
+    from spineviz.procedures.case import Case
+
+    usual, rendition = Rendition(), show.rendition
+    level = show.case.spine.level
+    parts = [show.name]
+    parts += [level] if level != Case().spine.level else []
+    parts += [rendition.aspect.replace(":", "x")] if rendition.aspect != usual.aspect else []
+    parts += [rendition.theme] if rendition.theme != usual.theme else []
+    return "-".join([*parts, rendition.quality]) + rendition.output.suffix
+
+
+def rendered(requests: Sequence[Request], hands: Sequence[Hands]) -> list[FaultError | RequestError | None]:
+    """Render each of `requests`, whatever becomes of the others; what went wrong with each, or None.
+
+    With several, a summary names each with its status.
+    """
+    from spineviz.film.render import render_film
+
+    ends: list[FaultError | RequestError | None] = []
+    for request, drawing in zip(requests, hands, strict=True):
+        started = time.monotonic()
+        try:
+            with shown_progress(request) as progress:
+                render_film(request, progress, drawing)
+        except (FaultError, RequestError) as error:
+            if len(requests) == 1:
+                raise
+            ends.append(error)
+            click.echo(f"{request.show.name}: {error}", err=True)
+            continue
+        ends.append(None)
+        spent = time.monotonic() - started
+        click.echo(f"{request.out}: {request.seconds:g} s of film, rendered in {spent:.0f} s")
+    if len(requests) > 1:
+        for request, end in zip(requests, ends, strict=True):
+            click.echo(f"{request.show.name}: {'done' if end is None else 'failed'}")
+    return ends
+
+
+def exit_code(ends: Sequence[FaultError | RequestError | None]) -> int:
+    """1 where the machine failed one of several films, else 2 where one was refused, else 0."""
+    failed = [end for end in ends if end is not None]
+    return 0 if not failed else 1 if any(isinstance(end, FaultError) for end in failed) else 2
+
+
+def intended(request: Request, jobs: int | None) -> str:
+    """What would be done, in one line; the case is planned and the disk's room looked at.
+
+    Raises RequestError and FaultError as rendering would.
+    """
+    from spineviz.film.pace import seconds_a_frame, spoken
+    from spineviz.film.render import check_room, missing, needed_bytes
+    from spineviz.film.store import piece_store
+    from spineviz.film.workers import worker_count
+
+    show, size = request.show, request.show.rendition.size
+    kept, left = missing(request, piece_store())
+    check_room(request, left)
+    show.check()
+    workers = jobs or worker_count(len(left), size)
+    drawn = sum(task.count for task in left)
+    seconds = drawn * seconds_a_frame(show.name, size) / max(1, min(workers, len(left)))
+    kept_frames = f", {request.frames - drawn} of them kept" if kept else ""
+    return (
+        f"{request.out}: would be {request.seconds:g} s, {request.frames} frames of {size.width_px}x{size.height_px} "
+        f"at {size.frames_per_s}{kept_frames}, in {len(show.tasks)} pieces; about {spoken(seconds)} with "
+        f"{workers} {'process' if workers == 1 else 'processes'} and {needed_bytes(request, left) / 1e6:.0f} MB of "
+        f"disk: {', '.join(show.parts)}"
+    )
 
 
 def _is_folder(path: Path) -> bool:
@@ -104,83 +199,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # a name too long, a folder that may not be looked into: check_out says so
         return False
-
-
-def _intended(request: Request) -> str:
-    names = [request.clock.steps[i].name for i in request.steps]
-    size = request.quality
-    return (
-        f"{request.out}: would be {request.seconds:g} s, {request.frames} frames of {size.width_px}x{size.height_px} "
-        f"at {size.frames_per_s} in {len(request.pieces)} pieces: {', '.join(names)}"
-    )
-
-
-@contextmanager
-def progress_on_stderr(request: Request) -> Iterator[Progress]:
-    """A bar with the time left on standard error, or plain lines where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield PlainProgress(request.frames, sys.stderr)
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield RichProgress(bar, request.frames)
-
-
-class RichProgress:
-    """A bar that knows how many frames are done."""
-
-    def __init__(self, bar: Any, frames: int) -> None:
-        self.bar = bar
-        self.task = bar.add_task("planning", total=frames)
-
-    def stage(self, words: str) -> None:
-        """Name the part of the work that begins."""
-        self.bar.update(self.task, description=words)
-
-    def frames(self, count: int) -> None:
-        """Move the bar on."""
-        self.bar.update(self.task, advance=count)
-
-
-class PlainProgress:
-    """A line now and then: how far, and how long it will still take."""
-
-    def __init__(self, frames: int, stream: Any, clock: Any = time.monotonic) -> None:
-        self.total, self.stream, self.clock = frames, stream, clock
-        self.done = 0
-        self.started = self.told = clock()
-
-    def stage(self, words: str) -> None:
-        """Name the part of the work that begins; the time left is counted from the first drawing on."""
-        if words == "drawing":
-            self.started = self.told = self.clock()
-        self._say(words)
-
-    def frames(self, count: int) -> None:
-        """Count frames, and now and then say so."""
-        self.done += count
-        now = self.clock()
-        if now - self.told >= PLAIN_EVERY_S and self.done < self.total:
-            self.told = now
-            left = (now - self.started) / self.done * (self.total - self.done)
-            self._say(f"{self.done} of {self.total} frames, {100 * self.done // self.total} %, {_spoken(left)} left")
-
-    def _say(self, words: str) -> None:
-        print(words, file=self.stream, flush=True)
-
-
-def _spoken(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -14,3 +16,17 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("spineviz", appauthor=False)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `path`, its folder made if need be, so that it is either as before or complete; OSError as it comes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -156,6 +156,7 @@ class ProcedureScene(Scene):
     Args:
         case: the patient; None takes SPINEVIZ_CASE and SPINEVIZ_SET of the environment, or the default.
         painter: what draws views; None is the project's own.
+        transparent: frames are without their ground.
 
     A subclass gives `film_name` and a `shot_...` method for each step, and may give `setup_film`. See the module's
     docstring.
@@ -165,7 +166,15 @@ class ProcedureScene(Scene):
     language: ClassVar[str] = "en"
     theme_name: ClassVar[str] = "dark"
 
-    def __init__(self, *args: Any, case: Case | None = None, painter: Paints | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        case: Case | None = None,
+        painter: Paints | None = None,
+        theme: str = "dark",
+        transparent: bool = False,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("camera_class", FilmCamera)
         # pieces are functions of time already; hashing them would only cost
         config.disable_caching = True
@@ -174,12 +183,13 @@ class ProcedureScene(Scene):
         self.theme = named_theme(self.theme_name)
         self.plan: Any = self.make_plan(case)
         self._painter = painter
+        self.transparent = transparent
         self._screen: Screen | None = None
         self._shots: OrderedDict[int, Shot] = OrderedDict()
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
         self._words: dict[str, Mapping[str, Any]] = {}
-        self.viewport = Viewport()
+        self.viewport = Viewport(clear=transparent)
         self.add(self.viewport)
         self.setup_film()
 
@@ -232,6 +242,19 @@ class ProcedureScene(Scene):
             parts["caption"] = self.fill(caption.text, now.step.name)
             parts.setdefault("caption_shown", appear(now.time_s, caption.start_s, _CAPTION_FADE_S))
         return Shot(**parts)
+
+    def said(self) -> dict[str, Any]:
+        """What the film says, filled, as plain values: step -> its title and captions (start_s, end_s, text)."""
+        told = narration(self.clock, self.language)
+        out = {}
+        for step in self.clock.steps:
+            words = told[step.name]
+            captions = [
+                [round(step.start_s + c.start_s, 3), round(step.start_s + c.end_s, 3), self.fill(c.text, step.name)]
+                for c in words.captions
+            ]
+            out[step.name] = {"title": self.fill(words.title, step.name), "captions": captions}
+        return out
 
     def words(self, step: str, name: str) -> str:
         """Other words of the step, by name (`[step.NAME.words]` of the narration), filled."""
@@ -386,7 +409,7 @@ class ProcedureScene(Scene):
         """What turns shots into layers, at the camera's size."""
         if self._screen is None:
             size = (int(self.camera.pixel_width), int(self.camera.pixel_height))
-            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme)
+            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme, self.transparent)
         return self._screen
 
     def instant(self, time_s: float) -> Instant:
@@ -421,12 +444,14 @@ class ProcedureScene(Scene):
         self.viewport.layers = tuple(self.screen.layers(self.instant(time_s)))
 
     def frame_at(self, time_s: float) -> NDArray[np.uint8]:
-        """The frame at `time_s`, (H, W, 3) sRGB."""
+        """The frame at `time_s`, (H, W, 3) sRGB, or of a transparent film (H, W, 4) with straight alpha."""
         return self.screen.frame(self.instant(time_s))
 
     def forget(self) -> None:
-        """Drop all pictures, so that the frames that follow do not depend on those before."""
-        self.screen.forget()
+        """Drop what earlier frames left that could show in later ones, so that a piece is the same whoever draws it."""
+        self._shots.clear()
+        if self._screen is not None:
+            self._screen.forget()
 
     def construct(self) -> None:
         """Play the film piece by piece; manim calls this."""

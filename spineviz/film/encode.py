@@ -1,95 +1,492 @@
-"""Frames to H.264 and segments to one file, with PyAV."""
+"""Frames to segments and segments to one film, with PyAV, for every format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from numpy.typing import NDArray
 
-CRF = 20
-PRESET = "veryfast"
+from spineviz.film.formats import Format
+from spineviz.film.gif import check_gif_steps, gif_metadata, write_gif
+
+Chapter = tuple[float, float, str]
+"""Start and end in seconds, and a title."""
+
 _BT709 = 1
+_PER_S = 1000
+"""Chapters and captions are timed in milliseconds."""
+
+_DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
+_SOUND_RATE, _SOUND_BITS = 48000, 96000
+_ASS_HEADER = b"""[Script Info]
+ScriptType: v4.00+
+PlayResX: 384
+PlayResY: 288
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
+"""What the encoder of soft subtitles asks for; of it players heed the size and the colour."""
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How a segment is written.
+
+    Attributes:
+        encoder, codec: FFmpeg's names of who writes and of what is written.
+        container: what it lies in.
+        pixels, decoded: how colours are stored, and how the decoder gives them.
+        options: of the encoder.
+    """
+
+    encoder: str
+    codec: str
+    container: str
+    pixels: str
+    decoded: str
+    options: Mapping[str, str]
+
+
+_LOSSLESS = _Coding("png", "png", "mov", "rgb24", "rgb24", {"pred": "up", "compression_level": "1"})
+_CODINGS = {
+    # one closed group of pictures a segment, and the same headers for each, however long it is
+    "mp4": _Coding(
+        "libx264",
+        "h264",
+        "mp4",
+        "yuv420p",
+        "yuv420p",
+        {
+            "crf": "20",
+            "preset": "medium",
+            "x264-params": "keyint=infinite:scenecut=0:open-gop=0:threads=1",
+        },
+    ),
+    "webm": _Coding(
+        "libvpx-vp9",
+        "vp9",
+        "webm",
+        "yuv420p",
+        "yuv420p",
+        {
+            # on the films' frames the real-time search takes a sixth of the good one's time and keeps a decibel within
+            # 0.5, for 5 to 10 % more bytes
+            "deadline": "realtime",
+            "cpu-used": "6",
+            "crf": "24",
+            "b:v": "0",
+            "row-mt": "0",
+            "lag-in-frames": "0",
+            "auto-alt-ref": "0",
+            "g": "99999",
+        },
+    ),
+    "gif": _LOSSLESS,
+    "mov": _Coding(
+        "prores_ks", "prores", "mov", "yuva444p10le", "yuva444p12le", {"profile": "4444", "alpha_bits": "16"}
+    ),
+    "png": _LOSSLESS,
+}
 
 
 def encode_segment(
-    path: Path, frames: Iterable[NDArray[np.uint8]], size_px: tuple[int, int], frames_per_s: int, count: int
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fmt: Format,
+    size_px: tuple[int, int],
+    frames_per_s: int,
+    count: int,
 ) -> int:
-    """Write `frames`, (H, W, 3) sRGB each, as one closed group of pictures; returns how many were written.
+    """Write `frames` as one closed group of pictures; returns how many were written.
 
-    x264 runs on one thread, whose bytes do not depend on the machine's cores. An array that is the very same object as
-    the one before it is not converted again. `count` is the number of frames to come, which bounds the group.
+    The encoder runs on one thread, whose bytes do not depend on the machine's cores. An array that is the very same
+    object as the one before it is not converted again.
+
+    Args:
+        frames: (H, W, 3) sRGB each, or (H, W, 4) with straight alpha where the format has alpha.
+        size_px: width and height, both even.
+        count: how many frames are to come. ValueError where there are others.
     """
-    width, height = size_px
+    coding = _CODINGS[fmt.name]
     written = 0
-    with av.open(str(path), "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=frames_per_s)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    with av.open(str(path), "w", format=coding.container, options={"fflags": "+bitexact"}) as container:
+        stream: Any = container.add_stream(coding.encoder, rate=frames_per_s)
+        stream.width, stream.height = size_px
+        stream.pix_fmt = coding.pixels
         stream.time_base = stream.codec_context.time_base = Fraction(1, frames_per_s)
         stream.codec_context.thread_count = 1
-        for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
-            setattr(stream.codec_context, name, _BT709)  # 1 is BT.709 for three of them, and limited range for the last
-        stream.options = {
-            "crf": str(CRF),
-            "preset": PRESET,
-            "x264-params": f"keyint={max(count, 1)}:min-keyint={max(count, 1)}:scenecut=0:open-gop=0:threads=1",
-        }
+        if coding.pixels.startswith("yuv"):
+            # 1 is BT.709 for three of them, and limited range for the last
+            for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
+                setattr(stream.codec_context, name, _BT709)
+        stream.options = dict(coding.options)
         last: NDArray[np.uint8] | None = None
         picture: Any = None
         for frame in frames:
             if frame is not last:
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
-                    format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-                )
-                last = frame
+                picture, last = _converted(frame, fmt, coding.pixels), frame
             picture.pts, picture.time_base = written, Fraction(1, frames_per_s)
-            for packet in stream.encode(picture):
-                container.mux(packet)
+            container.mux(stream.encode(picture))
             written += 1
-        for packet in stream.encode(None):
-            container.mux(packet)
+        container.mux(stream.encode(None))
+    if written != count:
+        raise ValueError(f"{path.name}: {written} frames came, not {count}")
     return written
 
 
-def join_segments(path: Path, segments: Sequence[Path], frames: Sequence[int], metadata: Mapping[str, str]) -> None:
-    """Write the segments one after another into `path` (MP4, its index in front), without encoding again.
+def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgba" if fmt.alpha else "rgb24")
+    if not pixels.startswith("yuv"):
+        return picture
+    return picture.reformat(format=pixels, dst_colorspace="ITU709", dst_color_range="MPEG")
 
-    `frames` are the segments' lengths. `metadata` are the file's global tags ("title", "comment").
+
+def check_segment(path: Path, fmt: Format, size_px: tuple[int, int], frames_per_s: int, count: int) -> str | None:
+    """None where the file is a whole segment of `count` frames; else what is wrong, in one clause.
+
+    The container's boxes must fill the file to its last byte, and every frame is decoded. A changed byte is noticed
+    where container or decoder can tell: PNG always does (it carries check sums), H.264, VP9 and ProRes not always.
     """
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    coding = _CODINGS[fmt.name]
+    try:
+        if not _is_whole(path, coding.container):
+            return f"it is no whole {coding.container} file"
+        with av.open(str(path), format=_DEMUXER[coding.container]) as container:
+            if len(container.streams) != 1 or len(container.streams.video) != 1:
+                return "it holds other than one picture track"
+            stream: Any = container.streams.video[0]
+            context = stream.codec_context
+            found = (context.name, context.pix_fmt, (context.width, context.height), stream.average_rate)
+            asked = (coding.codec, coding.decoded, tuple(size_px), Fraction(frames_per_s))
+            for name, is_, should in zip(("codec", "pixel format", "size", "frame rate"), found, asked, strict=True):
+                if is_ != should:
+                    return f"its {name} is {_said(is_)}, not {_said(should)}"
+            context.thread_count = 1
+            context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+            return _wrong_frame(container.decode(stream), stream.time_base * frames_per_s, found[2], count)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
+    except (av.FFmpegError, ValueError):
+        return "it cannot be decoded"
+
+
+def _wrong_frame(frames: Iterable[Any], per_tick: Fraction, size_px: tuple[int, int], count: int) -> str | None:
+    """What is wrong with the first of decoded frames that is not as it should be."""
+    number = 0
+    for frame in frames:
+        if number == count:
+            return f"it holds more than {count} frames"
+        if frame.is_corrupt or (frame.width, frame.height) != size_px:
+            return f"frame {number} is damaged"
+        if frame.pts is None or round(frame.pts * per_tick) != number:
+            return f"frame {number} is out of its turn"
+        number += 1
+    return None if number == count else f"it holds {number} frames, not {count}"
+
+
+def _said(value: Any) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _is_whole(path: Path, container: str) -> bool:
+    """Whether the outermost boxes of a file fill it to its last byte."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            length = _matroska_length(head) if container == "webm" else _box_length(head)
+            if length is None:
+                return False
+            at += length
+    return size > 0 and at == size
+
+
+def _box_length(head: bytes) -> int | None:
+    """Length of the box that begins with `head` (ISO/IEC 14496-12, 4.2); None where there is none."""
+    if len(head) < 8:
+        return None
+    short, kind = struct.unpack(">I4s", head[:8])
+    if not kind.isalnum():
+        return None
+    if short == 1 and len(head) == 16:
+        return max(16, int.from_bytes(head[8:], "big"))
+    return short if short >= 8 else None
+
+
+def _matroska_length(head: bytes) -> int | None:
+    """Length of the element that begins with `head`, four bytes of name and its size (RFC 8794); None for another."""
+    if len(head) < 12 or head[0] >> 4 != 1 or not head[4]:
+        return None
+    width = 9 - head[4].bit_length()
+    return 4 + width + (int.from_bytes(head[4 : 4 + width], "big") & ((1 << 7 * width) - 1))
+
+
+# --- the finished film ---
+
+
+def join_segments(
+    path: Path,
+    segments: Sequence[Path],
+    counts: Sequence[int],
+    fmt: Format,
+    metadata: Mapping[str, str],
+    chapters: Sequence[Chapter] = (),
+    captions: Sequence[Chapter] = (),
+    sound: Path | None = None,
+) -> None:
+    """Write the segments one after another into `path`, without encoding them again (but for GIF).
+
+    Equal segments give equal bytes: no time of making is written. A GIF and a folder of PNG hold pictures alone.
+
+    Args:
+        path: the file, or the folder that is made for PNG.
+        counts: the segments' numbers of frames; ValueError where one has others or was encoded differently.
+        metadata: the film's own tags ("title", "comment"); see `read_metadata`.
+        chapters: start, end (s) and title of each; the steps, by which a GIF's size is judged.
+        captions: start, end (s) and words of each, as soft subtitles, in order.
+        sound: a WAV file.
+
+    Raises:
+        RequestError: a GIF's step would be too large.
+    """
+    if fmt.name == "gif":
+        _join_gif(path, segments, metadata, chapters)
+    elif fmt.name == "png":
+        _join_png(path, segments, counts, metadata)
+    else:
+        _join_film(path, segments, counts, fmt, metadata, chapters, captions, sound)
+
+
+def _join_film(
+    path: Path,
+    segments: Sequence[Path],
+    counts: Sequence[int],
+    fmt: Format,
+    metadata: Mapping[str, str],
+    chapters: Sequence[Chapter],
+    captions: Sequence[Chapter],
+    sound: Path | None,
+) -> None:
+    options = {"fflags": "+bitexact"}
+    if fmt.name != "webm":
+        # a .mov file's own short tags hold 64 kB at most
+        options["movflags"] = "+faststart" + ("+use_metadata_tags" if fmt.name == "mov" else "")
+    with (
+        av.open(str(segments[0]), format=_DEMUXER[fmt.name]) as first,
+        av.open(str(path), "w", format=fmt.name, options=options) as container,
+    ):
         container.metadata.update(metadata)
-        stream: Any = None
-        offset = 0
-        for segment, count in zip(segments, frames, strict=True):
-            with av.open(str(segment)) as source:
-                origin = source.streams.video[0]
-                if stream is None:
-                    stream = container.add_stream_from_template(origin)
-                    rate = origin.average_rate
-                    assert rate is not None
-                    stream.time_base = origin.time_base
-                per_frame = round(1 / (rate * origin.time_base))  # type: ignore[operator]
-                for packet in source.demux(origin):
-                    if packet.pts is None:
-                        continue
-                    packet.pts += offset * per_frame
-                    packet.dts = None
-                    packet.stream = stream
-                    container.mux(packet)
-            offset += count
+        origin = first.streams.video[0]
+        stream: Any = container.add_stream_from_template(origin)
+        stream.time_base = origin.time_base
+        assert origin.average_rate is not None
+        stream.codec_context.framerate = origin.average_rate
+        stream.codec_context.codec_tag = origin.codec_context.codec_tag  # which kind of ProRes it is stands there
+        tracks = [_copied(stream, segments, counts, fmt, origin.codec_context.extradata, origin.average_rate)]
+        if sound is not None:
+            tracks.append(_sounding(_sound_stream(container, sound, fmt), sound))
+        if captions:
+            tracks.append(_caption_packets(_caption_stream(container, fmt), captions, fmt))
+        if chapters:
+            container.set_chapters([_chapter(i, chapter) for i, chapter in enumerate(chapters, 1)])
+        for _, packet in merge(*tracks, key=lambda item: item[0]):
+            container.mux(packet)
+
+
+Track = Iterator[tuple[Fraction, Any]]
+"""Packets with their times in seconds, in the order in which they are to be written."""
+
+
+def _copied(
+    stream: Any, segments: Sequence[Path], counts: Sequence[int], fmt: Format, headers: bytes | None, rate: Fraction
+) -> Track:
+    begun = 0
+    for segment, count in zip(segments, counts, strict=True):
+        found = 0
+        with av.open(str(segment), format=_DEMUXER[fmt.name]) as source:
+            origin = source.streams.video[0]
+            if origin.codec_context.extradata != headers or origin.average_rate != rate:
+                raise ValueError(f"{segment.name}: not encoded as the others are")
+            assert origin.time_base is not None
+            for packet in source.demux(origin):
+                if packet.pts is None:
+                    continue
+                packet.pts = begun + round(packet.pts * origin.time_base * rate)
+                packet.dts = None  # the muxer finds the order of decoding from the pictures' own
+                packet.duration, packet.time_base, packet.stream = 1, 1 / rate, stream
+                yield Fraction(begun + found) / rate, packet
+                found += 1
+        if found != count:
+            raise ValueError(f"{segment.name}: {found} frames, not {count}")
+        begun += count
+
+
+def _chapter(number: int, chapter: Chapter) -> Any:
+    start_s, end_s, title = chapter
+    return {
+        "id": number,
+        "start": round(start_s * _PER_S),
+        "end": round(end_s * _PER_S),
+        "time_base": Fraction(1, _PER_S),
+        "metadata": {"title": title},
+    }
+
+
+def _caption_stream(container: Any, fmt: Format) -> Any:
+    if fmt.name == "webm":
+        return container.add_mux_stream("webvtt", time_base=Fraction(1, _PER_S))
+    stream = container.add_stream("mov_text")
+    stream.codec_context.subtitle_header = _ASS_HEADER
+    stream.time_base = stream.codec_context.time_base = Fraction(1, _PER_S)
+    return stream
+
+
+def _caption_packets(stream: Any, captions: Sequence[Chapter], fmt: Format) -> Track:
+    for start, end, words in _cues(captions, gaps=fmt.name != "webm"):
+        told = words.encode() if fmt.name != "webm" else _escaped(words).encode()
+        packet: Any = av.Packet(told if fmt.name == "webm" else struct.pack(">H", len(told)) + told)
+        packet.pts = packet.dts = start
+        packet.duration, packet.time_base, packet.stream = end - start, Fraction(1, _PER_S), stream
+        yield Fraction(start, _PER_S), packet
+
+
+def _cues(captions: Sequence[Chapter], gaps: bool) -> Iterator[tuple[int, int, str]]:
+    """Start, end (ms) and words of each caption, no two at once; with the empty ones between them where asked for."""
+    times = [(round(start_s * _PER_S), round(end_s * _PER_S), words) for start_s, end_s, words in captions]
+    free = 0
+    for i, (start, end, words) in enumerate(times):
+        start, end = max(start, free), min(end, *(later[0] for later in times[i + 1 : i + 2]), end)
+        if end <= start:
+            continue
+        if gaps and start > free:
+            yield free, start, ""
+        yield start, end, "\n".join(line for line in words.split("\n") if line.strip())
+        free = end
+
+
+def _sound_stream(container: Any, sound: Path, fmt: Format) -> Any:
+    with av.open(str(sound), format="wav") as source:
+        layout = "mono" if source.streams.audio[0].layout.nb_channels == 1 else "stereo"
+    stream = container.add_stream("libopus" if fmt.name == "webm" else "aac", rate=_SOUND_RATE, layout=layout)
+    stream.bit_rate = _SOUND_BITS
+    stream.codec_context.flags |= Flags.bitexact
+    return stream
+
+
+def _sounding(stream: Any, sound: Path) -> Track:
+    with av.open(str(sound), format="wav") as source:
+        for frame in (*source.decode(audio=0), None):
+            for packet in stream.encode(frame):
+                yield packet.pts * packet.time_base, packet
+
+
+def _pictures(segments: Sequence[Path]) -> Iterator[Any]:
+    """The decoded frames of lossless segments."""
+    for segment in segments:
+        with av.open(str(segment), format="mov") as source:
+            source.streams.video[0].codec_context.thread_count = 1
+            yield from source.decode(video=0)
+
+
+def _join_gif(path: Path, segments: Sequence[Path], metadata: Mapping[str, str], chapters: Sequence[Chapter]) -> None:
+    with av.open(str(segments[0]), format="mov") as first:
+        stream = first.streams.video[0]
+        size, rate = (stream.width, stream.height), int(stream.average_rate or 1)
+    write_gif(path, (_pictures(segments), _pictures(segments)), size, rate, metadata)
+    check_gif_steps(path, rate, chapters)
+
+
+def _join_png(path: Path, segments: Sequence[Path], counts: Sequence[int], metadata: Mapping[str, str]) -> None:
+    path.mkdir()
+    number = 0
+    for segment, count in zip(segments, counts, strict=True):
+        begun = number
+        with av.open(str(segment), format="mov") as source:
+            for packet in source.demux(video=0):
+                if packet.pts is None:
+                    continue
+                number += 1
+                picture = bytes(packet)
+                (path / f"{number:05d}.png").write_bytes(_with_words(picture, metadata) if number == 1 else picture)
+        if number - begun != count:
+            raise ValueError(f"{segment.name}: {number - begun} frames, not {count}")
+
+
+_PNG_HEAD = 33
+"""A PNG's signature and first chunk (PNG specification, 5.2 and 11.2.1)."""
+
+
+def _with_words(picture: bytes, words: Mapping[str, str]) -> bytes:
+    """A PNG with `words` as international text (PNG specification, 11.3.3.4)."""
+    chunks = b""
+    for key, text in words.items():
+        told = b"iTXt" + key.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+        chunks += struct.pack(">I", len(told) - 4) + told + struct.pack(">I", zlib.crc32(told))
+    return picture[:_PNG_HEAD] + chunks + picture[_PNG_HEAD:]
+
+
+def write_vtt(path: Path, captions: Sequence[Chapter]) -> None:
+    """Write captions as WebVTT (https://www.w3.org/TR/webvtt1/), for players of pages."""
+    cues = [
+        f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions, gaps=False)
+    ]
+    path.write_text("\n".join(["WEBVTT\n", *cues]), "utf-8", newline="\n")
+
+
+def _clock(ms: int) -> str:
+    minutes, rest = divmod(ms, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def _escaped(words: str) -> str:
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The global tags of a video file; empty for a file that is none."""
+    """The film's own tags, as `join_segments` was told them; empty for what is no film.
+
+    For a folder those of its first picture. Only files that begin as a film does are opened at all: others may name
+    further files, which are to be left alone.
+    """
     try:
-        with av.open(str(path)) as container:
-            return dict(container.metadata)
+        if path.is_dir():
+            return _png_words(path / "00001.png")
+        with path.open("rb") as file:
+            head = file.read(12)
+        if head[:6] == b"GIF89a":
+            return gif_metadata(path)
+        demuxer = "matroska" if head[:4] == b"\x1a\x45\xdf\xa3" else "mov" if head[4:8] == b"ftyp" else ""
+        if not demuxer:
+            return {}
+        with av.open(str(path), format=demuxer) as container:
+            return {key.lower(): text for key, text in container.metadata.items()}
     except (av.FFmpegError, OSError, ValueError):
         return {}
+
+
+def _png_words(path: Path) -> dict[str, str]:
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG"]) as picture:
+        return {key: str(text) for key, text in getattr(picture, "text", {}).items()}
 
 
 def decode(path: Path) -> list[NDArray[np.uint8]]:

@@ -7,17 +7,25 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
 from spineviz.film.pieces import Quality
-from spineviz.film.workers import SceneSource
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
     from spineviz.procedures.case import Case
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """Where a scene class stands: the module's file and the class's name."""
+
+    path: Path
+    class_name: str
 
 
 def scene_source(film_name: str) -> SceneSource:

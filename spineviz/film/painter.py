@@ -41,11 +41,17 @@ class Painter:
         self._stages: OrderedDict[Hashable, Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def stage(self, size_px: Size, structures: Structures, shot: StageShot) -> Pixels:
-        """The 3-D view, (H, W, 3)."""
+    def stage(self, size_px: Size, structures: Structures, shot: StageShot, clear: bool = False) -> Pixels:
+        """The 3-D view, (H, W, 3), or without its ground (H, W, 4) with colours multiplied by alpha."""
         from spineviz.views.stage import Stage
 
-        stage = _kept(self._stages, size_px, lambda: Stage(size_px, self.theme, self.supersample), MOST_STAGES, _close)
+        stage = _kept(
+            self._stages,
+            (size_px, clear),
+            lambda: Stage(size_px, self.theme, self.supersample, clear),
+            MOST_STAGES,
+            _close,
+        )
         return stage.draw(_without_roadmap(structures), shot.camera, shot.look)
 
     def fluoroscopy(

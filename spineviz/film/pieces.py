@@ -43,6 +43,13 @@ QUALITIES = {
 }
 
 
+ASPECTS = ("16:9", "9:16", "1:1")
+
+
+def sized(quality, aspect):
+    return quality
+
+
 @dataclass(frozen=True)
 class Piece:
     """A run of frames of one step.

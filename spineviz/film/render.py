@@ -1,31 +1,29 @@
-"""From a request to one finished file: pieces, workers, joining, and the move into place at the end."""
+"""From a request to one finished file: the pieces that are missing, joining, and the move into place at the end."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from spineviz.data.cache import cache_folder, write_whole
 from spineviz.data.errors import FaultError, RequestError
-from spineviz.data.films import Film, film
-from spineviz.film.pieces import Piece, Quality, pieces
-from spineviz.film.workers import Job, SceneSource, draw_pieces
-
-if TYPE_CHECKING:
-    from spineviz.procedures.case import Case
-
-BYTES_PER_PIXEL_S = {15: 0.6, 30: 0.9}
-"""A generous guess at the size of what is written, bytes a pixel and second of film, by rate."""
+from spineviz.film import pace
+from spineviz.film.drawing import Job, Task
+from spineviz.film.shows import Show
+from spineviz.film.store import KeptPiece, PieceStore, limit_bytes, piece_store
+from spineviz.film.workers import Drawn, Places, draw_tasks
 
 PART = ".spineviz-part"
 
@@ -35,51 +33,31 @@ class Request:
     """What is to be rendered.
 
     Attributes:
-        film_name, case, quality: which film, of whom, how large.
-        steps: its steps, counted from 0; all of them where this is the whole film.
-        out: the file to write.
+        show: the film.
+        out: the file to write; a folder for a format that has no file.
         force: replace what is there.
-        source: the scene; None is the film's own.
+        sound: a WAV to lay under it.
     """
 
-    film_name: str
-    case: Case
-    quality: Quality
-    steps: tuple[int, ...]
+    show: Show
     out: Path
     force: bool = False
-    source: SceneSource | None = None
-
-    @property
-    def clock(self) -> Film:
-        """The film's steps."""
-        return film(self.film_name)
-
-    @property
-    def pieces(self) -> tuple[Piece, ...]:
-        """What is drawn."""
-        return pieces(self.clock, self.steps)
-
-    @property
-    def seconds(self) -> float:
-        """How long the result lasts."""
-        return sum(piece.end_s - piece.start_s for piece in self.pieces)
+    sound: Path | None = None
 
     @property
     def frames(self) -> int:
         """How many frames the result has."""
-        return sum(len(piece.times_s(self.quality.frames_per_s)) for piece in self.pieces)
+        return sum(task.count for task in self.show.tasks)
+
+    @property
+    def seconds(self) -> float:
+        """How long the result lasts."""
+        return self.frames / self.show.rendition.size.frames_per_s
 
     @property
     def sidecar(self) -> Path:
         """The JSON beside the film."""
-        return self.out.with_suffix(".json")
-
-    def digest(self) -> str:
-        """What tells this rendering from every other."""
-        from spineviz.film.sidecar import film_digest
-
-        return film_digest(self.film_name, self.case.canonical(), self.quality.name, self.steps)
+        return self.out.with_name(f"{self.out.stem if self.out.suffix else self.out.name}.json")
 
 
 class Progress(Protocol):
@@ -88,19 +66,42 @@ class Progress(Protocol):
     def stage(self, words: str) -> None:
         """A new part of the work has begun."""
 
+    def kept(self, count: int) -> None:
+        """So many frames need not be drawn: they are there from an earlier run."""
+
     def frames(self, count: int) -> None:
         """So many more frames are finished."""
 
 
-def default_out(film_name: str, quality: str, level: str, default_level: str = "L1") -> str:
-    """FILM-QUALITY.mp4, with the level when it is not the default."""
-    return f"{film_name}{'' if level == default_level else f'-{level}'}-{quality}.mp4"
+class Hands(Protocol):
+    """Who draws: this machine's processes, or a cluster."""
+
+    def __call__(
+        self,
+        job: Job,
+        places: Places,
+        tasks: Sequence[Task],
+        told: Callable[[int], None],
+        planned: Callable[[], None],
+    ) -> Drawn:
+        """As spineviz.film.workers.draw_tasks."""
+
+
+def local_hands(jobs: int | None = None) -> Hands:
+    """`jobs` processes of this machine; None for as many as cores and memory allow."""
+
+    def draw(
+        job: Job, places: Places, tasks: Sequence[Task], told: Callable[[int], None], planned: Callable[[], None]
+    ) -> Drawn:
+        return draw_tasks(job, places, tasks, told, jobs, planned)
+
+    return draw
 
 
 def is_up_to_date(request: Request) -> bool:
-    """Whether the file that is there already is what is asked for; its embedded digest says so.
+    """Whether what is there already is what is asked for; its embedded digest says so.
 
-    Raises RequestError where another file is in the way and `force` is not given.
+    Raises RequestError where something else is in the way and `force` is not given.
     """
     from spineviz.film.encode import read_metadata
     from spineviz.film.sidecar import digest_of, is_sidecar
@@ -108,7 +109,7 @@ def is_up_to_date(request: Request) -> bool:
     if request.force:
         return False
     if request.out.exists():
-        if digest_of(read_metadata(request.out)) == request.digest():
+        if digest_of(read_metadata(request.out)) == request.show.digest:
             return True
         raise RequestError(f"--out {request.out}: exists already and is another film; give another name or --force")
     if request.sidecar.exists() and not is_sidecar(request.sidecar):
@@ -116,80 +117,157 @@ def is_up_to_date(request: Request) -> bool:
     return False
 
 
-def check_room(request: Request) -> None:
+def missing(request: Request, store: PieceStore) -> tuple[dict[str, KeptPiece], list[Task]]:
+    """The pieces of `request` that are kept, by name, and the tasks that are left."""
+    found = store.find(task.name for task in request.show.tasks)
+    return found, [task for task in request.show.tasks if task.name not in found]
+
+
+def needed_bytes(request: Request, left: Sequence[Task]) -> float:
+    """A generous guess at what the file and the pieces that are `left` will take."""
+    size, output = request.show.rendition.size, request.show.rendition.output
+    frames = request.frames + sum(task.count for task in left)
+    return max(5e6, output.bytes_per_pixel * size.width_px * size.height_px * frames)
+
+
+def check_room(request: Request, left: Sequence[Task]) -> None:
     """FaultError where the disk of --out has less room than the film may need."""
-    size = request.quality
-    need = size.width_px * size.height_px * request.seconds * BYTES_PER_PIXEL_S.get(size.frames_per_s, 1.0) * 2
-    need = max(need, 5e6)
-    free = shutil.disk_usage(request.out.parent).free
+    need, free = needed_bytes(request, left), shutil.disk_usage(request.out.parent).free
     if free < need:
         raise FaultError(
             f"--out {request.out}: {free / 1e6:.0f} MB are free there; this film may need {need / 1e6:.0f} MB"
         )
 
 
-def render_film(request: Request, progress: Progress, workers: int | None = None) -> None:
+def render_film(request: Request, progress: Progress, hands: Hands | None = None) -> None:
     """Render `request` into its file, with the JSON beside it.
 
-    The file appears whole, at the end, or not at all: an interruption (Ctrl-C, SIGTERM, SIGHUP) leaves nothing
-    behind and no process alive.
+    Pieces that are kept from earlier runs are not drawn again. The file appears whole, at the end, or not at all: an
+    interruption (Ctrl-C, SIGTERM, SIGHUP, SIGKILL) leaves no process alive and loses no finished piece, and the next
+    run goes on from there to the same bytes.
 
     Raises:
         RequestError: the case cannot be planned, or the folder cannot be written.
-        FaultError: the disk is full, or a drawing process dies.
+        FaultError: the disk is full, the cache cannot be written, the same file is being made, a process dies.
     """
-    check_room(request)
-    with _stoppable(), _part_folder(request.out) as folder:
+    limit, store = limit_bytes(), piece_store()
+    with _stoppable(), _alone(request.out), _part_folder(request.out) as folder:
         try:
-            _render_into(request, progress, workers, folder)
+            _render_into(request, progress, hands or local_hands(), store, folder)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                raise FaultError(f"--out {request.out}: {error.strerror}; make room and try again") from error
+                raise FaultError(
+                    f"--out {request.out}: {error.strerror}; make room and try again: finished pieces are kept"
+                ) from error
             raise
+        store.evict(limit, (task.name for task in request.show.tasks))
 
 
-def _render_into(request: Request, progress: Progress, workers: int | None, folder: Path) -> None:
-    from spineviz.film.opening import scene_source
-
-    job = Job(request.source or scene_source(request.film_name), request.case, request.quality, folder)
-    progress.stage("planning")
-    drawn = draw_pieces(job, request.pieces, progress.frames, workers, lambda: progress.stage("drawing"))
+def _render_into(request: Request, progress: Progress, hands: Hands, store: PieceStore, folder: Path) -> None:
+    show = request.show
+    kept, left = missing(request, store)
+    check_room(request, left)
+    about = _kept_about(show.about_name)
+    if kept:
+        progress.kept(sum(piece.count for piece in kept.values()))
+    if left or about is None:
+        progress.stage("planning")
+        places = Places(store.folder, folder)
+        drawn = hands(show.job, places, left, progress.frames, lambda: progress.stage("drawing"))
+        kept |= drawn.kept
+        about = drawn.about
+        _keep_about(show.about_name, about)
+        if drawn.seconds_a_frame:
+            pace.note(show.name, show.rendition.size, drawn.seconds_a_frame)
     progress.stage("joining")
-    from spineviz.film.encode import join_segments
-    from spineviz.film.sidecar import description, tags
+    _join(request, [kept[task.name] for task in show.tasks], about, folder)
 
-    told = description(
-        request.film_name,
-        film_title(request.film_name),
-        request.digest(),
-        request.quality.name,
-        [request.clock.steps[i].name for i in request.steps],
-        request.seconds,
-        request.case.table(),
-        drawn.about["resolved"],
-        drawn.about["measures"],
-    )
-    order = [drawn.parts[piece.index] for piece in request.pieces]
+
+def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], folder: Path) -> None:
+    from spineviz.film.encode import join_segments
+    from spineviz.film.sidecar import tags
+
+    told = request.show.told(about)
     whole, beside = folder / request.out.name, folder / request.sidecar.name
-    join_segments(whole, [path for path, _ in order], [count for _, count in order], tags(told))
-    beside.write_text(json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
+    join_segments(
+        whole,
+        [piece.path for piece in parts],
+        [piece.count for piece in parts],
+        request.show.rendition.output,
+        tags(told.description),
+        told.chapters,
+        told.captions,
+        request.sound,
+    )
+    beside.write_text(json.dumps(told.description, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for path in (whole, beside):
         _onto_disk(path)
     beside.replace(request.sidecar)
-    whole.replace(request.out)
+    _move(whole, request.out)
 
 
-def film_title(film_name: str) -> str:
-    """The film's name as people write it."""
-    return film_name.replace("-", " ").capitalize()
+def _move(whole: Path, out: Path) -> None:
+    """Move a finished file or folder into place; a folder that is there is put aside first and removed last."""
+    if whole.is_dir() and out.exists():
+        aside = whole.with_name(f"{whole.name}.old")
+        out.replace(aside)
+    whole.replace(out)
+
+
+# what a drawer said of itself, kept between runs
+
+
+def _about_path(name: str) -> Path:
+    return cache_folder() / "about" / f"{name}.json"
+
+
+def _kept_about(name: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(_about_path(name).read_bytes())
+        text = json.dumps(record["about"], sort_keys=True)
+        known = isinstance(record["about"], dict) and record["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return record["about"] if known else None
+
+
+def _keep_about(name: str, about: Mapping[str, Any]) -> None:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    with contextlib.suppress(OSError):  # it is found out anew next time
+        write_whole(_about_path(name), json.dumps({"about": about, "sha256": digest}).encode())
+
+
+# one render of a file at a time, in a folder of its own
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else renders into `out` meanwhile; FaultError where somebody does."""
+    from filelock import FileLock, Timeout
+
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:32]}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FaultError(
+            f"--out {out}: another spineviz render is writing it; wait until that is done, or give another name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
 def _part_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` for what is not finished, gone afterwards.
+    """A hidden folder beside `out` for what is not finished, gone afterwards; those of killed runs go too.
 
     Raises RequestError where the folder of `out` cannot be written.
     """
+    for left in out.parent.glob(f".{_escaped(out.name)}.*{PART}"):
+        shutil.rmtree(left, ignore_errors=True)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=PART, dir=out.parent))
     except OSError as error:
@@ -200,6 +278,12 @@ def _part_folder(out: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _escaped(name: str) -> str:
+    from glob import escape
+
+    return escape(name)
 
 
 @contextlib.contextmanager
@@ -223,8 +307,6 @@ def _stoppable() -> Iterator[None]:
 
 def _onto_disk(path: Path) -> None:
     """Make sure that what is moved into place outlives a power cut."""
-    with path.open("rb") as stream, contextlib.suppress(OSError):
-        os.fsync(stream.fileno())
-
-
-ProgressMaker = Callable[[str, int], Progress]
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open("rb") as stream, contextlib.suppress(OSError):
+            os.fsync(stream.fileno())

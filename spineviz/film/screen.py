@@ -89,7 +89,7 @@ class Source(Protocol):
 class Paints(Protocol):
     """What draws views; see spineviz.film.painter.Painter."""
 
-    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot) -> Pixels: ...
+    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot, clear: bool = False) -> Pixels: ...
     def fluoroscopy(
         self, size_px: tuple[int, int], structures: Any, shot: FluoroShot, time_s: float, type_px: float
     ) -> Pixels: ...
@@ -251,14 +251,20 @@ def column_gauges(shot: Shot) -> tuple[tuple[ColumnShot, str, Rect], ...]:
 
 
 class Screen:
-    """Draws instants as layers for a screen of `size_px` (width, height; 16:9)."""
+    """Draws instants as layers for a screen of `size_px` (width, height; 16:9).
 
-    def __init__(self, size_px: tuple[int, int], source: Source, painter: Paints, theme: Theme) -> None:
+    A `clear` one has no ground, nor has a stage there that stands in no frame.
+    """
+
+    def __init__(
+        self, size_px: tuple[int, int], source: Source, painter: Paints, theme: Theme, clear: bool = False
+    ) -> None:
         self.size_px, self.source, self.painter, self.theme = size_px, source, painter, theme
+        self.clear = clear
         self.scale = size_px[1] / places.HEIGHT
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
-        self._composer = Composer(size_px)
+        self._composer = Composer(size_px, clear)
 
     def fingerprint(self, now: Instant) -> Hashable:
         """The same for instants whose frames are the same, found without drawing."""
@@ -280,7 +286,8 @@ class Screen:
         return frozen(seen)
 
     def frame(self, now: Instant) -> Pixels:
-        """The frame, (H, W, 3); only what has changed since the last one is laid anew."""
+        """The frame, (H, W, 3), or of a clear screen (H, W, 4) with straight alpha. Only what has changed since the
+        last one is laid anew."""
         return self._composer.frame(self.layers(now))
 
     def forget(self) -> None:
@@ -292,8 +299,8 @@ class Screen:
         self.painter.forget()
 
     def layers(self, now: Instant) -> list[Layer]:
-        """The frame, lowest layer first; together they cover it."""
-        out = [_ground(self.size_px, self.theme.name)]
+        """The frame, lowest layer first; together they cover it unless it is clear."""
+        out = [] if self.clear else [_ground(self.size_px, self.theme.name)]
         for shown in self._shown(now):
             out += self._view_layers(shown)
         out += self._column_layers(now)
@@ -382,31 +389,42 @@ class Screen:
     def _settled(self, shot: Shot, name: str, panel: Panel, opacity: float, time_s: float) -> Shown:
         return Shown(name, _view(shot, name), panel.picture.pixels(self.scale)[2:], panel, opacity, shot, time_s)
 
-    def _picture(self, view: View, size_px: tuple[int, int], time_s: float) -> Pixels:
-        """A view's picture; the latest few are kept."""
+    def _picture(self, view: View, size_px: tuple[int, int], time_s: float, bare: bool = False) -> Pixels:
+        """A view's picture; the latest few are kept. A `bare` one of a clear screen has no ground."""
         if isinstance(view, PlotShot):
             return draw_plot(self.source.plot(time_s, view), size_px, self.theme, self.scale)
         pulse = self._pulse(view, time_s)
         time_s = self._seen_s(view, time_s)
-        key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse)
+        clear = self.clear and bare
+        key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse, clear)
         if key not in self._pictures:
             structures = self.source.structures(time_s, view.moment, view.plan)
             plane = None
             if isinstance(view, (SectionShot, UltrasoundShot)):
                 plane = self.source.plane(view.plane, view.plan)
             # two plans are alike until their instruments are in: what is shown alike is drawn once
-            alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse)
+            alike = (
+                type(view),
+                size_px,
+                _look(view),
+                _shapes(structures),
+                plane and plane.matrix.tobytes(),
+                pulse,
+                clear,
+            )
             if alike not in self._pictures:
-                self._pictures[alike] = self._painted(view, size_px, structures, plane, time_s)
+                self._pictures[alike] = self._painted(view, size_px, structures, plane, time_s, clear)
             self._pictures[key] = self._pictures[alike]
             while len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
         return self._pictures[key]
 
-    def _painted(self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float) -> Pixels:
+    def _painted(
+        self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float, clear: bool
+    ) -> Pixels:
         if isinstance(view, StageShot):
-            return self.painter.stage(size_px, structures, view)
+            return self.painter.stage(size_px, structures, view, clear)
         if isinstance(view, FluoroShot):
             return self.painter.fluoroscopy(size_px, structures, view, time_s, TYPE_PX * self.scale)
         if isinstance(view, ScanShot):
@@ -429,7 +447,8 @@ class Screen:
         return max(self.painter.pulse_start_s(view, time_s), self.source.step_start_s(time_s))
 
     def _view_layers(self, shown: Shown) -> list[Layer]:
-        picture = self._picture(shown.view, shown.size_px, shown.time_s)
+        bare = not (shown.panel.framed or shown.panel.inset)
+        picture = self._picture(shown.view, shown.size_px, shown.time_s, bare)
         x, y, width, height = shown.panel.picture.pixels(self.scale)
         out = []
         if shown.panel.framed:
@@ -443,7 +462,7 @@ class Screen:
         fitted = cover(picture, (width, height))
         if shown.panel.light < 1.0:
             fitted = _dimmed(fitted, shown.panel.light)
-        if shown.panel.framed or shown.panel.inset:
+        if not bare:
             fitted = _rounded(fitted, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
         out.append(Layer(fitted, x, y, shown.opacity))
         taken: list[Rect] = []
@@ -580,7 +599,7 @@ class Screen:
         time_s = now.time_s if shot is now.shot else now.changed_s
         out = []
         if card.backdrop is not None:
-            picture = self._picture(card.backdrop, self.size_px, time_s)
+            picture = self._picture(card.backdrop, self.size_px, time_s, bare=True)
             out.append(Layer(picture, 0, 0, opacity))
             out.append(_veil(self.size_px, self.theme.name).faded(opacity))
         if card.picture is not None:
@@ -608,7 +627,13 @@ def cover(picture: Pixels, size_px: tuple[int, int]) -> Pixels:
 
         box = (-left / factor, -top / factor, (size_px[0] - left) / factor, (size_px[1] - top) / factor)
         box = (max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3]))
-        return np.asarray(Image.fromarray(picture).resize(size_px, Image.Resampling.BILINEAR, box=box))
+        # colours that are multiplied by alpha already are scaled apart from it, as they are
+        parts = [picture] if picture.shape[2] == 3 else [picture[:, :, :3], picture[:, :, 3]]
+        scaled = [
+            np.asarray(Image.fromarray(np.ascontiguousarray(p)).resize(size_px, Image.Resampling.BILINEAR, box=box))
+            for p in parts
+        ]
+        return scaled[0] if len(scaled) == 1 else np.dstack(scaled)
     x, y = round(-left), round(-top)
     return picture[y : y + size_px[1], x : x + size_px[0]]
 
@@ -798,9 +823,11 @@ def _caption(text: str, theme_name: str, scale: float) -> Layer:
 
 
 def _dimmed(picture: Pixels, light: float) -> Pixels:
-    """`picture` with `light` of its brightness."""
+    """`picture` with `light` of its brightness, and so what shows through a clear one."""
     table = np.round(np.arange(256) * light).astype(np.uint8)
-    return table[picture]
+    if picture.shape[2] == 3:
+        return table[picture]
+    return np.dstack([table[picture[:, :, :3]], 255 - table[255 - picture[:, :, 3]]])
 
 
 @lru_cache(maxsize=8)

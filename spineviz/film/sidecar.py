@@ -3,60 +3,21 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import platform
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spineviz import __version__
-from spineviz.data.assets import asset, package_folder
+from spineviz.data.assets import asset
+from spineviz.film.engine import versions
 
-PACKAGES = ("manim", "numpy", "scipy", "pyvista", "vtk", "av", "pillow", "pycairo", "font-source-sans-pro")
-"""Whose versions can change a picture."""
+if TYPE_CHECKING:
+    from spineviz.film.shows import FilmShow
 
 SIDECAR_MARK = "spineviz film"
 
 _CITATION_COLUMNS = ("citation", "source")
-_TEXT_ENDINGS = (".py", ".csv", ".toml")
-
-
-def versions() -> dict[str, str]:
-    """The versions of this project and of what it draws with."""
-    out = {"spineviz": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = "missing"
-    return out
-
-
-@cache
-def sources_digest() -> str:
-    """Of every source file of the package, every scene and every data file: 64 hexadecimal signs."""
-    package = Path(__file__).resolve().parent.parent
-    roots = [(package, "spineviz"), (package_folder("scenes"), "scenes"), (package_folder("assets"), "assets")]
-    files: dict[str, Path] = {}
-    for root, name in roots:
-        for path in root.rglob("*"):
-            if path.suffix in _TEXT_ENDINGS and "__pycache__" not in path.parts and path.is_file():
-                inner = path.relative_to(root).as_posix()
-                # in a wheel scenes and assets lie inside the package: count them once, under the same name
-                if name != "spineviz" or not inner.startswith(("scenes/", "assets/")):
-                    files[f"{name}/{inner}"] = path
-    digest = hashlib.sha256()
-    for inner in sorted(files):
-        digest.update(inner.encode() + b"\0" + hashlib.sha256(files[inner].read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def film_digest(film_name: str, case: str, quality: str, steps: tuple[int, ...]) -> str:
-    """What tells one rendering from every other: film, case (canonical JSON), quality, steps, sources, versions."""
-    told = [film_name, case, quality, list(steps), sources_digest(), versions()]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def citations() -> list[str]:
@@ -71,30 +32,22 @@ def citations() -> list[str]:
     return sorted(found)
 
 
-def description(
-    film_name: str,
-    title: str,
-    digest: str,
-    quality: str,
-    steps: list[str],
-    seconds: float,
-    case: dict[str, Any],
-    resolved: dict[str, Any],
-    measures: dict[str, Any],
-) -> dict[str, Any]:
+def description(show: FilmShow, about: Mapping[str, Any]) -> dict[str, Any]:
     """All that a film says about itself, as plain values; the JSON beside it."""
+    from spineviz.film.shows import film_title
+
     return {
         "made_by": SIDECAR_MARK,
-        "film": film_name,
-        "title": title,
+        "film": show.name,
+        "title": film_title(show.name),
         "about": "animation of a constructed case; for education, not for clinical use",
-        "digest": digest,
-        "quality": quality,
-        "steps": steps,
-        "seconds": round(seconds, 3),
-        "case": case,
-        "resolved": resolved,
-        "measures": measures,
+        "digest": show.digest,
+        **asdict(show.rendition),
+        "steps": list(show.parts),
+        "seconds": round(show.seconds, 3),
+        "case": show.case.table(),
+        "resolved": about["resolved"],
+        "measures": about["measures"],
         "versions": versions(),
         "sources": citations(),
     }

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
-import importlib
 import multiprocessing
 import os
 import shutil
@@ -15,18 +12,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spineviz.data.errors import FaultError, RequestError
-from spineviz.film.pieces import Piece, Quality
-
-if TYPE_CHECKING:
-    from spineviz.procedures.case import Case
+from spineviz.film.drawing import Drawer, Job, Task, draw_piece, settle
+from spineviz.film.pieces import Quality
+from spineviz.film.store import KeptPiece, PieceStore, remove_parts_of
 
 ONE_THREAD = {
     name: "1"
@@ -38,55 +34,45 @@ FORKS = sys.platform.startswith("linux")
 """Whether workers are forked; on other systems libraries of windows and threads do not outlive a fork."""
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-_LATE_MODULES = (
-    "moderngl",
-    "scipy.interpolate",
-    "spineviz.film.encode",
-    "spineviz.views.fluoroscopy",
-    "spineviz.views.scan",
-    "spineviz.views.section",
-    "spineviz.views.stage",
-    "vtkmodules.util.numpy_support",
-    "vtkmodules.vtkFiltersCore",
-)
-
 MOST_WORKERS = 8
-GIVE_BACK_EVERY = 10
-"""After so many frames free memory is handed back to the system."""
-
 TRIES = 2
 """How often a piece is tried whose worker died."""
 
 
-@dataclass(frozen=True)
-class SceneSource:
-    """Where a film's scene class stands: the module's file and the class's name."""
-
-    path: Path
-    class_name: str
+WORKER_MB, PIXEL_BYTES = 400.0, 145.0
+"""What a worker holds: so many megabytes, and bytes for each pixel of a frame (measured, see tests/bench)."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every worker of a render is told.
+class Places:
+    """Where workers write.
 
     Attributes:
-        source: the scene.
-        case: the patient, or None where the scene needs none.
-        quality: size and rate.
-        folder: where segments are written; it is removed if the parent dies.
+        store: the folder of the pieces.
+        scratch: a folder that belongs to this render alone; it is removed if the parent dies.
     """
 
-    source: SceneSource
-    case: Case | None
-    quality: Quality
-    folder: Path
+    store: Path
+    scratch: Path
 
 
-def worker_count(pieces: int) -> int:
-    """As many workers as this process may use cores, and no more than there are pieces."""
+def worker_count(pieces: int, size: Quality) -> int:
+    """As many workers as this process may use cores and free memory holds, and no more than there are pieces."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, pieces, MOST_WORKERS))
+    need = 1e6 * WORKER_MB + PIXEL_BYTES * size.width_px * size.height_px
+    return max(1, min(cores, pieces, MOST_WORKERS, int(free_bytes() / need)))
+
+
+def free_bytes() -> float:
+    """The memory that this process may still take: what the machine has free, within its control group's limit."""
+    import psutil
+
+    free = float(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):  # no such group, or "max"
+        group = Path("/sys/fs/cgroup")
+        limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, limit - used)
+    return free
 
 
 @dataclass
@@ -94,22 +80,25 @@ class Drawn:
     """What the workers made.
 
     Attributes:
-        parts: piece.index -> the segment's file and its number of frames.
-        about: what the scene's plan says of itself: "resolved" and "measures".
+        kept: task.name -> the finished piece.
+        about: what is drawn says of itself.
+        seconds_a_frame: what one worker took for a frame; 0 where none was drawn.
     """
 
-    parts: dict[int, tuple[Path, int]]
-    about: dict[str, Any]
+    kept: dict[str, KeptPiece] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    seconds_a_frame: float = 0.0
 
 
-def draw_pieces(
+def draw_tasks(
     job: Job,
-    pieces: Sequence[Piece],
+    places: Places,
+    tasks: Sequence[Task],
     told: Callable[[int], None],
     count: int | None = None,
     planned: Callable[[], None] | None = None,
 ) -> Drawn:
-    """Draw and encode `pieces` in `count` processes.
+    """Draw and encode `tasks` in `count` processes; with no task, only find out what is drawn says of itself.
 
     Where processes can be forked, one loads the libraries, makes the plan and what every part of the film shows, and
     then forks the rest, which share all that with it. Elsewhere all load their libraries at once; then the first makes
@@ -123,20 +112,32 @@ def draw_pieces(
         RequestError, FaultError: as a worker raised them; FaultError where a worker died twice over one piece.
         RuntimeError: any other failure of a worker, with its traceback.
     """
-    with _pool(job, count or worker_count(len(pieces))) as pool:
+    most = max(1, min(len(tasks), count or worker_count(len(tasks), job.rendition.size)))
+    began = time.monotonic()
+
+    def begin() -> None:
+        nonlocal began
+        began = time.monotonic()
+        if planned is not None:
+            planned()
+
+    with _pool(job, places, most) as pool:
         pool[0].family.start()
-        return _drawn(pool, list(pieces), told, planned or (lambda: None))
+        drawn = _drawn(pool, list(tasks), told, begin)
+    if tasks:
+        drawn.seconds_a_frame = most * (time.monotonic() - began) / sum(task.count for task in tasks)
+    return drawn
 
 
 class _Family:
     """A process that is spawned, and those that it forks once it has planned: one worker for each of `count` pipes."""
 
-    def __init__(self, job: Job, count: int) -> None:
-        self.job = job
+    def __init__(self, job: Job, places: Places, count: int) -> None:
+        self.job, self.places = job, places
         self.started = False
         context = multiprocessing.get_context("spawn")
         self.pipes, far = zip(*(context.Pipe() for _ in range(count)), strict=True)
-        self.process = context.Process(target=_work, args=(far, job), daemon=True)
+        self.process = context.Process(target=_work, args=(far, job, places), daemon=True)
         before = {name: os.environ.get(name) for name in ONE_THREAD}
         os.environ.update(ONE_THREAD)  # the child inherits them; VTK and BLAS read them when they are loaded
         try:
@@ -163,15 +164,15 @@ class _Worker:
 
     def __init__(self, family: _Family, pipe: Connection) -> None:
         self.family, self.pipe = family, pipe
-        self.piece: Piece | None = None
+        self.task: Task | None = None
         # the forked ones tell theirs
         self.pid = family.process.pid if pipe is family.pipes[0] else None
 
-    def give(self, piece: Piece) -> None:
+    def give(self, task: Task) -> None:
         """Hand over a piece."""
-        self.piece = piece
+        self.task = task
         with contextlib.suppress(OSError):  # a dead worker shows at its pipe's end
-            self.pipe.send(piece)
+            self.pipe.send(task)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send the process a signal, if it is alive."""
@@ -212,11 +213,11 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _pool(job: Job, count: int) -> Iterator[list[_Worker]]:
+def _pool(job: Job, places: Places, count: int) -> Iterator[list[_Worker]]:
     pool: list[_Worker] = []
     try:
         for size in [count] if FORKS else [1] * count:
-            family = _Family(job, size)
+            family = _Family(job, places, size)
             pool += [_Worker(family, pipe) for pipe in family.pipes]
         yield pool
     finally:
@@ -227,12 +228,12 @@ def _pool(job: Job, count: int) -> Iterator[list[_Worker]]:
 
 
 def _drawn(
-    pool: list[_Worker], waiting: list[Piece], told: Callable[[int], None], planned: Callable[[], None]
+    pool: list[_Worker], waiting: list[Task], told: Callable[[int], None], planned: Callable[[], None]
 ) -> Drawn:
-    tries = dict.fromkeys((piece.index for piece in waiting), 0)
-    total, out = len(waiting), Drawn({}, {})
+    tries = dict.fromkeys((task.name for task in waiting), 0)
+    total, out = len(waiting), Drawn()
     runs = in_runs(waiting, len(pool))
-    while len(out.parts) < total:
+    while len(out.kept) < total or not out.about:
         for pipe in wait([worker.pipe for worker in pool]):
             place = next(i for i, worker in enumerate(pool) if worker.pipe is pipe)
             worker = pool[place]
@@ -246,8 +247,8 @@ def _drawn(
             elif kind == "failed":
                 _raise(*rest)
             elif kind == "done":
-                out.parts[rest[0]] = (rest[1], rest[2])
-                worker.piece = None
+                out.kept[rest[0].name] = rest[0]
+                worker.task = None
             elif kind == "ready":
                 worker.pid = rest[0]
                 if not out.about:
@@ -255,42 +256,43 @@ def _drawn(
                     planned()
                     for other in pool:
                         other.family.start()
-            following = next_piece(runs, place) if kind in ("ready", "done") else None
+            following = next_task(runs, place) if kind in ("ready", "done") else None
             if following is not None:
                 worker.give(following)
     return out
 
 
-def in_runs(pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
-    """`pieces` as `count` runs of neighbours of about equal length.
+def in_runs(tasks: Sequence[Task], count: int) -> list[list[Task]]:
+    """`tasks` as `count` runs of neighbours of about equal length.
 
     A worker that stays in one part of the film keeps what that part shows and builds little else, which halves memory.
     """
-    edges = [round(i * len(pieces) / count) for i in range(count + 1)]
-    return [list(pieces[a:b]) for a, b in pairwise(edges)]
+    edges = [round(i * len(tasks) / count) for i in range(count + 1)]
+    return [list(tasks[a:b]) for a, b in pairwise(edges)]
 
 
-def next_piece(runs: list[list[Piece]], place: int) -> Piece | None:
-    """The piece that the worker at `place` takes, off its own run's front or else off the longest run's end."""
+def next_task(runs: list[list[Task]], place: int) -> Task | None:
+    """What the worker at `place` takes, off its own run's front or else off the longest run's end."""
     if runs[place]:
         return runs[place].pop(0)
     longest = max(runs, key=len)
     return longest.pop() if longest else None
 
 
-def _after_death(worker: _Worker, waiting: list[Piece], tries: dict[int, int]) -> _Worker:
+def _after_death(worker: _Worker, waiting: list[Task], tries: dict[str, int]) -> _Worker:
     """A new worker in the place of a dead one, whose piece waits again; FaultError where that was tried before."""
-    how, piece = worker.how_it_ended(), worker.piece
+    how, task = worker.how_it_ended(), worker.task
     worker.end()
-    if piece is None:
+    if task is None:
         raise FaultError(f"a drawing process ended unexpectedly{how} while it started; run: spineviz doctor")
-    tries[piece.index] += 1
-    if tries[piece.index] >= TRIES:
+    tries[task.name] += 1
+    if tries[task.name] >= TRIES:
         raise FaultError(
-            f"a drawing process ended unexpectedly{how} at {piece.start_s:g} s of the film; is there enough memory?"
+            f"a drawing process ended unexpectedly{how} at {task.piece.start_s:g} s of the film; is there enough memory?"
+            " What is finished is kept; try fewer --jobs or a lower --quality"
         )
-    waiting.insert(0, piece)
-    family = _Family(worker.family.job, 1)
+    waiting.insert(0, task)
+    family = _Family(worker.family.job, worker.family.places, 1)
     family.start()
     return _Worker(family, family.pipes[0])
 
@@ -306,12 +308,12 @@ def _raise(kind: str, message: str, trace: str) -> None:
 # --- in the worker ---
 
 
-def _work(pipes: Sequence[Connection], job: Job) -> None:
-    """Build the scene, fork a process for each further pipe, then draw pieces until the own pipe ends."""
+def _work(pipes: Sequence[Connection], job: Job, places: Places) -> None:
+    """Open the job, fork a process for each further pipe, then draw pieces until the own pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    watch = _Watch(job.folder)
+    watch = _Watch(places)
     watch.start()
-    _answering(pipes[0], watch, lambda: _plan_and_serve(pipes, job, watch))
+    _answering(pipes[0], watch, lambda: _open_and_serve(pipes, job, places, watch))
 
 
 def _answering(pipe: Connection, watch: _Watch, work: Callable[[], None]) -> None:
@@ -323,25 +325,28 @@ def _answering(pipe: Connection, watch: _Watch, work: Callable[[], None]) -> Non
     except BaseException as error:
         known = isinstance(error, (FaultError, OSError, MemoryError))
         kind = "request" if isinstance(error, RequestError) else "fault" if known else "other"
-        message = str(error) or type(error).__name__
+        message = _message(error)
         with contextlib.suppress(OSError):
             pipe.send(("failed", kind, message, traceback.format_exc()))
 
 
-def _plan_and_serve(pipes: Sequence[Connection], job: Job, watch: _Watch) -> None:
-    import spineviz.film.base  # the slow imports, which others do meanwhile too where nothing is forked
+def _message(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory; what is finished is kept; try fewer --jobs or a lower --quality"
+    return str(error) or type(error).__name__
+
+
+def _open_and_serve(pipes: Sequence[Connection], job: Job, places: Places, watch: _Watch) -> None:
+    import spineviz.film.base  # noqa: F401 - the slow imports, which others do meanwhile too where nothing is forked
 
     pipes[0].recv()
-    from spineviz.film.opening import load_scene
-
-    with spineviz.film.base.quiet_manim(job.quality):
-        scene = load_scene(job.source)(case=job.case)
-        ready = about(scene.plan)
+    with job.opened() as drawer:
+        about = drawer.about
         mine = pipes[0]
         if len(pipes) > 1:
-            make_shared(scene)
+            drawer.share()
             mine = _fork(pipes, watch)
-        serve = partial(_serve, mine, job, scene, ready)
+        serve = partial(_serve, mine, job, drawer, places, about)
         if mine is pipes[0]:
             serve()
             return
@@ -355,9 +360,7 @@ def _fork(pipes: Sequence[Connection], watch: _Watch) -> Connection:
     """Copy this process once for each further pipe; each comes back with the pipe that is its own, the only one that it
     keeps open."""
     watch.end()  # a copy has no other thread than this
-    gc.collect()
-    gc.freeze()  # what is there is not looked through again: that would write to pages, which are shared until then
-    _give_back()
+    settle()
     mine = next((pipe for pipe in pipes[1:] if os.fork() == 0), pipes[0])
     for pipe in pipes:
         if pipe is not mine:
@@ -366,68 +369,20 @@ def _fork(pipes: Sequence[Connection], watch: _Watch) -> Connection:
     return mine
 
 
-def make_shared(scene: Any) -> None:
-    """Make what every part of the film shows, in whatever posture: the bones' rasters. Load what is loaded late."""
-    for module in _LATE_MODULES:
-        importlib.import_module(module)
-    for structure in scene.structures(0.0, None).values():
-        if getattr(structure, "role", "") == "bone":
-            middle = structure.field.bounds_mm.mean(axis=0, keepdims=True)
-            for shape in (structure.field, structure.core):
-                if shape is not None:
-                    shape.distance(middle)
-
-
-def _serve(pipe: Connection, job: Job, scene: Any, ready: dict[str, Any]) -> None:
-    pipe.send(("ready", os.getpid(), ready))
+def _serve(pipe: Connection, job: Job, drawer: Drawer, places: Places, about: dict[str, Any]) -> None:
+    pipe.send(("ready", os.getpid(), about))
+    store = PieceStore(places.store)
     while True:
-        piece: Piece = pipe.recv()
-        path = job.folder / f"piece-{piece.index:04d}.mp4"
-        count = draw_piece(scene, piece, job.quality, path, lambda n: pipe.send(("frames", n)))
-        pipe.send(("done", piece.index, path, count))
-
-
-def about(plan: Any) -> dict[str, Any]:
-    """What a plan says of itself, as plain values for the sidecar."""
-    return {
-        "resolved": plan.resolved() if hasattr(plan, "resolved") else {},
-        "measures": {**plan.words(), "margins": dict(getattr(plan, "margins", {}))},
-    }
-
-
-def draw_piece(scene: Any, piece: Piece, quality: Quality, path: Path, told: Callable[[int], None]) -> int:
-    """Draw the frames of `piece` and write them to `path`; returns their number. Equal frames are drawn once."""
-    from spineviz.film.encode import encode_segment
-
-    times = piece.times_s(quality.frames_per_s)
-
-    def frames() -> Iterator[Any]:
-        last_key: Any = None
-        frame: Any = None
-        for number, time_s in enumerate(times, 1):
-            key = scene.fingerprint(time_s)
-            if frame is None or key != last_key:
-                frame, last_key = scene.frame_at(time_s), key
-            yield frame
-            if number % GIVE_BACK_EVERY == 0:
-                _give_back()
-            told(1)
-
-    return encode_segment(path, frames(), quality.size_px, quality.frames_per_s, len(times))
-
-
-def _give_back() -> None:
-    """Hand memory that is free back to the system; glibc keeps it otherwise."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        task: Task = pipe.recv()
+        kept = draw_piece(drawer, task, job.rendition, store, lambda n: pipe.send(("frames", n)))
+        pipe.send(("done", kept))
 
 
 class _Watch:
-    """Ends this process, and removes what it wrote to `folder`, as soon as the parent is gone, however it went."""
+    """Ends this process, and removes what is not finished, as soon as the parent is gone, however it went."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, places: Places) -> None:
+        self.places = places
         parent = multiprocessing.parent_process()
         assert parent is not None
         self._sentinel = parent.sentinel
@@ -447,5 +402,6 @@ class _Watch:
 
     def _watch(self) -> None:
         if self._sentinel in wait([self._sentinel, self._wake]):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.places.scratch, ignore_errors=True)
+            remove_parts_of(self.places.store, os.getpid())
             os._exit(1)

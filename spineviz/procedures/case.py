@@ -332,36 +332,37 @@ def checked_case(table: Mapping[str, Any]) -> Case:
         raise RequestError("case: a value is too large or too deeply nested; see `spineviz case new`") from None
 
 
-def read_case_table(path: Path) -> dict[str, Any]:
-    """The nested values of the TOML file `path`.
+def read_toml(path: Path, option: str = "--case", what: str = "case") -> dict[str, Any]:
+    """The nested values of the TOML file `path`, which `option` names and which is a `what` file.
 
     Raises RequestError where it is missing, a folder, not UTF-8, not TOML, nested too deeply or too long; FaultError
     where the machine cannot read it.
     """
+    hint = f"; `spineviz {what} new` writes one" if what == "case" else ""
     try:
         if path.is_dir():
-            raise RequestError(f"--case: {shown(str(path))[1:-1]} is a folder; give a TOML file")
+            raise RequestError(f"{option}: {shown(str(path))[1:-1]} is a folder; give a TOML file")
         with path.open("rb") as stream:
             data = stream.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise RequestError(
-            f"--case: there is no file {shown(str(path))[1:-1]}; `spineviz case new` writes one"
-        ) from None
+        raise RequestError(f"{option}: there is no file {shown(str(path))[1:-1]}{hint}") from None
     except (OSError, ValueError) as error:
-        raise FaultError(f"--case: {shown(str(path))[1:-1]} cannot be read: {error}") from None
+        raise FaultError(f"{option}: {shown(str(path))[1:-1]} cannot be read: {error}") from None
     if len(data) > LARGEST_FILE_BYTES:
-        raise RequestError(f"--case: {path.name} is larger than {LARGEST_FILE_BYTES // 1000} kB; give a case file")
+        raise RequestError(f"{option}: {path.name} is larger than {LARGEST_FILE_BYTES // 1000} kB; give a {what} file")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise RequestError(f"--case: {path.name} is not UTF-8 text; give a TOML file") from None
+        raise RequestError(f"{option}: {path.name} is not UTF-8 text; give a TOML file") from None
     except RecursionError:
-        raise RequestError(f"--case: {path.name} is nested too deeply; a case has one level of tables") from None
+        raise RequestError(f"{option}: {path.name} is nested too deeply; a {what} has one level of tables") from None
     except tomllib.TOMLDecodeError as error:
         reason = str(error).splitlines()[0][:120]
-        raise RequestError(f"--case: {path.name} is not TOML: {reason}") from None
+        raise RequestError(f"{option}: {path.name} is not TOML: {reason}") from None
     except ValueError:  # Python reads no integer of more than some thousands of digits
-        raise RequestError(f"--case: {path.name} holds a number of thousands of digits; give plain numbers") from None
+        raise RequestError(
+            f"{option}: {path.name} holds a number of thousands of digits; give plain numbers"
+        ) from None
 
 
 def parsed_setting(text: str) -> tuple[list[str], Any]:
@@ -412,7 +413,7 @@ def load_case(path: Path | None = None, settings: Sequence[str] = ()) -> Case:
 
     Raises RequestError that names key, value and what is accepted; FaultError where the file cannot be read.
     """
-    table = read_case_table(path) if path is not None else {}
+    table = read_toml(path) if path is not None else {}
     for setting in settings:
         _set(table, *parsed_setting(setting))
     return checked_case(table)

@@ -7,9 +7,8 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.data.assets import asset
-from spineviz.data.cache import cache_folder
+from spineviz.data.cache import cache_folder, write_whole
 
 Arrays = dict[str, NDArray]
 Packed = tuple[dict[str, Any], Arrays]
 """Plain numbers, and arrays by name."""
+
+KeptFiles = dict[str, bytes]
+"""Kept plans as they lie on disk: file name -> bytes."""
+
+_used: ContextVar[set[str] | None] = ContextVar("used", default=None)
 
 
 @cache
@@ -45,34 +49,22 @@ def plan_digest(procedure: str, case: str) -> str:
     return hashlib.sha256(f"{procedure}\n{case}\n{_sources_digest()}".encode()).hexdigest()
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write `path` so that it is either as before or complete."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
 def keep_plan(digest: str, numbers: dict[str, Any], arrays: Arrays) -> None:
     """Keep `numbers` and `arrays` under `digest`; a cache that cannot be written is no reason to fail."""
+    _note_use(digest)
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     packed = stream.getvalue()
     text = json.dumps({"arrays_sha256": hashlib.sha256(packed).hexdigest(), "numbers": numbers}, sort_keys=True)
     with contextlib.suppress(OSError):
         folder = cache_folder() / "plans"
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / f"{digest}.npz", packed)
-        _write_whole(folder / f"{digest}.json", text.encode())
+        write_whole(folder / f"{digest}.npz", packed)
+        write_whole(folder / f"{digest}.json", text.encode())
 
 
 def kept_plan(digest: str) -> tuple[dict[str, Any], Arrays] | None:
     """What is kept under `digest`, or None where there is nothing, or it is damaged."""
+    _note_use(digest)
     folder = cache_folder() / "plans"
     try:
         record = json.loads((folder / f"{digest}.json").read_bytes())
@@ -83,6 +75,36 @@ def kept_plan(digest: str) -> tuple[dict[str, Any], Arrays] | None:
             return record["numbers"], {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def files_used(plan: Callable[[], object]) -> KeptFiles:
+    """The kept plans that `plan()` makes or reads, as files for another machine's cache."""
+    token = _used.set(set())
+    try:
+        plan()
+        digests = _used.get() or set()
+    finally:
+        _used.reset(token)
+    folder, out = cache_folder() / "plans", {}
+    for name in (f"{digest}{suffix}" for digest in sorted(digests) for suffix in (".npz", ".json")):
+        with contextlib.suppress(OSError):  # what cannot be kept here is planned anew there
+            out[name] = (folder / name).read_bytes()
+    return out
+
+
+def put_files(files: KeptFiles) -> None:
+    """Put kept plans of another machine into this one's cache; a cache that cannot be written is no reason to fail."""
+    for name, data in files.items():
+        path = cache_folder() / "plans" / Path(name).name
+        if not path.exists():
+            with contextlib.suppress(OSError):
+                write_whole(path, data)
+
+
+def _note_use(digest: str) -> None:
+    used = _used.get()
+    if used is not None:
+        used.add(digest)
 
 
 def under(name: str, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

@@ -272,12 +272,13 @@ def store() -> Store:
 
 
 class Offscreen:
-    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown.
+    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, over a `ground`
+    (H, W, 3), 0 to 1, or over nothing.
 
     Raises FaultError where no OpenGL can be had.
     """
 
-    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32]) -> None:
+    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32] | None) -> None:
         self.size_px, self.factor = size_px, factor
         self.store = store()
         gl = self._gl = self.store.gl
@@ -301,11 +302,14 @@ class Offscreen:
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
         )
-        self._picture = np.zeros((height, width, 3), np.uint8)  # what was read last, its lowest row first
+        # what was read last, the lowest row first
+        self._picture = np.zeros((height, width, 3 if ground is not None else 4), np.uint8)
         self._nearest = np.full(small[::-1], 1e9, np.float32)
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
-        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(ground[::-1], np.float16).tobytes(), dtype="f2")
+        self._clear = ground is None
+        back = np.zeros((height, width, 3), np.float32) if ground is None else ground
+        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(back[::-1], np.float16).tobytes(), dtype="f2")
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
 
@@ -319,8 +323,9 @@ class Offscreen:
         shadows: Shadows,
         within_px: Box | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """The picture (H, W, 3) and, at half its size, the depth of what is solid in mm along the line of sight (1e9
-        where there is nothing); both top row first. `glass` is laid over the rest in the order given.
+        """The picture (H, W, 3), or without a ground (H, W, 4) with colours multiplied by alpha; and, at half its
+        size, the depth of what is solid in mm along the line of sight (1e9 where there is nothing); both top row
+        first. `glass` is laid over the rest in the order given.
         `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
         gl = self._gl
         self.store.begin(self)
@@ -451,8 +456,9 @@ class Offscreen:
     def _read(self) -> None:
         """Fetch what was drawn."""
         x, y, width, height = self._target.scissor
-        new = self._target.read(viewport=(x, y, width, height), components=3, alignment=1)
-        self._picture[y : y + height, x : x + width] = np.frombuffer(new, np.uint8).reshape(height, width, 3)
+        depth = self._picture.shape[2]
+        new = self._target.read(viewport=(x, y, width, height), components=depth, alignment=1)
+        self._picture[y : y + height, x : x + width] = np.frombuffer(new, np.uint8).reshape(height, width, depth)
         x, y, width, height = self._small_target.scissor
         new = self._small_target.read(viewport=(x, y, width, height), components=1, alignment=1, dtype="f4")
         self._nearest[y : y + height, x : x + width] = np.frombuffer(new, np.float32).reshape(height, width)
@@ -604,7 +610,7 @@ class Offscreen:
         for unit, (name, texture) in enumerate(sources.items()):
             texture.use(unit)
             program[name].value = unit
-        program["factor"].value, program["glazed"].value = self.factor, glazed
+        program["factor"].value, program["glazed"].value, program["clear"].value = self.factor, glazed, self._clear
         program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
         self._target.use()
         quad.render(gl.TRIANGLES)

@@ -393,6 +393,7 @@ uniform sampler2D ground;
 uniform sampler2D glass;
 uniform int factor;      // drawn pixels for each one shown, a side
 uniform bool glazed;
+uniform bool clear;      // no ground: what is shown is multiplied by how much it covers
 uniform vec2 range;
 uniform float like;
 out vec4 shown;
@@ -426,14 +427,17 @@ void main()
     // light that bounces between bright walls fills their creases with their own colour (Jimenez et al. 2016)
     colour = c.rgb * (left + left * (1.0 - left) * 0.55 * c.rgb) + back * (1.0 - c.a);
   }
+  float covered = c.a;
   if (glazed)
   {
     vec4 g = texture(glass, middle);
     colour = colour * (1.0 - g.a) + g.rgb;
+    covered = covered * (1.0 - g.a) + g.a;
   }
   // an ordered dither of one step, so that the ground shows no bands
   int x = p.x & 3, y = p.y & 3, z = x ^ y;
   float dither = float(((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)) / 16.0 - 0.46875;
   shown = vec4(colour + dither / 255.0, 1.0);
+  if (clear) shown = vec4(min(colour + dither / 255.0, covered), covered);
 }
 """

@@ -141,17 +141,20 @@ class StageLook:
 class Stage:
     """A stage of `size_px` (width, height) in `theme`.
 
-    `supersample` pixels a side are drawn for each one shown (2 smooths edges; 1 is the fastest).
+    `supersample` pixels a side are drawn for each one shown (2 smooths edges; 1 is the fastest). A `clear` stage has no
+    ground.
     """
 
-    def __init__(self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: int = 2) -> None:
+    def __init__(
+        self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: int = 2, clear: bool = False
+    ) -> None:
         if min(size_px) < 16 or max(size_px) > 8192:
             raise ValueError(f"size_px must be 16 to 8192 a side, got {size_px}")
         if supersample not in (1, 2):
             raise ValueError(f"supersample must be 1 or 2, got {supersample}")
         self.size_px = (int(size_px[0]), int(size_px[1]))
         self.theme = read_theme(theme) if isinstance(theme, str) else theme
-        self.supersample = supersample
+        self.supersample, self.clear = supersample, clear
         self._offscreen: Offscreen | None = None
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
         self._camera: Camera | None = None
@@ -160,7 +163,8 @@ class Stage:
     def draw(
         self, structures: Mapping[str, Structure], camera: Camera, look: StageLook | None = None
     ) -> NDArray[np.uint8]:
-        """The picture (H, W, 3), sRGB. Equal structures, camera and look give the kept picture."""
+        """The picture (H, W, 3), sRGB, of a clear stage (H, W, 4) with colours multiplied by alpha. Equal structures,
+        camera and look give the kept picture."""
         look = look or StageLook()
         key = (
             camera.key,
@@ -235,7 +239,8 @@ class Stage:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         shown = {n: s for n, s in structures.items() if n not in hidden and look.opacity.get(n, 1.0) > 0.0}
         if self._offscreen is None:
-            self._offscreen = Offscreen(self.size_px, self.supersample, ground(self.size_px, self.theme))
+            back = None if self.clear else ground(self.size_px, self.theme)
+            self._offscreen = Offscreen(self.size_px, self.supersample, back)
         store = self._offscreen.store
         solid: list[tuple[float, list[Surface]]] = []
         panes: list[tuple[float, float, Surface]] = []

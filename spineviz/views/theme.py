@@ -42,6 +42,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Roles that share the colour of another name, because they are the same thing."""
 
+THEMES = ("dark",)
 REQUIRED = (
     "ground", "panel", "text", "muted", "line", "edge", "outline", "bone", "trabecula", "marrow", "disc", "cord",
     "roots", "dura", "tumour", "necrosis", "artery", "vein", "contrast", "cement", "balloon", "marker", "cavity", "rim",

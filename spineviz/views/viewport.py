@@ -20,10 +20,12 @@ class Viewport(Mobject):
 
     Attributes:
         layers: in pixels of the camera's frame; replace them to show something else.
+        clear: whether the layers may leave the frame clear; else its alpha is not touched.
     """
 
-    def __init__(self, layers: Sequence[Layer] = (), **kwargs: Any) -> None:
+    def __init__(self, layers: Sequence[Layer] = (), clear: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.clear = clear
         self.layers: tuple[Layer, ...] = tuple(layers)
 
     def reset_points(self) -> None:
@@ -42,7 +44,7 @@ class FilmCamera(Camera):
         return Viewport if isinstance(mobject, Viewport) else found
 
     def display_viewports(self, viewports: list[Viewport], pixels: np.ndarray) -> None:
-        """Lay the layers of `viewports` over `pixels` (H, W, 4), in place."""
+        """Lay the layers of `viewports` over `pixels` (H, W, 4; colours multiplied by alpha), in place."""
         for viewport in viewports:
             for layer in viewport.layers:
-                blit(pixels, layer)
+                blit(pixels if viewport.clear else pixels[:, :, :3], layer)

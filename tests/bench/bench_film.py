@@ -13,9 +13,8 @@ from told import milliseconds, tell
 
 from spineviz.data.films import film_names
 from spineviz.film.base import ProcedureScene, quiet_manim
-from spineviz.film.opening import load_scene, opened
+from spineviz.film.opening import SceneSource, load_scene, opened
 from spineviz.film.pieces import QUALITIES, Quality
-from spineviz.film.workers import SceneSource
 from spineviz.procedures.case import Case
 
 RUN_FRAMES, SHARES = 8, (0.2, 0.45, 0.7)

@@ -3,17 +3,23 @@
 import errno
 import io
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from spineviz.cli import exit_code_of
-from spineviz.cli.render import PlainProgress, command, progress_on_stderr, requested
-from spineviz.data.errors import RequestError
+from spineviz.cli import render as command_module
+from spineviz.cli.progress import Quiet, RichProgress, shown_progress
+from spineviz.cli.render import command, requested
+from spineviz.data.errors import FaultError, RequestError
 from spineviz.film.encode import encode_segment, join_segments
-from spineviz.film.pieces import QUALITIES
+from spineviz.film.formats import FORMATS
 from spineviz.film.render import Request
+from spineviz.film.rendition import Rendition
+from spineviz.film.shows import FilmShow
 from spineviz.procedures.case import Case
 
 
@@ -41,6 +47,13 @@ def run(*arguments):
         (["vertebroplasty", "--set", "cement.volume_ml=nan"], "cement.volume_ml"),
         (["vertebroplasty", "--case", "missing.toml"], "missing.toml"),
         (["vertebroplasty", "vertebroplasty"], "names a film twice"),
+        (["vertebroplasty", "--jobs", "0"], "--jobs"),
+        (["vertebroplasty", "--jobs", "two"], "--jobs"),
+        (["vertebroplasty", "--jobs", "2", "--cluster", "tcp://127.0.0.1:1"], "give one of them"),
+        (["vertebroplasty", "--format", "avi"], "'mp4', 'webm', 'gif', 'mov', 'png'"),
+        (["vertebroplasty", "--format", "webm", "--out", "film.mp4"], "the ending must be .webm"),
+        (["vertebroplasty", "--aspect", "4:3"], "'16:9', '9:16', '1:1'"),
+        (["vertebroplasty", "--theme", "pink"], "'dark', 'light', 'contrast'"),
         ([], "FILM"),
     ],
 )
@@ -57,20 +70,25 @@ def test_a_wrong_request_is_refused_in_a_few_lines(tmp_path, monkeypatch, argume
 
 def test_only_what_works_is_offered():
     text = CliRunner().invoke(command, ["--help"]).output
-    for option in ("--case", "--set", "--quality", "--steps", "--out", "--force", "--dry-run"):
+    for option in (
+        "--case", "--set", "--quality", "--steps", "--out", "--force", "--dry-run", "--aspect", "--format", "--theme",
+        "--jobs", "--cluster",
+    ):  # fmt: skip
         assert option in text
-    for later in ("--aspect", "--format", "--theme", "--language", "--jobs", "--narration"):
+    for later in ("--language", "--narration"):
         assert later not in text
 
 
-def asked(films=("vertebroplasty",), settings=(), quality="hd", steps=None, out=None, force=False):
-    return requested(films, None, settings, quality, steps, out, force)
+def asked(films=("vertebroplasty",), settings=(), steps=None, out=None, force=False, **look):
+    return requested(films, None, settings, Rendition(**look), steps, out, force)
 
 
 def test_the_usual_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(asked()[0].out) == "vertebroplasty-hd.mp4"
     assert str(asked(settings=("spine.level=T12",), quality="draft")[0].out) == "vertebroplasty-T12-draft.mp4"
+    assert str(asked(aspect="9:16", theme="light", format="webm")[0].out) == "vertebroplasty-9x16-light-hd.webm"
+    assert str(asked(format="png")[0].out) == "vertebroplasty-hd"
     folder = tmp_path / "films"
     folder.mkdir()
     assert asked(out=folder)[0].out == folder / "vertebroplasty-hd.mp4"
@@ -79,20 +97,23 @@ def test_the_usual_name(tmp_path, monkeypatch):
 def test_steps_choose_pieces(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     request = asked(steps="3-4", quality="draft")[0]
-    assert request.steps == (2, 3)
-    assert request.seconds == pytest.approx(sum(request.clock.steps[i].seconds for i in (2, 3)))
+    assert request.show.steps == (2, 3)
+    assert request.seconds == pytest.approx(sum(request.show.clock.steps[i].seconds for i in (2, 3)))
     assert request.frames == round(15 * request.seconds)
+
+
+def first_step(out):
+    return Request(FilmShow("vertebroplasty", Case(), Rendition(quality="draft"), (0,)), out)
 
 
 @pytest.fixture
 def made(tmp_path):
     """A file that says it is the first step in draft."""
-    import numpy as np
-
-    request = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), tmp_path / "film.mp4")
+    request = first_step(tmp_path / "film.mp4")
     part = tmp_path / "part.mp4"
-    encode_segment(part, [np.zeros((72, 128, 3), np.uint8)] * 3, (128, 72), 15, 3)
-    join_segments(request.out, [part], [3], {"comment": json.dumps({"digest": request.digest()})})
+    encode_segment(part, [np.zeros((72, 128, 3), np.uint8)] * 3, FORMATS["mp4"], (128, 72), 15, 3)
+    tags = {"comment": json.dumps({"digest": request.show.digest})}
+    join_segments(request.out, [part], [3], FORMATS["mp4"], tags)
     part.unlink()
     return request
 
@@ -114,6 +135,23 @@ def test_another_file_is_refused_and_kept(made):
     assert made.out.read_bytes() == before
 
 
+@pytest.mark.parametrize(("error", "code"), [(FaultError("the disk broke"), 1), (RequestError("too wide"), 2)])
+def test_one_failing_film_does_not_stop_the_others(tmp_path, monkeypatch, error, code):
+    from spineviz.film import render
+
+    def render_film(request, *_):
+        if request.show.name == "kyphoplasty":
+            raise error
+
+    monkeypatch.setattr(render, "render_film", render_film)
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = run("vertebroplasty", "kyphoplasty", "comparison")
+    assert ended == code
+    assert "vertebroplasty-hd.mp4: 224 s of film" in out
+    assert out.splitlines()[-3:] == ["vertebroplasty: done", "kyphoplasty: failed", "comparison: done"]
+    assert err.strip() == f"kyphoplasty: {error}"
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, monkeypatch):
     from spineviz.procedures import plans
 
@@ -122,7 +160,8 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     code, out, _ = run("vertebroplasty", "--quality", "draft", "--steps", "3", "--dry-run")
     assert code == 0
-    assert "vertebroplasty-draft.mp4: would be 14 s, 210 frames of 854x480 at 15 in 4 pieces: healthy" in out
+    told = r"vertebroplasty-draft.mp4: would be 14 s, 210 frames of 854x480 at 15, in 4 pieces; about \d+ (s|min) with "
+    assert re.match(told + r"\d process(es)? and \d+ MB of disk: healthy\n", out)
     assert planned == [("vertebroplasty", "L1")]
     assert list(tmp_path.iterdir()) == []
 
@@ -145,44 +184,70 @@ def test_a_full_disk_is_exit_1(tmp_path, monkeypatch):
     def fill(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(render, "draw_pieces", fill)
+    monkeypatch.setattr(render, "draw_tasks", fill)
     code, _, err = run("vertebroplasty", "--quality", "draft", "--out", str(tmp_path / "film.mp4"))
     assert code == 1
     assert "No space left" in err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
+
+def test_a_terminal_gets_a_bar_with_frames_speed_and_time_left(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    request = Request("vertebroplasty", Case(), QUALITIES["draft"], (0,), Path("film.mp4"))
-    with progress_on_stderr(request) as progress:
+    monkeypatch.setenv("COLUMNS", "140")
+    with shown_progress(first_step(Path("film.mp4"))) as progress:
         progress.stage("drawing")
-        progress.frames(75)
+        progress.kept(25)
+        progress.frames(50)
         progress.bar.refresh()
     text = screen.getvalue()
-    assert "drawing" in text
-    assert "50%" in text
-    assert "left" in text
+    for words in ("vertebroplasty, drawing", "75/150", "a second", "left"):
+        assert words in text
 
 
-def test_plain_progress_tells_the_time_left():
-    now = [0.0]
+def test_what_is_no_terminal_is_left_quiet(monkeypatch):
     stream = io.StringIO()
-    progress = PlainProgress(100, stream, lambda: now[0])
-    progress.stage("planning")
+    monkeypatch.setattr("sys.stderr", stream)
+    with shown_progress(first_step(Path("film.mp4"))) as progress:
+        assert isinstance(progress, Quiet)
+        progress.stage("drawing")
+        progress.kept(25)
+        progress.frames(50)
+    assert stream.getvalue() == ""
+
+
+def test_speed_and_time_left_come_from_what_is_drawn():
+    now = [0.0]
+
+    class Bar:
+        def add_task(self, *_, **__):
+            return 0
+
+        def update(self, *_, **told):
+            self.told = told
+
+    progress = RichProgress(Bar(), "film", 100, lambda: now[0])
+    progress.kept(40)
     now[0] = 50.0
     progress.stage("drawing")
-    for _ in range(99):
-        now[0] += 1.0
-        progress.frames(1)
-    lines = stream.getvalue().splitlines()
-    assert lines[:2] == ["planning", "drawing"]
-    assert lines[2] == "10 of 100 frames, 10 %, 90 s left" or lines[2] == "10 of 100 frames, 10 %, 2 min left"
-    assert lines[-1] == "90 of 100 frames, 90 %, 10 s left"
-    assert len(lines) == 2 + 9
+    now[0] = 60.0
+    progress.frames(20)
+    assert progress.bar.told["told"] == "2.0 a second, 20 s left"
+
+
+def test_several_films_need_a_folder(tmp_path):
+    with pytest.raises(RequestError, match="2 films need a folder"):
+        asked(("vertebroplasty", "kyphoplasty"), out=tmp_path / "film.mp4")
+
+
+def test_the_exit_code_tells_the_worst():
+    fault, refusal = FaultError("x"), RequestError("y")
+    assert command_module.exit_code([None, fault, refusal]) == 1
+    assert command_module.exit_code([refusal, None]) == 2
+    assert command_module.exit_code([None, None]) == 0

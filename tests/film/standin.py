@@ -16,6 +16,7 @@ from spineviz.film.shot import ColumnShot, FluoroShot, Label, Mark, SectionShot,
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.fluoroscopy import projection
+from spineviz.views.theme import theme
 
 CLOCK = Film(
     "standin",
@@ -41,8 +42,13 @@ class FlatPainter:
         picture[: size_px[1] // 2, : size_px[0] // 2] = value
         return picture
 
-    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot) -> np.ndarray:
-        return self._flat("stage", size_px, 40 + structures["value"])
+    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot, clear: bool = False) -> np.ndarray:
+        picture = self._flat("stage", size_px, 40 + structures["value"])
+        if not clear:
+            return picture
+        solid = np.zeros((*picture.shape[:2], 1), np.uint8)
+        solid[: size_px[1] // 2, : size_px[0] // 2] = 255
+        return np.concatenate([np.where(solid, picture, 0), solid], axis=2)
 
     def fluoroscopy(self, size_px: Any, structures: Any, shot: Any, time_s: float, type_px: float) -> np.ndarray:
         return self._flat("fluoroscopy", size_px, 200)
@@ -70,6 +76,16 @@ class FlatPainter:
 
     def pulse_start_s(self, shot: FluoroShot, time_s: float) -> float:
         return time_s
+
+
+class OneGroundPainter(FlatPainter):
+    """The same, with stages on the screen's own ground."""
+
+    def stage(self, size_px: tuple[int, int], structures: Any, shot: StageShot, clear: bool = False) -> np.ndarray:
+        picture = super().stage(size_px, structures, shot, clear)
+        if not clear:
+            picture[(picture == (30, 40, 60)).all(axis=2)] = theme("dark").rgb8("ground")
+        return picture
 
 
 class StandinPlan:
@@ -122,6 +138,12 @@ class Standin(ProcedureScene):
     def find_clock(self) -> Film:
         return CLOCK
 
+    def said(self) -> dict[str, Any]:
+        return {
+            step.name: {"title": step.name, "captions": [[step.start_s, step.end_s, f"See {step.name}."]]}
+            for step in self.clock.steps
+        }
+
     def outline(self, time_s: float, shot: StageShot) -> np.ndarray:
         return np.array([[-30.0, 0.0, 0.0], [30.0, 0.0, 0.0]])
 
@@ -149,6 +171,13 @@ class Standin(ProcedureScene):
             gauges=("cement", "wedge", "anterior_height"),
             caption="The cement spreads between the trabeculae. It stops before the back quarter of it.",
         )
+
+
+class Matte(Standin):
+    """You should see: the same on one ground."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, painter=OneGroundPainter(), **kwargs)
 
 
 class Pair(Standin):

@@ -11,9 +11,8 @@ from manim import tempconfig
 
 from spineviz.film.base import quiet_manim
 from spineviz.film.encode import decode
-from spineviz.film.opening import load_scene
+from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.pieces import QUALITIES
-from spineviz.film.workers import SceneSource
 
 STANDIN = Path(__file__).with_name("standin.py")
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spineviz.film.base import quiet_manim
-from spineviz.film.opening import load_scene
+from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.painter import Painter
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.screen import (
+    _dimmed,
     _header,
     column_gauges,
     cover,
@@ -39,7 +40,6 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
-from spineviz.film.workers import SceneSource
 from spineviz.geometry.frames import Frame
 from spineviz.views.canvas import blit
 from spineviz.views.layout import BAR_TOP, COLUMN_PITCH, Rect
@@ -49,6 +49,7 @@ from spineviz.views.ultrasound import figure
 
 Standin = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Standin"))
 Pair = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Pair"))
+Matte = load_scene(SceneSource(Path(__file__).with_name("standin.py"), "Matte"))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,53 @@ def fresh():
 
 def test_a_frame_has_the_size_asked_for(scene):
     assert scene.frame_at(0.0).shape == (480, 854, 3)
+
+
+@pytest.fixture(scope="module")
+def matte():
+    with quiet_manim(QUALITIES["draft"]):
+        yield Matte(), Matte(transparent=True)
+
+
+@given(time=st.floats(0.0, 4.39))
+@settings(max_examples=60, deadline=None)
+def test_a_transparent_frame_over_the_ground_is_the_frame(matte, time):
+    opaque, clear = (scene.frame_at(time) for scene in matte)
+    assert (opaque.shape, clear.shape) == ((480, 854, 3), (480, 854, 4))
+    share = clear[:, :, 3:] / 255
+    over = clear[:, :, :3] * share + np.array(theme("dark").rgb8("ground")) * (1 - share)
+    assert np.abs(over - opaque).max() <= 2.0
+    rect = panels_of(matte[0].shot_at(time))
+    bar = slice(round(BAR_TOP * 480 / 1080) + 10, 480)
+    assert (clear[bar, 20:-20, 3] == 255).all()
+    if matte[0].instant(time).previous is None:
+        for panel in rect.values():
+            x, y, w, h = panel.picture.pixels(480 / 1080)
+            alpha = clear[y : y + h, x : x + w, 3]
+            assert (alpha == 255).all() if panel.framed else alpha.min() < 255
+
+
+@pytest.mark.parametrize("light", [0.5, 0.65, 1.0])
+def test_a_dimmed_clear_picture_dims_what_shows_through_it(light):
+    rng = np.random.default_rng(0)
+    alpha = rng.integers(0, 256, (40, 50, 1))
+    picture = np.concatenate([rng.integers(0, alpha + 1, (40, 50, 3)), alpha], axis=2).astype(np.uint8)
+    back = rng.integers(0, 256, (40, 50, 3))
+
+    def over(layer):
+        return layer[:, :, :3] + (1 - layer[:, :, 3:] / 255) * back
+
+    assert np.abs(over(_dimmed(picture, light)) - light * over(picture)).max() <= 1.01
+    assert np.array_equal(_dimmed(picture[:, :, :3], light), np.round(picture[:, :, :3] * light))
+
+
+def test_the_ground_of_a_transparent_film_is_clear_and_its_columns_are_not(matte):
+    assert (matte[1].frame_at(0.2)[:, :, 3] == 0).mean() > 0.15
+    with quiet_manim(QUALITIES["draft"]):
+        opaque, clear = (Pair(transparent=flag).frame_at(1.0) for flag in (False, True))
+    solid = clear[:, :, 3] == 255
+    assert solid.mean() > 0.8
+    assert np.array_equal(clear[solid][:, :3], opaque[solid])
 
 
 def test_frames_do_not_depend_on_the_order_of_drawing(scene, fresh):

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spineviz.film.opening import load_scene
-from spineviz.film.workers import SceneSource
+from spineviz.film.opening import SceneSource, load_scene
 
 _FILE = Path(__file__).with_name("standin.py")
 Standin: Any = load_scene(SceneSource(_FILE, "Standin"))
@@ -43,4 +42,12 @@ class Stuck(Flat):  # type: ignore[misc]
 
     def shot_at(self, time_s: float) -> Any:
         time.sleep(60.0 if time_s > 6.0 else 0.1)
+        return super().shot_at(time_s)
+
+
+class Slow(Flat):  # type: ignore[misc]
+    """You should see: one grey stage, slowly."""
+
+    def shot_at(self, time_s: float) -> Any:
+        time.sleep(0.02)
         return super().shot_at(time_s)

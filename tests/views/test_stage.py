@@ -615,3 +615,38 @@ def test_a_highlighted_artery_is_broader_and_brighter_solid_and_as_glass(stage, 
     lit = stage.draw(artery, CAMERA, StageLook(glass=glass, highlight=frozenset({"artery"})))
     assert lit[SIZE[1] // 2].astype(int).sum() > 1.15 * plain[SIZE[1] // 2].astype(int).sum()
     assert changed(stage, lit).sum() > 1.2 * changed(stage, plain).sum()
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        StageLook(),
+        StageLook(glass=frozenset({"bone"})),
+        StageLook(cut=Frame(), whole=frozenset({"disc"})),
+        StageLook(opacity={"bone": 0.3}, highlight=frozenset({"artery", "wire"}), dim=frozenset({"disc"})),
+        StageLook(glassiness={"bone": 0.4}, fade={"disc": 0.7}),
+        StageLook(hidden=frozenset({"bone", "disc", "artery", "wire", "cavity"})),
+    ],
+    ids=["solid", "glass", "cut", "thin", "turning", "empty"],
+)
+@pytest.mark.parametrize("supersample", [1, 2])
+def test_a_clear_stage_over_the_ground_is_the_stage(look, supersample):
+    shown = together(
+        ball("bone"), ball("disc", (14, -12, 10), 11.0, "disc"), ball("artery", (-24, -10, 0), 4.0, "artery"),
+        ball("wire", (-24, -10, 12), 1.0, "wire"), ball("cavity", (-4, -12, -8), 7.0, "cavity"),
+    )  # fmt: skip
+    opaque, clear = Stage(SIZE, supersample=supersample), Stage(SIZE, supersample=supersample, clear=True)
+    for camera in (CAMERA, camera_from("left", (5, 0, 3), 120.0, 25.0)):
+        picture, layer = opaque.draw(shown, camera, look), clear.draw(shown, camera, look)
+        assert layer.shape == (*picture.shape[:2], 4)
+        assert np.array_equal(opaque.depth_mm, clear.depth_mm)
+        assert (layer[:, :, :3] <= layer[:, :, 3:]).all()
+        over = layer[:, :, :3] + (1 - layer[:, :, 3:] / 255) * 255 * ground(SIZE, theme("dark"))
+        assert np.abs(over - picture).max() <= 2.0
+        assert (layer[0, 0] == 0).all()
+    inside = layer[SIZE[1] // 2, SIZE[0] // 2, 3]
+    assert (inside == 0) if "bone" in look.hidden else (inside == 255) if look == StageLook() else True
+    if "bone" in look.glass or look.opacity:
+        assert ((layer[:, :, 3] > 20) & (layer[:, :, 3] < 235)).mean() > 0.1
+    opaque.close()
+    clear.close()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manim import BLUE, Circle, Square, tempconfig
 
-from spineviz.views.canvas import Canvas, Layer, blit, dithered
+from spineviz.views.canvas import Canvas, Layer, blit, dithered, straight
 from spineviz.views.viewport import FilmCamera, Viewport
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,6 +36,40 @@ def test_laying_over_is_the_textbook_formula(seed, x, y, opacity):
                 expected[y + row, x + column] = pixel[:3] + expected[y + row, x + column] * (1 - pixel[3] / 255)
     blit(frame, layer)
     assert np.abs(frame - expected).max() <= 1.6
+
+
+@given(SEEDS, st.sampled_from([1.0, 0.5, 0.25]), st.booleans())
+def test_layers_on_a_clear_frame_over_any_ground_are_the_layers_on_that_ground(seed, opacity, solid):
+    rng = np.random.default_rng(seed)
+    back = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    clear, opaque = np.zeros((20, 24, 4), np.uint8), back.copy()
+    layers = [layer_of(rng, 11, 13, 3 * i - 2, 2 * i - 1, opacity) for i in range(3)]
+    if solid:
+        layers[1] = Layer(layers[1].pixels[:, :, :3], layers[1].x_px, layers[1].y_px, opacity)
+    for layer in layers:
+        blit(clear, layer)
+        blit(opaque, layer)
+    assert (clear[:, :, :3] <= clear[:, :, 3:]).all()
+    share = straight(clear).astype(float)
+    over = share[:, :, :3] * share[:, :, 3:] / 255 + back * (1 - share[:, :, 3:] / 255)
+    assert np.abs(over - opaque).max() <= 3.1  # half a step for each rounding: three layers twice, and the last
+    assert (clear[13:, :2] == 0).all()
+    if solid and opacity == 1.0:
+        x, y = layers[1].x_px, layers[1].y_px
+        assert (clear[y : y + 2, x : x + 2, 3] == 255).all()
+
+
+@given(SEEDS)
+def test_straight_colours_multiplied_again_are_what_they_were(seed):
+    rng = np.random.default_rng(seed)
+    alpha = rng.integers(0, 256, (30, 30, 1))
+    given_ = np.concatenate([rng.integers(0, alpha + 1, (30, 30, 3)), alpha], axis=2).astype(np.uint8)
+    found = straight(given_)
+    assert np.array_equal(found[:, :, 3], given_[:, :, 3])
+    assert np.abs(np.round(found[:, :, :3] * (alpha / 255)) - given_[:, :, :3]).max() <= 0
+    full = alpha[:, :, 0] == 255
+    assert np.array_equal(found[full], given_[full])
+    assert (found[alpha[:, :, 0] == 0] == 0).all()
 
 
 @given(SEEDS, st.integers(-30, 30), st.integers(-30, 30), st.sampled_from([1.0, 0.6]))
@@ -88,6 +122,15 @@ def test_the_camera_shows_a_viewport_pixel_for_pixel():
     picture = rng.integers(0, 256, (36, 64, 3), dtype=np.uint8)
     cam.capture_mobjects([Viewport([Layer(picture, 0, 0)])])
     assert np.array_equal(cam.pixel_array[:, :, :3], picture)
+
+
+def test_only_a_clear_viewport_touches_alpha():
+    rng, cam = np.random.default_rng(3), camera()
+    layer = layer_of(rng, 20, 30, 5, 4, 0.7)
+    for clear in (False, True):
+        cam.pixel_array[:] = 0
+        cam.capture_mobjects([Viewport([layer], clear=clear)])
+        assert cam.pixel_array[4:24, 5:35, 3].any() == clear
 
 
 def test_viewports_and_manim_shapes_keep_their_order():

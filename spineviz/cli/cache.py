@@ -1,0 +1,72 @@
+"""spineviz cache: what is kept between runs, and how to be rid of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spineviz.cli.options import json_option
+from spineviz.data.cache import cache_folder
+from spineviz.data.errors import FaultError
+
+KINDS = {"plans": "plans of cases", "pieces": "finished pieces of films", "about": "what films say of themselves"}
+"""Folder of the cache -> what lies there."""
+
+
+@click.group("cache")
+def command() -> None:
+    """What is kept between runs: plans, and finished pieces of films.
+
+    It lies where this system keeps caches, or in the folder that SPINEVIZ_CACHE names. SPINEVIZ_CACHE_GB limits the
+    pieces; those used longest ago go first.
+    """
+
+
+@command.command("show")
+@json_option
+def show(as_json: bool) -> None:
+    """Where the cache is, and what it holds."""
+    from spineviz.film.store import limit_bytes
+
+    told = {"folder": str(cache_folder()), "limit_bytes": limit_bytes(), **{kind: _held(kind) for kind in KINDS}}
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(told["folder"])
+    for kind, words in KINDS.items():
+        held: Any = told[kind]
+        limit = f" of at most {limit_bytes() / 1e9:g} GB" if kind == "pieces" else ""
+        click.echo(f"{words}: {held['files']} files, {held['bytes'] / 1e6:.1f} MB{limit}")
+
+
+@command.command("clear")
+@click.option("--only", "kind", type=click.Choice(list(KINDS)), help="Only these; all by default.")
+def clear(kind: str | None) -> None:
+    """Remove what is kept. Films that are finished are not touched; a render that is on draws again what it needs."""
+    removed = size = 0
+    for name in KINDS if kind is None else [kind]:
+        for path in _files(name):
+            try:
+                taken = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FaultError(f"{path}: {error.strerror or error}; remove it by hand") from error
+            removed, size = removed + 1, size + taken
+    click.echo(f"{cache_folder()}: {removed} files removed, {size / 1e6:.1f} MB")
+
+
+def _files(kind: str) -> Iterator[Path]:
+    folder = cache_folder() / kind
+    if folder.is_dir():
+        yield from (path for path in sorted(folder.iterdir()) if path.is_file())
+
+
+def _held(kind: str) -> dict[str, int]:
+    files = list(_files(kind))
+    return {"files": len(files), "bytes": sum(path.stat().st_size for path in files)}
