@@ -99,6 +99,11 @@ class Fluoroscope:
         self._lines = LineIntegrals(self.size_px, self.projection, self.absorption)
         self.mm_per_px = self._lines.mm_per_px
 
+    def forget(self) -> None:
+        """Draw what follows as if nothing had been drawn before; line integrals of what stands still stay."""
+        if self._lines.forget():
+            self._sums.clear()
+
     # what the film overlays
 
     def project(self, points_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -206,9 +211,7 @@ class Fluoroscope:
         """A line integral as an angiogram's processor sharpens it."""
         if not line.any():
             return line
-        return line + beam("angiogram_edge_gain") * (
-            line - blurred(line, beam("edge_spread_mm") / self.mm_per_px)
-        )
+        return line + beam("angiogram_edge_gain") * (line - blurred(line, beam("edge_spread_mm") / self.mm_per_px))
 
     def _noise_of_two(self, number: int, mode: Mode, dense: Image) -> Image:
         """The noise of a pulse and of the mask, which is one picture for all pulses, in line integrals (H, W)."""

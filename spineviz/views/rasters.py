@@ -108,6 +108,11 @@ class Shelf(Generic[T]):
         self._made[thing, version] = value, self._round
         return value
 
+    def drop_all(self, thing: Hashable) -> None:
+        """Forget every version of the thing."""
+        for version in list(self._of.get(thing, ())):
+            self._drop(thing, version)
+
     def drop(self, thing: Hashable, version: Hashable) -> None:
         """Forget this version of the thing, if it is there."""
         if (thing, version) in self._made:
