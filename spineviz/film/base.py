@@ -69,7 +69,6 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
-from spineviz.views.canvas import straight
 from spineviz.views.gauges import GAUGES, Reading
 from spineviz.views.plots import PLOTS, Plot
 from spineviz.views.theme import theme as named_theme
@@ -446,13 +445,7 @@ class ProcedureScene(Scene):
 
     def frame_at(self, time_s: float) -> NDArray[np.uint8]:
         """The frame at `time_s`, (H, W, 3) sRGB, or of a transparent film (H, W, 4) with straight alpha."""
-        self.show(time_s)
-        if self.transparent:
-            self.camera.pixel_array[:] = 0
-        self.camera.capture_mobjects([self.viewport])
-        if self.transparent:
-            return straight(self.camera.pixel_array)
-        return np.array(self.camera.pixel_array[:, :, :3])
+        return self.screen.frame(self.instant(time_s))
 
     def forget(self) -> None:
         """Drop what earlier frames left that could show in later ones, so that a piece is the same whoever draws it."""

@@ -140,9 +140,9 @@ class Painter:
         return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
     def forget(self) -> None:
+        """Drop every picture that was drawn; meshes, textures and line integrals stay."""
         for stage in self._stages.values():
-            stage.close()
-        self._stages.clear()
+            stage.forget()
 
     def close(self) -> None:
         """Give windows and monitors back."""

@@ -28,6 +28,7 @@ from spineviz.film.shot import (
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
+from spineviz.views.composer import Composer
 from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
 from spineviz.views.layout import Panel, Rect
@@ -263,12 +264,7 @@ class Screen:
         self.scale = size_px[1] / places.HEIGHT
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
-
-    def forget(self) -> None:
-        """Drop pictures and places of labels that are kept, and what the painter keeps of earlier pictures."""
-        self._pictures.clear()
-        self._places.clear()
-        self.painter.forget()
+        self._composer = Composer(size_px, clear)
 
     def fingerprint(self, now: Instant) -> Hashable:
         """The same for instants whose frames are the same, found without drawing."""
@@ -288,6 +284,18 @@ class Screen:
             seen += [self.source.reading(name, time_s) for name in shot.gauges]
             seen += [self.source.reading(n, time_s, c.moment, c.plan) for c in shot.columns for n in c.gauges]
         return frozen(seen)
+
+    def frame(self, now: Instant) -> Pixels:
+        """The frame, (H, W, 3), or of a clear screen (H, W, 4); only what has changed since the last is laid anew."""
+        return self._composer.frame(self.layers(now))
+
+    def forget(self) -> None:
+        """Drop every picture that was drawn, so that what follows cannot depend on it. Meshes, textures and line
+        integrals stay."""
+        self._pictures.clear()
+        self._places.clear()
+        self._composer.forget()
+        self.painter.forget()
 
     def layers(self, now: Instant) -> list[Layer]:
         """The frame, lowest layer first; together they cover it unless it is clear."""

@@ -15,6 +15,8 @@ from spineviz.views.theme import RGB
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) opaque, or (H, W, 4) with colours already multiplied by alpha."""
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; the last two lie outside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,48 +40,55 @@ class Layer:
         """The same layer at `opacity` of what it had."""
         return replace(self, opacity=self.opacity * opacity)
 
-    def part(self, left: int, top: int, right: int, bottom: int) -> Layer:
-        """A rectangle of the layer, in its own pixels, at the same place of the frame."""
-        return Layer(self.pixels[top:bottom, left:right], self.x_px + left, self.y_px + top, self.opacity)
+    @property
+    def box(self) -> Box:
+        """What it covers of the frame."""
+        height, width = self.pixels.shape[:2]
+        return self.x_px, self.y_px, self.x_px + width, self.y_px + height
 
 
-def blit(frame: Pixels, layer: Layer) -> None:
-    """Lay `layer` over `frame`, in place; what lies outside the frame is left out.
+def common(one: Box, other: Box) -> Box | None:
+    """The box that two boxes share; None where they do not overlap."""
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    right, bottom = min(one[2], other[2]), min(one[3], other[3])
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def blit(frame: Pixels, layer: Layer, within: Box | None = None) -> None:
+    """Lay `layer` over `frame`, in place; what lies outside the frame, or outside the box `within` of it, is left out.
 
     `frame` is (H, W, 3), or (H, W, 4) with colours multiplied by alpha.
     """
-    height, width = frame.shape[:2]
-    h, w = layer.pixels.shape[:2]
-    if layer.solid is not None and layer.opacity >= 1.0:  # most of a panel is copied, only its rim is blended
-        a, b, c, d = layer.solid
-        blit(frame, Layer(layer.pixels[b:d, a:c, :3], layer.x_px + a, layer.y_px + b))
-        for part in ((0, 0, w, b), (0, d, w, h), (0, b, a, d), (c, b, w, d)):
-            if part[0] < part[2] and part[1] < part[3]:
-                blit(frame, layer.part(*part))
+    height, width, channels = frame.shape
+    box = common(layer.box, (0, 0, width, height))
+    if box is not None and within is not None:
+        box = common(box, within)
+    opacity = min(1.0, max(0.0, layer.opacity))
+    if box is None or round(255 * opacity) == 0:
         return
-    left, top = max(0, layer.x_px), max(0, layer.y_px)
-    right, bottom = min(width, layer.x_px + w), min(height, layer.y_px + h)
-    alpha = round(255 * min(1.0, max(0.0, layer.opacity)))
-    if left >= right or top >= bottom or alpha == 0:
-        return
-    source = layer.pixels[top - layer.y_px : bottom - layer.y_px, left - layer.x_px : right - layer.x_px]
+    left, top, right, bottom = box
+    x, y = layer.x_px, layer.y_px
     target = frame[top:bottom, left:right]
-    depth = target.shape[2]
-    if source.shape[2] == 3 and alpha == 255:
-        target[:, :, :3] = source
+    if layer.pixels.shape[2] == 3 and round(255 * opacity) == 255:
+        copy_channels(target, layer.pixels[top - y : bottom - y, left - x : right - x])
         target[:, :, 3:] = 255
+    elif channels == 4 and frame.flags.c_contiguous:
+        _paint(_surface(frame), layer, box, opacity)
+    else:  # cairo knows four channels only
+        four = np.full((bottom - top, right - left, 4), 255, np.uint8)
+        copy_channels(four, target)
+        _paint(_surface(four), replace(layer, x_px=x - left, y_px=y - top), (0, 0, right - left, bottom - top), opacity)
+        copy_channels(target, four)
+
+
+def copy_channels(target: Pixels, source: Pixels) -> None:
+    """Copy the three colours of `source` (h, w, 3 or 4) to those of `target`: channel by channel, which is four times
+    as fast as pixel by pixel."""
+    if target.shape == source.shape == (*target.shape[:2], 3):
+        target[:] = source
         return
-    if source.shape[2] < depth:
-        source = np.pad(source, ((0, 0), (0, 0), (0, 1)), constant_values=255)
-    colour = source[:, :, :depth].astype(np.uint16)
-    if source.shape[2] == 3:
-        target[:] = _over_255(colour * np.uint16(alpha) + target * np.uint16(255 - alpha))
-        return
-    cover = source[:, :, 3:].astype(np.uint16)
-    if alpha < 255:
-        colour = _over_255(colour * np.uint16(alpha)).astype(np.uint16)
-        cover = _over_255(cover * np.uint16(alpha)).astype(np.uint16)
-    target[:] = np.minimum(colour + _over_255(target * (255 - cover)), 255)
+    for i in range(3):
+        target[:, :, i] = source[:, :, i]
 
 
 def straight(premultiplied: Pixels) -> Pixels:
@@ -89,9 +98,26 @@ def straight(premultiplied: Pixels) -> Pixels:
     return np.concatenate([np.minimum(colour, 255), alpha], axis=2).astype(np.uint8)
 
 
-def _over_255(product: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """`product` / 255, rounded, exact for products of two bytes."""
-    return ((product + 128 + ((product + 128) >> 8)) >> 8).astype(np.uint8)
+def _surface(pixels: Pixels) -> cairo.ImageSurface:
+    """A surface on the memory of `pixels` (h, w, 4). Its red is cairo's blue, which no blending tells."""
+    height, width = pixels.shape[:2]
+    return cairo.ImageSurface.create_for_data(pixels.data, cairo.FORMAT_ARGB32, width, height, 4 * width)
+
+
+def _paint(target: cairo.ImageSurface, layer: Layer, box: Box, opacity: float) -> None:
+    """Blend the part of `layer` that lies in `box` with cairo, exact to the byte in rounding."""
+    left, top, right, bottom = (box[0] - layer.x_px, box[1] - layer.y_px, box[2] - layer.x_px, box[3] - layer.y_px)
+    source = layer.pixels
+    if source.shape[2] == 3:
+        four = np.full((bottom - top, right - left, 4), 255, np.uint8)
+        copy_channels(four, source[top:bottom, left:right])
+        source, left, top = four, 0, 0
+    context = cairo.Context(target)
+    context.rectangle(box[0], box[1], box[2] - box[0], box[3] - box[1])
+    context.clip()
+    context.set_source_surface(_surface(np.require(source, np.uint8, ["C", "W"])), box[0] - left, box[1] - top)
+    context.paint_with_alpha(opacity)
+    target.flush()
 
 
 class Canvas:

@@ -481,6 +481,11 @@ class Offscreen:
         self._target.use()
         quad.render(gl.TRIANGLES)
 
+    def forget(self) -> None:
+        """Draw the next picture as if it were the first."""
+        self._worked_px = (0, 0, *self.size_px)
+        self._seen_from = None
+
     def rest(self) -> None:
         """Give back the picture of what stands still and that of the glass; they are made again when it draws."""
         parts = [self._panes, self._glass]

@@ -69,7 +69,7 @@ class FlatPainter:
         return np.array(points_mm, float).reshape(-1, 3)[:, :2] + np.array(size_px) / 2
 
     def forget(self) -> None:
-        pass
+        """Nothing is kept."""
 
     def pulse(self, shot: FluoroShot, time_s: float) -> int:
         return 0
