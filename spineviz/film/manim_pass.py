@@ -21,7 +21,20 @@ from types import ModuleType
 from typing import Any, Protocol, TextIO
 
 import numpy as np
-from manim import Scene, config, tempconfig
+from manim import (
+    Add,
+    Animation,
+    AnimationGroup,
+    DrawBorderThenFill,
+    Mobject,
+    Rotating,
+    Scene,
+    Transform,
+    Wait,
+    config,
+    tempconfig,
+)
+from manim.animation.creation import ShowPartial
 from manim.constants import RendererType
 from manim.renderer.cairo_renderer import CairoRenderer
 from manim.scene.scene_file_writer import SceneFileWriter
@@ -44,6 +57,10 @@ _LOOK_STEP = 1e-4
 
 _LOOK_OFFSET = 0.371
 """Share of a step by which the steps' edges lie off the round numbers that scenes are made of."""
+
+
+_STEPLESS = (Transform, ShowPartial, DrawBorderThenFill, Rotating, Wait, Add)
+"""manim's animations whose end is the same whatever steps led there: each begins from the first state."""
 
 
 class Enough(BaseException):
@@ -194,7 +211,7 @@ class _Renderer(CairoRenderer):
         super().__init__(file_writer_class=partial(_Writer, work))
         self.work = work
         self.camera = scene.camera
-        self.drawing = False
+        self.drawing = self.leaping = False
         self.init_scene(scene, scene.session_spec, scene.file_writer_settings)
 
     def play(self, scene: Scene, *args: Any, **kwargs: Any) -> None:
@@ -204,7 +221,10 @@ class _Renderer(CairoRenderer):
         skipped = self.file_writer.sections[-1].skip_animations
         self.drawing = work.watcher is not None and not skipped and work.watcher.draws(number)
         super().play(scene, *args, **kwargs)
-        self.drawing = False
+        if self.leaping:
+            self.skip_animations = False
+            self.add_frame(None, len(np.arange(0, scene.duration, 1 / config.frame_rate)))  # counted as manim does
+        self.drawing = self.leaping = False
         if skipped:
             work.skipped_s += scene.duration
         play = Play(number, float(scene.duration), start, work.frame - start, _look(scene))
@@ -219,6 +239,12 @@ class _Renderer(CairoRenderer):
         elif hasattr(self.camera, "reset_rotation_matrix"):
             self.camera.reset_rotation_matrix()  # the one thing that drawing changes and a scene may ask for
 
+    def save_static_frame_data(self, scene: Scene, static_mobjects: Any) -> Any:
+        """Draw what stands, before a play begins; one that is not drawn is taken in a leap where that is the same."""
+        if not self.drawing and not self.skip_animations and not scene.is_current_animation_frozen_frame():
+            self.leaping = self.skip_animations = _is_stepless(scene)
+        return super().save_static_frame_data(scene, static_mobjects)
+
     def get_frame(self) -> Any:
         """The picture (H, W, 4); the camera's own array where nothing is drawn."""
         return super().get_frame() if self.drawing else self.camera.pixel_array
@@ -227,7 +253,8 @@ class _Renderer(CairoRenderer):
         """Count frames, and hand over those that are drawn."""
         if self.skip_animations:
             return
-        self.time += num_frames * (1 / self.camera.frame_rate)  # rounded as manim's
+        for count in [1] * num_frames if self.leaping else [num_frames]:
+            self.time += count * (1 / self.camera.frame_rate)  # rounded as manim's
         self.work.frame += num_frames
         watcher = self.work.watcher
         if watcher is None:
@@ -236,6 +263,31 @@ class _Renderer(CairoRenderer):
             raise Enough
         if self.drawing:
             watcher.take(self.work, np.ascontiguousarray(frame[:, :, :3]), num_frames)
+
+
+def _is_stepless(scene: Scene) -> bool:
+    """Whether the play that begins ends the same, to the last bit, if only its last step is taken."""
+    on_screen = scene.get_mobject_family_members()
+    animated = [one for animation in scene.animations or () for one in animation.mobject.get_family()]
+    if scene.updaters or scene.always_update_mobjects or any(one.updaters for one in [*on_screen, *animated]):
+        return False
+    if any(tracker in animated for tracker in _camera_trackers(scene)):
+        return False  # a 3-D camera's matrix, which scenes may ask for, is that of the last frame and not of the end
+    return all(map(_forgets_steps, scene.animations or ()))
+
+
+def _camera_trackers(scene: Scene) -> list[Mobject]:
+    """What steers a 3-D camera; nothing for others."""
+    found: list[Mobject] = getattr(scene.camera, "get_value_trackers", list)()
+    return found
+
+
+def _forgets_steps(animation: Animation) -> bool:
+    if not type(animation).__module__.startswith("manim."):
+        return False  # what others write may count its steps
+    if isinstance(animation, AnimationGroup):
+        return all(map(_forgets_steps, animation.animations))
+    return isinstance(animation, _STEPLESS) and getattr(animation, "stop_condition", None) is None
 
 
 class _Writer(SceneFileWriter):
@@ -385,10 +437,12 @@ def _where(error: BaseException, path: Path) -> str | None:
 
 
 def _look(scene: Scene) -> str:
-    """A digest of all that is on screen and of where the camera stands."""
-    digest = hashlib.blake2b(digest_size=8)
+    """A digest of all that is on screen, of where the camera stands and of the random numbers to come."""
+    digest = hashlib.blake2b(repr(random.getstate()).encode(), digest_size=8)
+    _, numbers, place, *_ = np.random.get_state()  # noqa: NPY002 - manim's own
+    digest.update(np.asarray(numbers).tobytes() + str(place).encode())
     camera = scene.camera
-    watched = [*scene.get_mobject_family_members(), *getattr(camera, "get_value_trackers", list)()]
+    watched = [*scene.get_mobject_family_members(), *_camera_trackers(scene)]
     if hasattr(camera, "frame"):
         watched.append(camera.frame)
     for mobject in watched:

@@ -8,27 +8,48 @@ import time
 import numpy as np
 from manim import (
     DEGREES,
+    DOWN,
     LEFT,
     RIGHT,
     UP,
+    Annulus,
+    ApplyMatrix,
     Circle,
+    Circumscribe,
     Create,
     Cube,
+    CyclicReplace,
     Dot,
     FadeIn,
     FadeOut,
+    FadeToColor,
+    Flash,
+    GrowFromCenter,
+    Indicate,
+    LaggedStart,
+    MoveAlongPath,
     MovingCameraScene,
     PhaseFlow,
+    ReplacementTransform,
     Rotate,
+    Rotating,
     Scene,
+    ShrinkToCenter,
     Square,
+    Succession,
     Text,
     ThreeDScene,
     TracedPath,
     Transform,
+    TransformMatchingShapes,
+    Uncreate,
+    Unwrite,
     VGroup,
     Wait,
+    Wiggle,
+    Write,
     always_redraw,
+    there_and_back,
 )
 
 
@@ -67,6 +88,24 @@ class Counts(Scene):
         self.play(FadeOut(flowing), run_time=0.4)
 
 
+class Stepless(Scene):
+    """You should see: one of each kind of animation that ends the same whatever its steps."""
+
+    def construct(self):
+        words, ring = Text("words"), Annulus()
+        squares = VGroup(*(Square(0.3) for _ in range(4))).arrange().shift(DOWN)
+        self.play(Write(words), GrowFromCenter(ring), run_time=0.6)
+        self.play(LaggedStart(*(FadeIn(square, shift=UP) for square in squares), lag_ratio=0.3), run_time=0.6)
+        self.play(Succession(squares[0].animate.shift(UP), Rotate(squares[0]), squares[0].animate.scale(2)), run_time=1)
+        self.play(squares[1:].animate.arrange(DOWN).set_color("#FF0000"), Rotating(ring, run_time=0.5), run_time=0.5)
+        self.play(Indicate(words), Circumscribe(ring), Flash(squares[1].get_center()), run_time=0.5)
+        self.play(ApplyMatrix([[1, 0.5], [0, 1]], squares), CyclicReplace(*squares[:2]), run_time=0.5)
+        self.play(ReplacementTransform(words, other := Text("word")), rate_func=there_and_back, run_time=0.5)
+        self.play(TransformMatchingShapes(other, last := Text("sword")), MoveAlongPath(squares[0], ring), run_time=0.5)
+        self.play(Wiggle(last), FadeToColor(ring, "#00FF00"), run_time=0.5)
+        self.play(Uncreate(ring), ShrinkToCenter(last), Unwrite(squares), run_time=0.5)
+
+
 class Sections(Scene):
     """You should see: three named sections, of which the second is left out."""
 
@@ -103,6 +142,7 @@ class Solid(ThreeDScene):
         self.wait(0.4)
         self.stop_ambient_camera_rotation()
         self.move_camera(phi=30 * DEGREES, run_time=0.4)
+        self.add(Dot(2 * self.camera.get_rotation_matrix()[1]))
         self.play(Rotate(cube, 1.0), run_time=0.4)
 
 

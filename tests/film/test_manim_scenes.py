@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
+import random
 import subprocess
 import sys
 import threading
 import wave
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import pytest
 from manim import config, tempconfig
 
 from spineviz.data.errors import FaultError, RequestError
+from spineviz.film import manim_pass
 from spineviz.film.encode import decode
 from spineviz.film.manim_scenes import (
     PURE_HELP,
@@ -62,7 +66,7 @@ def frames_of_manim(name: str, folder: Path) -> list[np.ndarray]:
     return decode(film)
 
 
-@pytest.mark.parametrize("name", ["Plays", "Counts", "Sections", "Solid", "Closer"])
+@pytest.mark.parametrize("name", ["Plays", "Counts", "Stepless", "Sections", "Solid", "Closer"])
 def test_every_range_alone_gives_the_very_frames_of_manim(tmp_path, name):
     expected = frames_of_manim(name, tmp_path / "reference")
     told = survey(scene(name), SMALL, tmp_path / "media")
@@ -74,6 +78,18 @@ def test_every_range_alone_gives_the_very_frames_of_manim(tmp_path, name):
         assert len(drawn) == piece.frames
         assert {frame.shape for frame in drawn} == {(108, 192, 3)}
         np.testing.assert_array_equal(drawn, expected[piece.start_frame : piece.start_frame + piece.frames])
+
+
+@pytest.mark.parametrize("name", ["Plays", "Stepless", "Solid", "Closer"])
+def test_a_leap_through_a_play_ends_where_its_steps_end_to_the_last_bit(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(manim_pass, "_LOOK_STEP", 2.0**-60)
+    leaps = []
+    kept = manim_pass._is_stepless
+    monkeypatch.setattr(manim_pass, "_is_stepless", lambda scene: leaps.append(kept(scene)) or leaps[-1])
+    leapt = survey(scene(name), SMALL, tmp_path)
+    assert any(leaps)
+    monkeypatch.setattr(manim_pass, "_is_stepless", lambda scene: False)
+    assert survey(scene(name), SMALL, tmp_path) == leapt
 
 
 def test_one_run_gives_the_same_frames_whether_it_goes_on_leaps_or_begins_anew(tmp_path):
@@ -91,6 +107,18 @@ def test_a_frame_that_stands_is_one_array(tmp_path):
     drawn = list(frames_of_range(scene("Plays"), SMALL, ranges_of(told.plays[1:2], 15)[0], tmp_path))
     assert len(drawn) == 7
     assert len({id(frame) for frame in drawn}) == 1
+
+
+def test_no_more_than_a_few_frames_are_held(tmp_path):
+    told = survey(scene("Stepless"), SMALL, tmp_path)
+    seen, most = [], 0
+    with SceneRun(scene("Stepless"), SMALL, tmp_path) as run:
+        for piece in ranges_of(told.plays, 15):
+            for frame in run.frames(piece):
+                seen.append(weakref.ref(frame))
+                most = max(most, sum(kept() is not None for kept in seen))
+    assert len(seen) > 60
+    assert most <= 2
 
 
 def test_the_survey_counts_as_manim_does_and_draws_nothing(tmp_path, monkeypatch):
@@ -251,6 +279,23 @@ def test_a_scene_without_a_film_is_refused(tmp_path):
     assert config.renderer.value == "cairo"
 
 
+@pytest.mark.parametrize("seed", [None, 5])
+def test_random_numbers_of_the_file_are_seeded_as_those_of_construct(tmp_path, seed):
+    (tmp_path / "chance.py").write_text(
+        "import random\nimport numpy as np\nfrom manim import *\n"
+        + ("" if seed is None else f"config.seed = {seed}\n")
+        + "a, b = random.random(), np.random.random()\n"
+        "class A(Scene):\n    def construct(self):\n"
+        "        c, d = random.random(), np.random.random()\n"
+        "        self.add_subcaption(repr((a, b, c, d)))\n        self.wait(0.2)\n"
+    )
+    rng, numpy_rng = random.Random(0), np.random.RandomState(0)
+    file = rng.random(), numpy_rng.random_sample()
+    rng, numpy_rng = random.Random(seed or 0), np.random.RandomState(seed or 0)
+    told = survey(SceneFile(tmp_path / "chance.py", "A"), SMALL, tmp_path / "media")
+    assert eval(told.captions[0][2]) == (*file, rng.random(), numpy_rng.random_sample())
+
+
 def test_the_size_asked_for_wins_over_the_files_own(tmp_path):
     (tmp_path / "own.py").write_text(
         "from manim import *\nconfig.pixel_width = 400\nconfig.frame_rate = 60\nconfig.background_color = BLUE\n"
@@ -295,7 +340,12 @@ def test_modules_beside_the_scene_and_files_that_it_reads_count_among_its_source
 def test_nothing_is_written_but_in_the_folder_for_it(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    (work / "scene.py").write_text(EXAMPLES.read_text())
+    (work / "scene.py").write_text(EXAMPLES.read_text().replace("import random", "import near\nimport random", 1))
+    (work / "near.py").write_text("SHIFT = 1\n")
+    (work / "manim.cfg").write_text(
+        "[CLI]\nmedia_dir = ./m\ntext_dir = ./t\ntex_dir = ./x\nlog_to_file = True\nformat = mp4\n"
+        "verbosity = DEBUG\nprogress_bar = leave\nupto_animation_number = 1\n"
+    )
     script = (
         "import sys; from pathlib import Path\n"
         "from spineviz.film.manim_scenes import *\n"
@@ -307,12 +357,12 @@ def test_nothing_is_written_but_in_the_folder_for_it(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "media")],
-        cwd=work, capture_output=True, text=True, check=False,
+        cwd=work, env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "54\n"
     assert done.stderr == ""
-    assert [path.name for path in work.iterdir()] == ["scene.py"]
+    assert {path.name for path in work.iterdir()} == {"scene.py", "near.py", "manim.cfg"}
     assert list((tmp_path / "media").iterdir())
 
 
