@@ -216,7 +216,7 @@ class _Worker:
 def _pool(job: Job, places: Places, count: int) -> Iterator[list[_Worker]]:
     pool: list[_Worker] = []
     try:
-        for size in [count] if FORKS else [1] * count:
+        for size in [count] if FORKS and job.forks else [1] * count:
             family = _Family(job, places, size)
             pool += [_Worker(family, pipe) for pipe in family.pipes]
         yield pool
