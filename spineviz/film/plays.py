@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -45,6 +46,9 @@ class PlaysJob:
     @contextmanager
     def opened(self) -> Iterator[PlaysDrawer]:
         """The scene, standing before its first play."""
+        from tqdm import tqdm
+
+        tqdm.set_lock(threading.RLock())  # manim's bars want a lock between processes, which a stopped worker leaks
         with (
             tempfile.TemporaryDirectory(prefix="spineviz-") as media,
             SceneRun(self.scene, self.rendition.size, Path(media)) as run,
@@ -147,7 +151,7 @@ class PlaysShow:
         rate = self.rendition.size.frames_per_s
         seconds = sum(task.count for task in self.tasks) / rate
         starts = [start for start, _ in self.survey.chapters]
-        ends = [*starts[1:], seconds]
+        ends = [*starts[1:], seconds][: len(starts)]
         chapters = tuple((a, b, name) for (a, name), b in zip(self.survey.chapters, ends, strict=True))
         description = {
             "made_by": SIDECAR_MARK,
