@@ -36,6 +36,7 @@ from manim import (
 )
 from manim.animation.creation import ShowPartial
 from manim.constants import RendererType
+from manim.mobject.types.image_mobject import ImageMobjectFromCamera
 from manim.renderer.cairo_renderer import CairoRenderer
 from manim.scene.scene_file_writer import SceneFileWriter
 
@@ -61,6 +62,11 @@ _LOOK_OFFSET = 0.371
 
 _STEPLESS = (Transform, ShowPartial, DrawBorderThenFill, Rotating, Wait, Add)
 """manim's animations whose end is the same whatever steps led there: each begins from the first state."""
+
+
+_SIDE_EFFECTS = ("reset_rotation_matrix", "update_sub_cameras")
+"""Methods of manim's cameras that change more than the picture when they draw: a 3-D camera turns its matrix, a zoomed
+scene's camera reshapes the frame of its window."""
 
 
 class Enough(BaseException):
@@ -236,8 +242,9 @@ class _Renderer(CairoRenderer):
         """Draw, where that is wanted."""
         if self.drawing:
             super().update_frame(scene, mobjects, *args, **kwargs)
-        elif hasattr(self.camera, "reset_rotation_matrix"):
-            self.camera.reset_rotation_matrix()  # the one thing that drawing changes and a scene may ask for
+        else:
+            for name in _SIDE_EFFECTS:
+                getattr(self.camera, name, lambda: None)()
 
     def save_static_frame_data(self, scene: Scene, static_mobjects: Any) -> Any:
         """Draw what stands, before a play begins; one that is not drawn is taken in a leap where that is the same."""
@@ -273,6 +280,8 @@ def _is_stepless(scene: Scene) -> bool:
         return False
     if any(tracker in animated for tracker in _camera_trackers(scene)):
         return False  # a 3-D camera's matrix, which scenes may ask for, is that of the last frame and not of the end
+    if getattr(scene.camera, "image_mobjects_from_cameras", None):
+        return False  # each frame reshapes the window of a zoomed scene
     return all(map(_forgets_steps, scene.animations or ()))
 
 
@@ -449,7 +458,8 @@ def _look(scene: Scene) -> str:
         digest.update(type(mobject).__name__.encode())
         for name in _LOOKS:
             value = getattr(mobject, name, None)
-            if value is not None:
+            # what a window of a zoomed scene shows is there only when it is drawn
+            if value is not None and not (name == "pixel_array" and isinstance(mobject, ImageMobjectFromCamera)):
                 # another processor rounds the last digits otherwise: that must not cross a step's edge
                 steps = np.floor(np.asarray(value, float) / _LOOK_STEP + _LOOK_OFFSET) + 0.0
                 digest.update(steps.tobytes())

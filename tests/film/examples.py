@@ -25,6 +25,7 @@ from manim import (
     FadeToColor,
     Flash,
     GrowFromCenter,
+    ImageMobject,
     Indicate,
     LaggedStart,
     MoveAlongPath,
@@ -48,6 +49,7 @@ from manim import (
     Wait,
     Wiggle,
     Write,
+    ZoomedScene,
     always_redraw,
     there_and_back,
 )
@@ -156,6 +158,19 @@ class Closer(MovingCameraScene):
         self.play(self.camera.frame.animate.scale(0.5).move_to(pair[0]), run_time=0.4)
         self.play(Wait(0.2))
         self.play(self.camera.frame.animate.restore(), run_time=0.4)
+
+
+class Zoomed(ZoomedScene):
+    """You should see: a window that shows a dot larger, and goes."""
+
+    def __init__(self, **kwargs):
+        super().__init__(zoom_factor=0.3, zoomed_display_height=2, zoomed_display_width=4, **kwargs)
+
+    def construct(self):
+        self.add(Dot(LEFT), ImageMobject(np.uint8([[0, 100], [200, 255]])))
+        self.activate_zooming(animate=True)
+        self.play(self.zoomed_camera.frame.animate.shift(0.5 * UP), run_time=0.4)
+        self.play(self.get_zoomed_display_pop_out_animation(), rate_func=lambda t: 1 - t, run_time=0.4)
 
 
 class Raises(Scene):

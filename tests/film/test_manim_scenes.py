@@ -66,7 +66,8 @@ def frames_of_manim(name: str, folder: Path) -> list[np.ndarray]:
     return decode(film)
 
 
-@pytest.mark.parametrize("name", ["Plays", "Counts", "Stepless", "Sections", "Solid", "Closer"])
+@pytest.mark.filterwarnings("ignore:'mode' parameter")  # manim's use of Pillow for images
+@pytest.mark.parametrize("name", ["Plays", "Counts", "Stepless", "Sections", "Solid", "Closer", "Zoomed"])
 def test_every_range_alone_gives_the_very_frames_of_manim(tmp_path, name):
     expected = frames_of_manim(name, tmp_path / "reference")
     told = survey(scene(name), SMALL, tmp_path / "media")
