@@ -286,7 +286,8 @@ class Screen:
         return frozen(seen)
 
     def frame(self, now: Instant) -> Pixels:
-        """The frame, (H, W, 3), or of a clear screen (H, W, 4); only what has changed since the last is laid anew."""
+        """The frame, (H, W, 3), or of a clear screen (H, W, 4) with straight alpha. Only what has changed since the
+        last one is laid anew."""
         return self._composer.frame(self.layers(now))
 
     def forget(self) -> None:

@@ -82,13 +82,21 @@ def blit(frame: Pixels, layer: Layer, within: Box | None = None) -> None:
 
 
 def copy_channels(target: Pixels, source: Pixels) -> None:
-    """Copy the three colours of `source` (h, w, 3 or 4) to those of `target`: channel by channel, which is four times
-    as fast as pixel by pixel."""
-    if target.shape == source.shape == (*target.shape[:2], 3):
+    """Copy `source` (h, w, 3 or 4) to `target`, of which a fourth channel is opaque where `source` has none: channel by
+    channel, which is four times as fast as pixel by pixel."""
+    if target.shape == source.shape:
         target[:] = source
         return
     for i in range(3):
         target[:, :, i] = source[:, :, i]
+    target[:, :, 3:] = 255
+
+
+def straight(premultiplied: Pixels) -> Pixels:
+    """(H, W, 4) with colours that are not multiplied by alpha, and black where nothing is, from such as are."""
+    alpha = premultiplied[:, :, 3:].astype(np.uint16)
+    colour = (premultiplied[:, :, :3] * np.uint16(255) + alpha // 2) // np.maximum(alpha, 1)
+    return np.concatenate([np.minimum(colour, 255), alpha], axis=2).astype(np.uint8)
 
 
 def straight(premultiplied: Pixels) -> Pixels:

@@ -15,20 +15,22 @@ _ALL_ABOVE = 0.7
 class Composer:
     """Composes frames of `size_px` (width, height) from layers, the first one lowest.
 
-    Together they must cover it, unless it is `clear`: then alpha tells how much they do.
+    Together they must cover it, unless it is `clear`: then it has an alpha of its own.
 
     A frame is the same whatever was composed before: what is left alone shows the same layers at the same places.
     """
 
     def __init__(self, size_px: tuple[int, int], clear: bool = False) -> None:
         self.size_px, self.clear = size_px, clear
-        self._frame = np.full((size_px[1], size_px[0], 4), 0 if clear else 255, np.uint8)  # cairo blends four channels
+        self._frame = np.full((size_px[1], size_px[0], 4), 255, np.uint8)  # cairo blends four channels
         self._shown = np.empty((size_px[1], size_px[0], 4 if clear else 3), np.uint8)
         self._layers: tuple[Layer, ...] = ()
 
     def frame(self, layers: Sequence[Layer]) -> Pixels:
-        """The frame, (H, W, 3), or if it is clear (H, W, 4) with straight alpha. The layers' pixels must not change
-        afterwards."""
+        """The frame, (H, W, 3), or of a clear one (H, W, 4) with straight alpha.
+
+        The layers' pixels must not change afterwards.
+        """
         whole = (0, 0, *self.size_px)
         boxes = _apart([clipped for box in changed(self._layers, layers) if (clipped := common(box, whole))])
         if not self._layers or sum(_area(box) for box in boxes) > _ALL_ABOVE * _area(whole):
@@ -45,16 +47,16 @@ class Composer:
     def _lay(self, layers: Sequence[Layer], box: Box) -> None:
         """All of `layers` within `box`, from the highest one up that hides what is below."""
         left, top, right, bottom = box
-        part, shown = self._frame[top:bottom, left:right], self._shown[top:bottom, left:right]
-        lowest = max((i for i, layer in enumerate(layers) if _hides(layer, box)), default=0)
+        frame, shown = self._frame[top:bottom, left:right], self._shown[top:bottom, left:right]
         if self.clear:
-            part[:] = 0
+            frame[:] = 0
+        lowest = max((i for i, layer in enumerate(layers) if _hides(layer, box)), default=0)
         for layer in layers[lowest:]:
             blit(self._frame, layer, box)
         if self.clear:
-            shown[:] = straight(part)
+            shown[:] = straight(frame)
         else:
-            copy_channels(shown, part)
+            copy_channels(shown, frame)
 
 
 def changed(before: Sequence[Layer], after: Sequence[Layer]) -> list[Box]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,12 +18,16 @@ from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
+from spineviz.views.canvas import Box
 
 _KEPT_BYTES = 24_000_000
 """Vertex buffers held at most; the one unused for longest goes first."""
 
 _RESTS_AFTER = 30
 """A window that others have drawn so many pictures since gives back what only a moving film needs."""
+
+_MOST_TRIANGLES = 3000
+"""A surface of more is drawn block by block, those out of the picture not at all."""
 
 _PAD_PX = 10
 """Outlines reach so far beyond what they belong to."""
@@ -33,6 +37,7 @@ NOTHING_MM = 9e8
 
 _CLIP_DISTANCE_0 = 0x3000
 Four = tuple[float, float, float, float]
+Key = tuple[object, ...]
 
 
 @dataclass(eq=False)
@@ -41,12 +46,16 @@ class Kept:
 
     Attributes:
         bounds_mm: (2, 3) low and high corner of a surface in its local frame; None when there is nothing to draw.
+        blocks: where each block of neighbouring triangles begins among the indices, and where the last one ends.
+        corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
     """
 
     parts: list[Any]
     draws: dict[tuple[str, ...], Any]
     size: int
     bounds_mm: NDArray[np.float64] | None = None
+    blocks: NDArray[np.int64] | None = None
+    corners_mm: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Surface:
     wall: str = ""
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.matrix.tobytes()
         pose = self.world_from_local.matrix.tobytes()
@@ -117,6 +126,17 @@ class Face:
     world_from_plane: Frame
     paint: Callable[[], NDArray[np.uint8]]
     light: float = 1.0
+
+    @property
+    def full_key(self) -> Key:
+        """What tells it from another face of the picture."""
+        return self.key, self.light
+
+    @property
+    def bounds_mm(self) -> NDArray[np.float64]:
+        """(2, 3) low and high corner in the plane."""
+        left, bottom, width, height = self.window_mm
+        return np.array([[left, bottom, 0.0], [left + width, bottom + height, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -159,7 +179,9 @@ class Store:
         unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
         self.face_quad = gl.vertex_array(self.faces, [(unit_square, "2f", "spot")])
         triangle = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
-        occlusion = shaders.OCCLUSION_FRAGMENT % (shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS)
+        occlusion = shaders.OCCLUSION_FRAGMENT % (
+            shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS, shaders.SHADOW_REACH,
+        )  # fmt: skip
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
             ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
@@ -224,9 +246,15 @@ class Store:
         data = np.empty((len(mesh.points_mm), 6), np.float32)
         data[:, :3] = mesh.points_mm
         data[:, 3:] = vertex_normals(mesh, rounds)
-        indices = np.ascontiguousarray(mesh.triangles, np.uint32)
+        places = data[:, :3][mesh.triangles]
+        blocks = in_blocks(places.mean(axis=1), _MOST_TRIANGLES)
+        indices = np.ascontiguousarray(mesh.triangles[np.concatenate(blocks)], np.uint32)
         parts = [self.gl.buffer(data.tobytes()), self.gl.buffer(indices.tobytes())]
-        return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm)
+        low = np.array([places[block].min(axis=(0, 1)) for block in blocks], float)
+        high = np.array([places[block].max(axis=(0, 1)) for block in blocks], float)
+        ends = 3 * np.cumsum([0, *map(len, blocks)])
+        boxes = corners(np.stack([low, high], axis=1))
+        return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm, ends, boxes)
 
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
         rows, columns = paint.shape[:2]
@@ -263,14 +291,20 @@ class Offscreen:
         self._glass: Any = None
         self._panes: Any = None
         self._still: Any = None
-        self._worked_px = (0, 0, *size_px)
+        self._worked_px: Box = (0, 0, *size_px)
         self._seen_from: object = None
-        self._base: frozenset[tuple[object, ...]] = frozenset()
-        self._before: frozenset[tuple[object, ...]] = frozenset()
+        self._base: frozenset[Key] = frozenset()
+        self._before: frozenset[Key] = frozenset()
+        self._places: dict[Key, Box | None] = {}
+        self._order: tuple[Key, ...] = ()
+        self._glazed = False
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
         )
+        # what was read last, the lowest row first
+        self._picture = np.zeros((height, width, 3 if ground is not None else 4), np.uint8)
+        self._nearest = np.full(small[::-1], 1e9, np.float32)
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
@@ -287,7 +321,7 @@ class Offscreen:
         faces: Sequence[Face],
         glass: Sequence[Surface],
         shadows: Shadows,
-        within_px: tuple[int, int, int, int] | None = None,
+        within_px: Box | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The picture (H, W, 3), or without a ground (H, W, 4) with colours multiplied by alpha; and, at half its
         size, the depth of what is solid in mm along the line of sight (1e9 where there is nothing); both top row
@@ -295,87 +329,170 @@ class Offscreen:
         `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
         gl = self._gl
         self.store.begin(self)
-        self._work_within(within_px or (0, 0, *self.size_px))
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
+        clip = projection @ view
+        seen_from, before = (camera.key, range_mm, shadows), self._places
+        if seen_from != self._seen_from:
+            self._seen_from, self._base, self._before, before = seen_from, frozenset(), frozenset(), {}
+        order, self._order = self._order, tuple(("glass", *s.key) for s in glass)
+        self._places = {
+            **{s.key: self._place_px(clip, s.world_from_local, s.mesh.bounds_mm) for s in solid},
+            **{("glass", *s.key): self._place_px(clip, s.world_from_local, s.mesh.bounds_mm) for s in glass},
+            **{f.full_key: self._place_px(clip, f.world_from_plane, f.bounds_mm) for f in faces},
+        }
+        now = frozenset([s.key for s in solid] + [f.full_key for f in faces])
+        standing = now & self._before
+        based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
+        self._before = now
+        box: Box | None = None
+        if before and (based or not standing):
+            box = self._changed_px(before, order)
+        if box is not None and box[0] >= box[2]:
+            return self._picture[::-1].copy(), self._nearest[::-1].copy()
+        worked, self._worked_px = self._worked_px, within_px or (0, 0, *self.size_px)
+        if box is None:
+            hard, soft = (0, 0, *self.size_px), self._even(_joined(worked, self._worked_px))
+        else:
+            hard = self._even(box)
+            soft = self._even(self._grown(box, camera, clip, range_mm, solid, shadows))
+        self._limit(hard, soft)
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        self._draw_solid(camera, range_mm, solid, faces, view, projection)
+        self._scene.use()  # copying heeds the limits of what is in use
+        if based:
+            gl.copy_framebuffer(self._scene, self._still)
+        else:
+            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=self._scene.scissor)
+            self._base = standing
+            if standing:
+                self._keep_standing(solid, faces, standing, view, projection)
+        self._draw_parts(solid, faces, now - self._base, view, projection)
         self._cast(camera, range_mm, shadows)
-        if glass:
+        if glass or self._glazed:
             gl.enable_direct(_CLIP_DISTANCE_0)
             self._draw_glass(glass, view, projection)
             gl.disable_direct(_CLIP_DISTANCE_0)
-        self._finish(range_mm, shadows, bool(glass))
-        width, height = self.size_px
-        depth = 4 if self._clear else 3
-        read = self._target.read(components=depth, alignment=1)
-        picture = np.frombuffer(read, np.uint8).reshape(height, width, depth)
-        small = np.frombuffer(self._small.read(), np.float32).reshape(self._small.size[1], self._small.size[0])
+            self._glazed = bool(glass) or box is not None
+        self._finish(range_mm, shadows, self._glazed)
+        self._read()
         self.store.trim()
-        return picture[::-1], small[::-1]
+        return self._picture[::-1].copy(), self._nearest[::-1].copy()
 
-    def _work_within(self, box_px: tuple[int, int, int, int]) -> None:
-        """Finish only where something is, or was in the picture before."""
+    def _place_px(self, clip: NDArray[np.float64], pose: Frame, bounds_mm: NDArray[np.float64] | None) -> Box | None:
+        """The box of the picture that holds a thing with such bounds; None where it reaches behind the eye."""
+        assert bounds_mm is not None
+        x, y, _, w = (clip @ np.c_[pose.points(corners(bounds_mm)), np.ones(8)].T).tolist()
+        if min(w) <= 0.0:
+            return None
         width, height = self.size_px
-        left, top, right, bottom = (
-            f(a, b) for f, a, b in zip((min, min, max, max), box_px, self._worked_px, strict=True)
-        )
-        self._worked_px = box_px
-        left, top = max(0, left - _PAD_PX) // 2, max(0, top - _PAD_PX) // 2
-        right, bottom = min(width, right + _PAD_PX) // 2 + 1, min(height, bottom + _PAD_PX) // 2 + 1
-        # a picture's rows run downwards, OpenGL's upwards
-        half = left, (height + 1) // 2 - bottom, right - left, bottom - top
-        for target in (self._small_target, self._rough_target, self._open_target):
-            target.scissor = half
-        low = max(0, 2 * (half[1] - 1))
-        self._target.scissor = 2 * half[0], low, 2 * half[2], 2 * (half[1] + half[3]) - low
+        across = [(0.5 + 0.5 * a / b) * width for a, b in zip(x, w, strict=True)]
+        down = [(0.5 - 0.5 * a / b) * height for a, b in zip(y, w, strict=True)]
+        left, top = max(0, int(min(across)) - _PAD_PX), max(0, int(min(down)) - _PAD_PX)
+        return left, top, min(width, int(max(across)) + _PAD_PX), min(height, int(max(down)) + _PAD_PX)
 
-    def _draw_solid(
+    def _changed_px(self, before: Mapping[Key, Box | None], order: Sequence[Key]) -> Box | None:
+        """The box outside of which this picture shows the same things as the one `before`, at the same depths; empty
+        where all is the same, None where no such box is known."""
+        now = self._places
+        if [k for k in order if k in now] != [k for k in self._order if k in before]:
+            return None
+        out: Box = (*self.size_px, 0, 0)
+        for key in before.keys() ^ now.keys():
+            place = now[key] if key in now else before[key]
+            if place is None:
+                return None
+            if place[0] < place[2] and place[1] < place[3]:
+                out = _joined(out, place)
+        return out
+
+    def _grown(
         self,
+        box: Box,
         camera: Camera,
+        clip: NDArray[np.float64],
         range_mm: tuple[float, float],
         solid: Sequence[Surface],
+        shadows: Shadows,
+    ) -> Box:
+        """`box` and all on which what stands in it may cast a contact shadow."""
+        # the nearest depth at which a shadow may fall: there a step is the most pixels
+        near = [(clip[3] @ np.c_[s.world_from_local.points(corners(s.mesh.bounds_mm)), np.ones(8)].T).min()
+                for s in solid if s.mesh.bounds_mm is not None]  # fmt: skip
+        nearest = max(range_mm[0], min(near, default=range_mm[0]))
+        width, height = self.size_px
+        focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
+        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
+        way = (shaders.SHADOW_REACH + 0.1) * shadows.reach_mm
+        left = nearest - way * (key[2] + 0.1)
+        if left <= 0.0:
+            return 0, 0, width, height
+        across = [way * (focal * key[0] + x * key[2]) / left for x in (-width / 2, width / 2)]
+        down = [way * (-focal * key[1] + y * key[2]) / left for y in (-height / 2, height / 2)]
+        reach = shadows.reach_px
+        return (
+            max(0, int(box[0] - max(reach, *across)) - _PAD_PX), max(0, int(box[1] - max(reach, *down)) - _PAD_PX),
+            min(width, int(box[2] - min(-reach, *across)) + _PAD_PX),
+            min(height, int(box[3] - min(-reach, *down)) + _PAD_PX),
+        )  # fmt: skip
+
+    def _even(self, box: Box) -> Box:
+        """`box` with some pixels round it, in OpenGL's rows (left, low, right, high), of which two make one row of the
+        small pictures."""
+        width, height = self.size_px
+        left, low = max(0, box[0] - _PAD_PX) // 2 * 2, max(0, height - box[3] - _PAD_PX) // 2 * 2
+        return left, low, min(width, box[2] + _PAD_PX + 1), min(height, height - box[1] + _PAD_PX + 1)
+
+    def _limit(self, hard: Box, soft: Box) -> None:
+        """Draw only within `hard`, and cast shadows and finish only within `soft`."""
+        k = self.factor
+        large = k * hard[0], k * hard[1], k * (hard[2] - hard[0]), k * (hard[3] - hard[1])
+        self._scene.scissor = self._drawn_px = large
+        self._small_target.scissor = _half(hard)
+        self._rough_target.scissor = self._open_target.scissor = _half(soft)
+        self._target.scissor = soft[0], soft[1], soft[2] - soft[0], soft[3] - soft[1]
+
+    def _read(self) -> None:
+        """Fetch what was drawn."""
+        x, y, width, height = self._target.scissor
+        depth = self._picture.shape[2]
+        new = self._target.read(viewport=(x, y, width, height), components=depth, alignment=1)
+        self._picture[y : y + height, x : x + width] = np.frombuffer(new, np.uint8).reshape(height, width, depth)
+        x, y, width, height = self._small_target.scissor
+        new = self._small_target.read(viewport=(x, y, width, height), components=1, alignment=1, dtype="f4")
+        self._nearest[y : y + height, x : x + width] = np.frombuffer(new, np.float32).reshape(height, width)
+
+    def _keep_standing(
+        self,
+        solid: Sequence[Surface],
         faces: Sequence[Face],
+        standing: frozenset[Key],
         view: NDArray[np.float64],
         projection: NDArray[np.float64],
     ) -> None:
-        """Colour and depth of what is solid; while the eye rests, what stood there in two pictures running is kept and
-        only the rest is drawn over it."""
-        seen_from = camera.key, range_mm
-        now = {surface.key for surface in solid} | {(face.key, face.light) for face in faces}
-        if seen_from != self._seen_from:
-            self._seen_from, self._base, self._before = seen_from, frozenset(), frozenset()
-        standing = now & self._before
-        self._scene.use()  # copying heeds the limits of what is in use
-        if self._base and self._base <= now and 2 * len(self._base) >= len(standing):
-            self._gl.copy_framebuffer(self._scene, self._still)
-        else:
-            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-            self._base = frozenset(standing)
-            if standing:
-                self._draw_parts(solid, faces, standing, view, projection)
-                if self._still is None:
-                    gl, size = self._gl, self._solid.size
-                    self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
-                self._gl.copy_framebuffer(self._still, self._scene)
-                self._scene.use()
-        self._draw_parts(solid, faces, now - self._base, view, projection)
-        self._before = frozenset(now)
+        """Draw what stood there in two pictures running and keep its colour and depth: while the eye rests only the
+        others are drawn over it."""
+        self._draw_parts(solid, faces, standing, view, projection)
+        if self._still is None:
+            gl, size = self._gl, self._solid.size
+            self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
+        self._still.use()
+        self._gl.copy_framebuffer(self._still, self._scene)
+        self._scene.use()
 
     def _draw_parts(
         self,
         solid: Sequence[Surface],
         faces: Sequence[Face],
-        wanted: frozenset[tuple[object, ...]] | set[tuple[object, ...]],
+        wanted: frozenset[Key],
         view: NDArray[np.float64],
         projection: NDArray[np.float64],
     ) -> None:
         self._gl.enable_direct(_CLIP_DISTANCE_0)
         self._draw_surfaces([s for s in solid if s.key in wanted], view, projection)
         self._gl.disable_direct(_CLIP_DISTANCE_0)
-        self._draw_faces([f for f in faces if (f.key, f.light) in wanted], view, projection)
+        self._draw_faces([f for f in faces if f.full_key in wanted], view, projection)
 
     def _draw_surfaces(
         self,
@@ -405,8 +522,24 @@ class Offscreen:
                 gl.cull_face = "back" if sides > 0 else "front"
             else:
                 gl.disable(gl.CULL_FACE)
-            draw.render()
+            for first, count in self._in_sight(surface.mesh, projection @ eye_from_local):
+                draw.render(first=first, vertices=count)
         gl.disable(gl.CULL_FACE)
+
+    def _in_sight(self, mesh: Kept, clip_from_local: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each."""
+        assert mesh.blocks is not None
+        assert mesh.corners_mm is not None
+        x, y, width, height = self._drawn_px
+        size = np.array(self._solid.size)
+        low = 2.0 * (np.array([x, y]) - _PAD_PX * self.factor) / size - 1.0
+        high = 2.0 * (np.array([x + width, y + height]) + _PAD_PX * self.factor) / size - 1.0
+        places = mesh.corners_mm @ clip_from_local[:, :3].T + clip_from_local[:, 3]
+        flat, w = places[..., :2], places[..., 3:]
+        beyond = np.concatenate([flat < low * w, flat > high * w, w <= 0.0], axis=2).all(axis=1).any(axis=1)
+        edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
+        starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
+        return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
 
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         program = self.store.faces
@@ -426,9 +559,10 @@ class Offscreen:
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._panes = gl.framebuffer([self._glass], self._depth)
+        self._panes.scissor = self._drawn_px
         self._panes.use()
         self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
-        self._panes.clear(0.0, 0.0, 0.0, 0.0)
+        self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._drawn_px)
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
@@ -495,6 +629,7 @@ class Offscreen:
             if part is not None:
                 part.release()
         self._panes = self._glass = self._still = self._seen_from = None
+        self._glazed = False
 
     def close(self) -> None:
         """Give the memory back."""
@@ -503,6 +638,16 @@ class Offscreen:
         parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
         for part in parts:
             part.release()
+
+
+def _joined(one: Box, other: Box) -> Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def _half(box: Box) -> tuple[int, int, int, int]:
+    """Left, low, width and height of the same box in a picture of half the size."""
+    left, low = box[0] // 2, box[1] // 2
+    return left, low, (box[2] + 1) // 2 - left, (box[3] + 1) // 2 - low
 
 
 def _put(program: Any, name: str, value: object) -> None:
@@ -522,6 +667,33 @@ def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...
 
 def _columns(matrix: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(matrix.T.ravel())
+
+
+_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
+
+
+def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 8, 3) the corners of boxes (..., 2, 3)."""
+    low, high = bounds_mm[..., :1, :], bounds_mm[..., 1:, :]
+    return np.asarray(low + _CORNERS * (high - low), float)
+
+
+def in_blocks(centres_mm: NDArray[np.floating], most: int) -> list[NDArray[np.intp]]:
+    """The numbers 0 to N-1 of `centres_mm` (N, 3) in blocks of neighbours, at most `most` in each: halved across the
+    longest side again and again."""
+    whole = [np.arange(len(centres_mm))]
+    out = []
+    while whole:
+        block = whole.pop()
+        if len(block) <= most:
+            out.append(block)
+            continue
+        places = centres_mm[block]
+        axis = int(np.ptp(places, axis=0).argmax())
+        order = np.argpartition(places[:, axis], len(block) // 2)
+        # within a block the order stays that of the mesh, in which neighbours share their corners
+        whole += [block[np.sort(half)] for half in np.array_split(order, [len(block) // 2])]
+    return out
 
 
 @cache

@@ -15,6 +15,8 @@ KEY_LIGHT = (-0.46, 0.62, 0.64)
 
 OCCLUSION_SAMPLES = 14
 SHADOW_STEPS = 9
+SHADOW_REACH = 1.6
+"""How far the march towards the key light goes, as a share of how far contact shadows reach."""
 
 
 @dataclass(frozen=True)
@@ -345,7 +347,7 @@ void main()
   for (int i = 1; i <= STEPS; ++i)
   {
     float share = float(i) / float(STEPS);
-    share *= sqrt(share) * 1.6;
+    share *= sqrt(share) * %.2f;
     vec3 ray = c + n * (0.05 * reach.y) + keyWay * (share * reach.y);
     vec2 q = ray.xy / -ray.z * lens.x + lens.yz;
     float gap = -ray.z - texelFetch(depth, clamp(ivec2(q), ivec2(0), textureSize(depth, 0) - 1), 0).r;

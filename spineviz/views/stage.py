@@ -21,7 +21,7 @@ from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface
+from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, corners
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -358,14 +358,6 @@ class Stage:
 
 def _role(structure: Structure) -> str:
     return ALIASES.get(structure.role, structure.role)
-
-
-_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
-
-
-def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(8, 3) the corners of a box (2, 3)."""
-    return bounds_mm[0] + _CORNERS * (bounds_mm[1] - bounds_mm[0])
 
 
 def rounded_range(near_mm: float, far_mm: float) -> tuple[float, float]:
