@@ -103,9 +103,7 @@ class PlaysShow:
         """Its ranges in order, by name."""
         rate = self.rendition.size.frames_per_s
         ranges = ranges_of(self.survey.plays, rate)
-        return tuple(
-            Task(digest_of([self._ground, asdict(part)]), _piece(part, rate), part.frames) for part in ranges
-        )
+        return tuple(Task(digest_of([self._ground, asdict(part)]), _piece(part, rate), part.frames) for part in ranges)
 
     @cached_property
     def _ground(self) -> str:

@@ -94,13 +94,6 @@ def copy_channels(target: Pixels, source: Pixels) -> None:
 
 def straight(premultiplied: Pixels) -> Pixels:
     """(H, W, 4) with colours that are not multiplied by alpha, and black where nothing is, from such as are."""
-    alpha = premultiplied[:, :, 3:].astype(np.uint16)
-    colour = (premultiplied[:, :, :3] * np.uint16(255) + alpha // 2) // np.maximum(alpha, 1)
-    return np.concatenate([np.minimum(colour, 255), alpha], axis=2).astype(np.uint8)
-
-
-def straight(premultiplied: Pixels) -> Pixels:
-    """(H, W, 4) with colours that are not multiplied by alpha, and black where nothing is, from such as are."""
     out = premultiplied.copy()
     alpha = premultiplied[:, :, 3]
     part = (alpha > 0) & (alpha < 255)  # the rest, most of a frame, is what it is
