@@ -362,7 +362,7 @@ def _caption_stream(container: Any, fmt: Format) -> Any:
 
 
 def _caption_packets(stream: Any, captions: Sequence[Timed], fmt: Format) -> Track:
-    for start, end, words in _cues(captions, gaps=fmt.name != "webm"):
+    for start, end, words in _cues(captions):
         told = words.encode() if fmt.name != "webm" else _escaped(words).encode()
         packet: Any = av.Packet(told if fmt.name == "webm" else struct.pack(">H", len(told)) + told)
         packet.pts = packet.dts = start
@@ -370,16 +370,14 @@ def _caption_packets(stream: Any, captions: Sequence[Timed], fmt: Format) -> Tra
         yield Fraction(start, _PER_S), packet
 
 
-def _cues(captions: Sequence[Timed], gaps: bool) -> Iterator[tuple[int, int, str]]:
-    """Start, end (ms) and words of each caption, no two at once; with the empty ones between them where asked for."""
+def _cues(captions: Sequence[Timed]) -> Iterator[tuple[int, int, str]]:
+    """Start, end (ms) and words of each caption, no two at once."""
     times = [(round(start_s * _PER_S), round(end_s * _PER_S), words) for start_s, end_s, words in captions]
     free = 0
     for i, (start, end, words) in enumerate(times):
         start, end = max(start, free), min(end, *(later[0] for later in times[i + 1 : i + 2]), end)
         if end <= start:
             continue
-        if gaps and start > free:
-            yield free, start, ""
         yield start, end, "\n".join(line for line in words.split("\n") if line.strip())
         free = end
 
@@ -447,9 +445,7 @@ def _with_words(picture: bytes, words: Mapping[str, str]) -> bytes:
 
 def write_vtt(path: Path, captions: Sequence[Timed]) -> None:
     """Write captions as WebVTT (https://www.w3.org/TR/webvtt1/), for players of pages."""
-    cues = [
-        f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions, gaps=False)
-    ]
+    cues = [f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions)]
     path.write_text("\n".join(["WEBVTT\n", *cues]), "utf-8", newline="\n")
 
 

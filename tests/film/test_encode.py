@@ -1,6 +1,7 @@
 """Segments and their joining, in every format."""
 
 import json
+import os
 import struct
 import wave
 from itertools import pairwise
@@ -150,6 +151,20 @@ def test_equal_frames_give_equal_bytes(tmp_path, films, sound, name):
         assert all((again / file.name).read_bytes() == file.read_bytes() for file in out.iterdir())
     else:
         assert again.read_bytes() == out.read_bytes()
+
+
+@every_format
+def test_the_number_of_cores_changes_no_byte(tmp_path, name):
+    frames, fmt = list(moving(12, 0, FORMATS[name].alpha, (480, 270))), FORMATS[name]
+    encode_segment(tmp_path / "all", frames, fmt, (480, 270), RATE, 12)
+    if hasattr(os, "sched_setaffinity"):  # codecs count the cores that they may use
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            encode_segment(tmp_path / "one", frames, fmt, (480, 270), RATE, 12)
+        finally:
+            os.sched_setaffinity(0, cores)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "all").read_bytes()
 
 
 @every_format
