@@ -103,6 +103,7 @@ def test_every_package_that_is_imported_is_declared():
         "cairo": "pycairo",
         "vtkmodules": "pyvista",  # pyvista is VTK for Python
         "manimpango": "manim",
+        "tqdm": "manim",
         "font_source_sans_pro": "font-source-sans-pro",
     }
     for path in modules("spineviz", "scenes"):

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @click.command("batch")
 @click.argument("course_file", metavar="COURSE", type=click.Path(path_type=Path))
-@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), default=Path(), help="Where to write the films.")
+@click.option(
+    "--out", metavar="FOLDER", type=click.Path(path_type=Path), default=Path(), help="Where to write the films."
+)
 @jobs_option
 @cluster_option
 @force_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, but draw nothing.")
-def command(
-    course_file: Path, out: Path, jobs: int | None, cluster: str | None, force: bool, dry_run: bool
-) -> int:
+def command(course_file: Path, out: Path, jobs: int | None, cluster: str | None, force: bool, dry_run: bool) -> int:
     """Render every film of COURSE, a TOML file: films times levels times qualities.
 
     One that fails or is refused does not stop the others. What is there already is not made again, so a batch that was

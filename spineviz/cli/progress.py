@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spineviz.film.render import Progress, Request
 
+
 @contextmanager
 def shown_progress(request: Request) -> Iterator[Progress]:
     """A bar with frames, speed and time left on standard error, if that is a terminal."""

@@ -28,7 +28,8 @@ from spineviz.data.errors import FaultError, RequestError
 if TYPE_CHECKING:
     from spineviz.film.render import Hands, Request
     from spineviz.film.rendition import Rendition
-    from spineviz.film.shows import FilmShow
+    from spineviz.film.shows import Show
+    from spineviz.procedures.case import Case
 
 
 @click.command("render")
@@ -94,15 +95,10 @@ def requested(
 
     Raises RequestError for an unknown film, a wrong case, wrong steps, and an --out that cannot be.
     """
-    from spineviz.data.films import film
-    from spineviz.film.pieces import parse_steps
     from spineviz.film.render import Request
-    from spineviz.film.shows import FilmShow
 
-    clocks = [film(name) for name in films]
     if len(set(films)) < len(films):
         raise RequestError(f"FILM: {' '.join(films)} names a film twice; give each once")
-    chosen = [parse_steps(steps, clock) if steps is not None else tuple(range(len(clock.steps))) for clock in clocks]
     suffix = rendition.output.suffix
     folder = Path() if out is None else out if suffix and _is_folder(out) else None
     if folder is None and len(films) > 1:
@@ -111,8 +107,8 @@ def requested(
 
     case = load_case(case_file, settings)
     made = []
-    for clock, numbers in zip(clocks, chosen, strict=True):
-        show = FilmShow(clock.name, case, rendition, numbers)
+    for name in films:
+        show = show_of(name, case, rendition, steps, case_file is not None or bool(settings))
         path = out if folder is None else folder / named_out(show)
         assert path is not None
         # a film that is there may be the very one that is asked for; that is looked at later
@@ -120,15 +116,48 @@ def requested(
     return made
 
 
-def named_out(show: FilmShow) -> str:
+def show_of(name: str, case: Case, rendition: Rendition, steps: str | None, case_given: bool) -> Show:
+    """The film called `name`, or the manim scene that path/to/scene.py:ClassName names.
+
+    Raises RequestError for what is neither, and for options that a manim scene does not take.
+    """
+    from spineviz.data.films import film, film_names
+    from spineviz.film.manim_scenes import is_film_scene, parse_scene_file
+    from spineviz.film.opening import SceneSource, load_scene
+    from spineviz.film.pieces import parse_steps
+    from spineviz.film.plays import PlaysShow
+    from spineviz.film.rendition import Rendition
+    from spineviz.film.shows import FilmShow
+
+    scene, source = parse_scene_file(name), None
+    if scene is not None and is_film_scene(scene):
+        source = SceneSource(scene.path, scene.class_name)
+        name = load_scene(source).film_name
+    if scene is None or name in film_names():
+        clock = film(name)
+        chosen = parse_steps(steps, clock) if steps is not None else tuple(range(len(clock.steps)))
+        return FilmShow(clock.name, case, rendition, chosen, source)
+    for option, given in (
+        ("--case or --set", case_given),
+        ("--steps", steps is not None),
+        ("--theme", rendition.theme != Rendition().theme),
+        (f"--format {rendition.format}", rendition.output.alpha),
+    ):
+        if given:
+            raise RequestError(f"{option}: goes with this project's films, not with a scene of your own; leave it out")
+    return PlaysShow(scene, rendition)
+
+
+def named_out(show: Show) -> str:
     """FILM-QUALITY.mp4, with what is not the default between them: the level, the aspect, the theme."""
     from spineviz.film.rendition import Rendition
+    from spineviz.film.shows import FilmShow
     from spineviz.procedures.case import Case
 
     usual, rendition = Rendition(), show.rendition
-    level = show.case.spine.level
     parts = [show.name]
-    parts += [level] if level != Case().spine.level else []
+    if isinstance(show, FilmShow) and show.case.spine.level != Case().spine.level:
+        parts.append(show.case.spine.level)
     parts += [rendition.aspect.replace(":", "x")] if rendition.aspect != usual.aspect else []
     parts += [rendition.theme] if rendition.theme != usual.theme else []
     return "-".join([*parts, rendition.quality]) + rendition.output.suffix

@@ -1,7 +1,7 @@
 """The same pieces as on one machine, drawn by the workers of a dask.distributed scheduler.
 
-Each worker draws one batch at a time. Plans travel with the batch and pieces come back through the scheduler, so no disk
-is shared. A worker that dies loses its batch, which another draws; one whose engines differ is refused by name.
+Each worker draws one batch at a time. Plans travel with the batch and pieces come back through the scheduler, so no
+disk is shared. A worker that dies loses its batch, which another draws; one whose engines differ is refused by name.
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ class _Render:
         """The batch, to be drawn again; FaultError where that was tried before."""
         self.tries[id(batch)] = self.tries.get(id(batch), 0) + 1
         if self.tries[id(batch)] > TRIES:
-            raise FaultError(f"--cluster {self.address}: a batch failed {TRIES + 1} times, {why}; what is finished is kept")
+            raise FaultError(
+                f"--cluster {self.address}: a batch failed {TRIES + 1} times, {why}; what is finished is kept"
+            )
         return batch
 
     def _gone(self) -> str:
@@ -204,7 +206,8 @@ class _Render:
     def _nobody(self) -> str:
         if self.refused:
             return f"--cluster {self.address}: no worker can draw: {next(iter(self.refused.values()))}"
-        return f"--cluster {self.address}: no worker for {PATIENCE_S:g} s; what is finished is kept: start one, render again"
+        wanted = "what is finished is kept: start one and render again"
+        return f"--cluster {self.address}: no worker for {PATIENCE_S:g} s; {wanted}"
 
 
 __all__ = ["BATCH_S", "KeptFiles", "cluster_hands", "connected", "engine_here"]

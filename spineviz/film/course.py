@@ -1,14 +1,14 @@
 """Many films from one table: films times levels times renditions, for a whole course of lectures.
 
-    schema = 1
-    films = ["vertebroplasty", "kyphoplasty"]
-    levels = ["T12", "L1"]                # each gives a case of its own; by default that of the case
-    qualities = ["hd"]
-    aspects = ["16:9"]
-    formats = ["mp4"]
-    themes = ["dark"]
-    [case.needle]                         # any keys of a case, for all of them
-    gauge = 13
+schema = 1
+films = ["vertebroplasty", "kyphoplasty"]
+levels = ["T12", "L1"]                # each gives a case of its own; by default that of the case
+qualities = ["hd"]
+aspects = ["16:9"]
+formats = ["mp4"]
+themes = ["dark"]
+[case.needle]                         # any keys of a case, for all of them
+gauge = 13
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from spineviz.film.formats import FORMATS
 from spineviz.film.pieces import ASPECTS, QUALITIES
 from spineviz.film.rendition import Rendition
 from spineviz.film.shows import FilmShow
-from spineviz.procedures.case import Case, checked_case, read_toml, shown
+from spineviz.procedures.case import checked_case, read_toml, shown
 from spineviz.views.theme import THEMES
 
 RESULTS = "results.csv"
@@ -135,9 +135,11 @@ class Result:
 
 def result_of(show: FilmShow, status: str, render_s: float, out: Path, message: str = "") -> Result:
     """The row of `show`."""
-    look = asdict(show.rendition)
-    names = (look[key] for key in ("quality", "aspect", "format", "theme"))
-    return Result(show.name, show.case.spine.level, *names, status, round(render_s, 1), out.name, message)
+    look = show.rendition
+    return Result(
+        show.name, show.case.spine.level, look.quality, look.aspect, look.format, look.theme, status,
+        round(render_s, 1), out.name, message,
+    )  # fmt: skip
 
 
 def write_results(folder: Path, results: Sequence[Result]) -> None:

@@ -77,6 +77,10 @@ class Job(Protocol):
     def rendition(self) -> Rendition:
         """How it is drawn."""
 
+    @property
+    def forks(self) -> bool:
+        """Whether its drawer may be copied with its process."""
+
     def opened(self) -> AbstractContextManager[Drawer]:
         """A drawer in this process."""
 
@@ -94,6 +98,7 @@ class FilmJob:
     source: SceneSource
     case: Case | None
     rendition: Rendition
+    forks = True
 
     @contextmanager
     def opened(self) -> Iterator[FilmDrawer]:

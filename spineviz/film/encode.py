@@ -14,13 +14,14 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from spineviz.film.formats import Format
 from spineviz.film.gif import check_gif_steps, gif_metadata, write_gif
 
-Chapter = tuple[float, float, str]
-"""Start and end in seconds, and a title."""
+Timed = tuple[float, float, str]
+"""Start and end in seconds, and words: a chapter or a caption."""
 
 _BT709 = 1
 _PER_S = 1000
@@ -136,11 +137,11 @@ def encode_segment(
             for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
                 setattr(stream.codec_context, name, _BT709)
         stream.options = dict(coding.options)
-        last: NDArray[np.uint8] | None = None
+        converter, last = VideoReformatter(), None
         picture: Any = None
         for frame in frames:
             if frame is not last:
-                picture, last = _converted(frame, fmt, coding.pixels), frame
+                picture, last = _converted(frame, fmt, coding.pixels, converter), frame
             picture.pts, picture.time_base = written, Fraction(1, frames_per_s)
             container.mux(stream.encode(picture))
             written += 1
@@ -150,11 +151,12 @@ def encode_segment(
     return written
 
 
-def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgba" if fmt.alpha else "rgb24")
+def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str, converter: VideoReformatter) -> Any:
+    held, given = np.ascontiguousarray(frame), "rgba" if fmt.alpha else "rgb24"
     if not pixels.startswith("yuv"):
-        return picture
-    return picture.reformat(format=pixels, dst_colorspace="ITU709", dst_color_range="MPEG")
+        return av.VideoFrame.from_ndarray(held, format=given)
+    picture: Any = av.VideoFrame.from_numpy_buffer(held, format=given)  # not copied: it is converted at once
+    return converter.reformat(picture, format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def check_segment(path: Path, fmt: Format, size_px: tuple[int, int], frames_per_s: int, count: int) -> str | None:
@@ -248,8 +250,8 @@ def join_segments(
     counts: Sequence[int],
     fmt: Format,
     metadata: Mapping[str, str],
-    chapters: Sequence[Chapter] = (),
-    captions: Sequence[Chapter] = (),
+    chapters: Sequence[Timed] = (),
+    captions: Sequence[Timed] = (),
     sound: Path | None = None,
 ) -> None:
     """Write the segments one after another into `path`, without encoding them again (but for GIF).
@@ -281,8 +283,8 @@ def _join_film(
     counts: Sequence[int],
     fmt: Format,
     metadata: Mapping[str, str],
-    chapters: Sequence[Chapter],
-    captions: Sequence[Chapter],
+    chapters: Sequence[Timed],
+    captions: Sequence[Timed],
     sound: Path | None,
 ) -> None:
     options = {"fflags": "+bitexact"}
@@ -339,7 +341,7 @@ def _copied(
         begun += count
 
 
-def _chapter(number: int, chapter: Chapter) -> Any:
+def _chapter(number: int, chapter: Timed) -> Any:
     start_s, end_s, title = chapter
     return {
         "id": number,
@@ -359,8 +361,8 @@ def _caption_stream(container: Any, fmt: Format) -> Any:
     return stream
 
 
-def _caption_packets(stream: Any, captions: Sequence[Chapter], fmt: Format) -> Track:
-    for start, end, words in _cues(captions, gaps=fmt.name != "webm"):
+def _caption_packets(stream: Any, captions: Sequence[Timed], fmt: Format) -> Track:
+    for start, end, words in _cues(captions):
         told = words.encode() if fmt.name != "webm" else _escaped(words).encode()
         packet: Any = av.Packet(told if fmt.name == "webm" else struct.pack(">H", len(told)) + told)
         packet.pts = packet.dts = start
@@ -368,16 +370,14 @@ def _caption_packets(stream: Any, captions: Sequence[Chapter], fmt: Format) -> T
         yield Fraction(start, _PER_S), packet
 
 
-def _cues(captions: Sequence[Chapter], gaps: bool) -> Iterator[tuple[int, int, str]]:
-    """Start, end (ms) and words of each caption, no two at once; with the empty ones between them where asked for."""
+def _cues(captions: Sequence[Timed]) -> Iterator[tuple[int, int, str]]:
+    """Start, end (ms) and words of each caption, no two at once."""
     times = [(round(start_s * _PER_S), round(end_s * _PER_S), words) for start_s, end_s, words in captions]
     free = 0
     for i, (start, end, words) in enumerate(times):
         start, end = max(start, free), min(end, *(later[0] for later in times[i + 1 : i + 2]), end)
         if end <= start:
             continue
-        if gaps and start > free:
-            yield free, start, ""
         yield start, end, "\n".join(line for line in words.split("\n") if line.strip())
         free = end
 
@@ -406,7 +406,7 @@ def _pictures(segments: Sequence[Path]) -> Iterator[Any]:
             yield from source.decode(video=0)
 
 
-def _join_gif(path: Path, segments: Sequence[Path], metadata: Mapping[str, str], chapters: Sequence[Chapter]) -> None:
+def _join_gif(path: Path, segments: Sequence[Path], metadata: Mapping[str, str], chapters: Sequence[Timed]) -> None:
     with av.open(str(segments[0]), format="mov") as first:
         stream = first.streams.video[0]
         size, rate = (stream.width, stream.height), int(stream.average_rate or 1)
@@ -443,11 +443,9 @@ def _with_words(picture: bytes, words: Mapping[str, str]) -> bytes:
     return picture[:_PNG_HEAD] + chunks + picture[_PNG_HEAD:]
 
 
-def write_vtt(path: Path, captions: Sequence[Chapter]) -> None:
+def write_vtt(path: Path, captions: Sequence[Timed]) -> None:
     """Write captions as WebVTT (https://www.w3.org/TR/webvtt1/), for players of pages."""
-    cues = [
-        f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions, gaps=False)
-    ]
+    cues = [f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions)]
     path.write_text("\n".join(["WEBVTT\n", *cues]), "utf-8", newline="\n")
 
 

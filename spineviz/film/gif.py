@@ -16,7 +16,7 @@ from spineviz.data.errors import RequestError
 MOST_STEP_BYTES = 10_000_000
 """A step that takes more is refused: pages and mail programs do not play larger ones."""
 
-_DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle"
+_DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
 """An ordered dither stands still where the picture does, so that only what moves is stored."""
 
 _EXTENSION, _IMAGE, _COMMENT, _CONTROL = 0x21, 0x2C, 0xFE, 0xF9

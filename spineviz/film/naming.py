@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,9 @@ from spineviz.data.narration import narration
 from spineviz.film.engine import fingerprint
 
 if TYPE_CHECKING:
-    from spineviz.film.rendition import Rendition
     from spineviz.film.opening import SceneSource
     from spineviz.film.pieces import Piece
+    from spineviz.film.rendition import Rendition
 
 _TEXT_ENDINGS = (".py", ".csv", ".toml")
 _NOT_DRAWN = ("spineviz/cli/", "assets/films/", "assets/narration/", "assets/themes/", "scenes/")
@@ -119,7 +119,7 @@ def sources() -> str:
     return digest.hexdigest()
 
 
-def _files(root: Path, name: str) -> Mapping[str, Path]:
+def _files(root: Path, name: str) -> dict[str, Path]:
     """The text files under `root`, by the path that they have in a checkout.
 
     In a wheel scenes and assets lie inside the package; they are counted once, under the same names.

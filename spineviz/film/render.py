@@ -36,13 +36,11 @@ class Request:
         show: the film.
         out: the file to write; a folder for a format that has no file.
         force: replace what is there.
-        sound: a WAV to lay under it.
     """
 
     show: Show
     out: Path
     force: bool = False
-    sound: Path | None = None
 
     @property
     def frames(self) -> int:
@@ -189,6 +187,9 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
 
     told = request.show.told(about)
     whole, beside = folder / request.out.name, folder / request.sidecar.name
+    sound = folder / "sound.wav" if request.show.sound else None
+    if sound is not None:
+        sound.write_bytes(request.show.sound)
     join_segments(
         whole,
         [piece.path for piece in parts],
@@ -197,7 +198,7 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
         tags(told.description),
         told.chapters,
         told.captions,
-        request.sound,
+        sound,
     )
     beside.write_text(json.dumps(told.description, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for path in (whole, beside):

@@ -10,7 +10,7 @@ from spineviz.film.pieces import QUALITIES, Quality, sized
 
 @dataclass(frozen=True)
 class Rendition:
-    """Names of choices, each with its table: QUALITIES, ASPECTS, FORMATS, the themes' files, the narrations' folders."""
+    """Names of choices; their tables are QUALITIES, ASPECTS, FORMATS, the themes' files and the narrations' folders."""
 
     quality: str = "hd"
     aspect: str = "16:9"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,10 @@ class Show(Protocol):
         """The plans that it needs, for another machine's cache; raises as `check`."""
 
     @property
+    def sound(self) -> bytes:
+        """A WAV file that is laid under it; empty for none."""
+
+    @property
     def digest(self) -> str:
         """What tells the finished file from every other."""
 
@@ -82,7 +87,7 @@ class FilmShow:
         name, case, rendition: which film, of whom, how drawn.
         steps: its steps, counted from 0.
         source: the scene; None is the film's own.
-        sound: the digest of the sound that is laid under it; empty for none.
+        sound: a WAV file that is laid under it; empty for none.
     """
 
     name: str
@@ -90,7 +95,7 @@ class FilmShow:
     rendition: Rendition
     steps: tuple[int, ...]
     source: SceneSource | None = None
-    sound: str = ""
+    sound: bytes = b""
 
     @property
     def scene(self) -> SceneSource:
@@ -144,7 +149,8 @@ class FilmShow:
     @cached_property
     def digest(self) -> str:
         """What tells this film from every other."""
-        return film_name(self.clock, self.scene, self.case.canonical(), self.rendition, self.steps, self.sound)
+        sound = hashlib.sha256(self.sound).hexdigest() if self.sound else ""
+        return film_name(self.clock, self.scene, self.case.canonical(), self.rendition, self.steps, sound)
 
     @cached_property
     def about_name(self) -> str:

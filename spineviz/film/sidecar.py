@@ -56,7 +56,7 @@ def description(show: FilmShow, about: Mapping[str, Any]) -> dict[str, Any]:
 def tags(told: dict[str, Any]) -> dict[str, str]:
     """The video file's own tags; the citations are as in the JSON."""
     return {
-        "title": f"{told['title']} · {told['resolved'].get('spine', {}).get('level', '')}".rstrip(" ·"),
+        "title": f"{told['title']} · {told.get('resolved', {}).get('spine', {}).get('level', '')}".rstrip(" ·"),
         "comment": json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str),
         "genre": "education",
     }

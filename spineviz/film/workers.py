@@ -216,7 +216,7 @@ class _Worker:
 def _pool(job: Job, places: Places, count: int) -> Iterator[list[_Worker]]:
     pool: list[_Worker] = []
     try:
-        for size in [count] if FORKS else [1] * count:
+        for size in [count] if FORKS and job.forks else [1] * count:
             family = _Family(job, places, size)
             pool += [_Worker(family, pipe) for pipe in family.pipes]
         yield pool
@@ -227,9 +227,7 @@ def _pool(job: Job, places: Places, count: int) -> Iterator[list[_Worker]]:
             worker.end()
 
 
-def _drawn(
-    pool: list[_Worker], waiting: list[Task], told: Callable[[int], None], planned: Callable[[], None]
-) -> Drawn:
+def _drawn(pool: list[_Worker], waiting: list[Task], told: Callable[[int], None], planned: Callable[[], None]) -> Drawn:
     tries = dict.fromkeys((task.name for task in waiting), 0)
     total, out = len(waiting), Drawn()
     runs = in_runs(waiting, len(pool))
@@ -288,8 +286,8 @@ def _after_death(worker: _Worker, waiting: list[Task], tries: dict[str, int]) ->
     tries[task.name] += 1
     if tries[task.name] >= TRIES:
         raise FaultError(
-            f"a drawing process ended unexpectedly{how} at {task.piece.start_s:g} s of the film; is there enough memory?"
-            " What is finished is kept; try fewer --jobs or a lower --quality"
+            f"a drawing process ended unexpectedly{how} at {task.piece.start_s:g} s of the film; is there enough"
+            " memory? What is finished is kept; try fewer --jobs or a lower --quality"
         )
     waiting.insert(0, task)
     family = _Family(worker.family.job, worker.family.places, 1)

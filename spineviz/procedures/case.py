@@ -360,9 +360,7 @@ def read_toml(path: Path, option: str = "--case", what: str = "case") -> dict[st
         reason = str(error).splitlines()[0][:120]
         raise RequestError(f"{option}: {path.name} is not TOML: {reason}") from None
     except ValueError:  # Python reads no integer of more than some thousands of digits
-        raise RequestError(
-            f"{option}: {path.name} holds a number of thousands of digits; give plain numbers"
-        ) from None
+        raise RequestError(f"{option}: {path.name} holds a number of thousands of digits; give plain numbers") from None
 
 
 def parsed_setting(text: str) -> tuple[list[str], Any]:

@@ -71,6 +71,7 @@ def blit(frame: Pixels, layer: Layer, within: Box | None = None) -> None:
     target = frame[top:bottom, left:right]
     if layer.pixels.shape[2] == 3 and round(255 * opacity) == 255:
         copy_channels(target, layer.pixels[top - y : bottom - y, left - x : right - x])
+        target[:, :, 3:] = 255
     elif channels == 4 and frame.flags.c_contiguous:
         _paint(_surface(frame), layer, box, opacity)
     else:  # cairo knows four channels only
@@ -93,9 +94,12 @@ def copy_channels(target: Pixels, source: Pixels) -> None:
 
 def straight(premultiplied: Pixels) -> Pixels:
     """(H, W, 4) with colours that are not multiplied by alpha, and black where nothing is, from such as are."""
-    alpha = premultiplied[:, :, 3:].astype(np.uint16)
-    colour = (premultiplied[:, :, :3] * np.uint16(255) + alpha // 2) // np.maximum(alpha, 1)
-    return np.concatenate([np.minimum(colour, 255), alpha], axis=2).astype(np.uint8)
+    out = premultiplied.copy()
+    alpha = premultiplied[:, :, 3]
+    part = (alpha > 0) & (alpha < 255)  # the rest, most of a frame, is what it is
+    cover = alpha[part].astype(np.uint16)[:, None]
+    out[part, :3] = np.minimum((out[part, :3] * np.uint16(255) + cover // 2) // cover, 255)
+    return out
 
 
 def _surface(pixels: Pixels) -> cairo.ImageSurface:

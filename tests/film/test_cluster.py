@@ -13,10 +13,10 @@ import pytest
 from spineviz.data.errors import FaultError
 from spineviz.film import cluster as module
 from spineviz.film.cluster import cluster_hands, engine_here
+from spineviz.film.drawing import Task
 from spineviz.film.engine import differences
 from spineviz.film.opening import SceneSource
 from spineviz.film.pieces import Piece
-from spineviz.film.drawing import Task
 from spineviz.film.remote import in_batches
 from spineviz.film.render import Request, local_hands, render_film
 from spineviz.film.rendition import Rendition
@@ -115,9 +115,10 @@ def children_left(folder):
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if str(folder).encode() in (entry / "environ").read_bytes() and b"spineviz.film.remote" in (
-                entry / "cmdline"
-            ).read_bytes():
+            if (
+                str(folder).encode() in (entry / "environ").read_bytes()
+                and b"spineviz.film.remote" in (entry / "cmdline").read_bytes()
+            ):
                 found.append(entry.name)
         except OSError:
             continue
@@ -177,7 +178,7 @@ def test_a_worker_with_other_engines_is_refused_by_name(cluster, tmp_path, monke
 
 def test_no_worker_is_told(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 1.0)
-    with pytest.raises(FaultError, match=r"no worker for 1 s; what is finished is kept: start one"):
+    with pytest.raises(FaultError, match=r"no worker for 1 s; what is finished is kept: start one and render again"):
         render_film(Request(SHOW, tmp_path / "film.mp4"), Told(), cluster_hands(cluster.address, SHOW))
 
 
@@ -194,4 +195,6 @@ def test_fingerprints_tell_what_differs():
     assert differences(here, dict(here)) == []
     assert {"numpy", "av", "libavcodec", "font", "rasteriser", "processor", "sources"} <= set(here)
     assert differences(here, here | {"numpy": "1.0"}) == [f"numpy: {here['numpy']} here, 1.0 there"]
-    assert differences(here, {k: v for k, v in here.items() if k != "font"}) == [f"font: {here['font']} here, missing there"]
+    assert differences(here, {k: v for k, v in here.items() if k != "font"}) == [
+        f"font: {here['font']} here, missing there"
+    ]

@@ -1,6 +1,7 @@
 """Segments and their joining, in every format."""
 
 import json
+import os
 import struct
 import wave
 from itertools import pairwise
@@ -153,12 +154,39 @@ def test_equal_frames_give_equal_bytes(tmp_path, films, sound, name):
 
 
 @every_format
+def test_the_number_of_cores_changes_no_byte(tmp_path, name):
+    frames, fmt = list(moving(12, 0, FORMATS[name].alpha, (480, 270))), FORMATS[name]
+    encode_segment(tmp_path / "all", frames, fmt, (480, 270), RATE, 12)
+    if hasattr(os, "sched_setaffinity"):  # codecs count the cores that they may use
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            encode_segment(tmp_path / "one", frames, fmt, (480, 270), RATE, 12)
+        finally:
+            os.sched_setaffinity(0, cores)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "all").read_bytes()
+
+
+@every_format
 def test_a_frame_that_is_shown_twice_is_written_twice(tmp_path, name):
     fmt = FORMATS[name]
     one, two = moving(2, 5, fmt.alpha)
     encode_segment(tmp_path / "same", [one, one, two, two, two, one], fmt, SIZE, RATE, 6)
     encode_segment(tmp_path / "copies", [f.copy() for f in (one, one, two, two, two, one)], fmt, SIZE, RATE, 6)
     assert (tmp_path / "same").read_bytes() == (tmp_path / "copies").read_bytes()
+
+
+@every_format
+def test_frames_may_be_read_only_or_parts_of_larger_ones(tmp_path, name):
+    fmt = FORMATS[name]
+    plain = list(moving(3, 4, fmt.alpha))
+    large = [np.pad(frame, ((3, 5), (7, 2), (0, 0)))[3:-5, 7:-2] for frame in plain]
+    fixed = [frame.copy() for frame in plain]
+    for frame in fixed:
+        frame.flags.writeable = False
+    for kind, frames in (("plain", [f.copy() for f in plain]), ("large", large), ("fixed", fixed)):
+        encode_segment(tmp_path / kind, frames, fmt, SIZE, RATE, 3)
+        assert (tmp_path / kind).read_bytes() == (tmp_path / "plain").read_bytes(), kind
 
 
 @every_format
@@ -334,10 +362,11 @@ def test_a_step_of_a_gif_is_refused_with_its_size(tmp_path):
     with pytest.raises(RequestError, match=r"^--format gif: step cement would be 12\.3 MB, more than 10 MB; give "):
         check_gif_step(12_345_678, "cement")
     noise = np.random.default_rng(0)
+    colours = noise.integers(0, 256, (250, 3), np.uint8)
     fmt, size, counts = FORMATS["gif"], (480, 270), [100, 5]
     parts = [tmp_path / "0", tmp_path / "1"]
     for part, count in zip(parts, counts, strict=True):
-        frames = (noise.integers(0, 256, (270, 480, 3), np.uint8) for _ in range(count))
+        frames = (colours[noise.integers(0, 250, (270, 480))] for _ in range(count))
         encode_segment(part, frames, fmt, size, 10, count)
     join_segments(tmp_path / "few.gif", parts[1:], counts[1:], fmt, {}, [(0.0, 0.5, "short")])
     with pytest.raises(RequestError, match=r"step long would be 1\d\.\d MB") as error:

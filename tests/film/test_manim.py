@@ -60,7 +60,7 @@ def test_plain_manim_finds_its_case_in_the_environment(monkeypatch, tmp_path, se
 
 
 def test_what_is_pure_needs_no_manim():
-    pure = ("shot", "pieces", "screen", "sidecar", "workers", "opening", "render", "encode", "pictures")
+    pure = ("shot", "pieces", "screen", "sidecar", "workers", "opening", "render", "encode", "pictures", "manim_scenes")
     script = (
         "import importlib, json, sys\n"
         f"for name in {pure!r}: importlib.import_module('spineviz.film.' + name)\n"

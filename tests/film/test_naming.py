@@ -19,7 +19,10 @@ from spineviz.procedures.case import Case
 CASE = Case().canonical()
 
 
-def names(clock, rendition=Rendition(), case=CASE, scene=None):
+HD = Rendition()
+
+
+def names(clock, rendition=HD, case=CASE, scene=None):
     scene = scene or scene_source(clock.name)
     return [piece_name(clock, scene, case, rendition, piece) for piece in pieces(clock)]
 
@@ -36,7 +39,7 @@ def test_every_piece_of_every_film_has_a_name_of_its_own():
 )
 def test_size_shape_theme_and_format_change_all_names(change):
     clock = film("vertebroplasty")
-    assert not set(names(clock)) & set(names(clock, replace(Rendition(), **change)))
+    assert not set(names(clock)) & set(names(clock, replace(HD, **change)))
 
 
 def test_case_scene_and_engines_change_all_names(tmp_path, monkeypatch):
@@ -87,7 +90,6 @@ def test_a_caption_changes_the_names_of_those_pieces_alone_that_show_it(monkeypa
             assert 1 <= sum(shows) <= len(pieces(clock, [clock.steps.index(step)]))
 
 
-
 @pytest.mark.parametrize("name", ["vertebroplasty", "comparison"])
 def test_no_frame_shows_words_that_its_pieces_name_does_not_cover(name):
     """Of every piece at its beginning, its middle and its end: all words on screen are among those of its name."""
@@ -105,9 +107,7 @@ def test_no_frame_shows_words_that_its_pieces_name_does_not_cover(name):
                 for shot in (now.shot, now.previous):
                     if shot is None:
                         continue
-                    told = {
-                        scene.fill(w.title, s): w.title for s, w in words_module.narration(clock).items()
-                    }
+                    told = {scene.fill(w.title, s): w.title for s, w in words_module.narration(clock).items()}
                     if shot.title in told:
                         assert repr(told[shot.title])[1:-1] in covered
 

@@ -66,9 +66,14 @@ def test_a_file_that_claims_to_be_a_piece_is_replaced_by_the_true_one(tmp_path):
 
 def test_what_was_begun_and_not_kept_is_gone(tmp_path):
     store = PieceStore(tmp_path)
-    with pytest.raises(KeyError), store.part(".mp4") as part:
-        part.write_bytes(b"half")
-        raise KeyError
+
+    def begin():
+        with store.part(".mp4") as part:
+            part.write_bytes(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        begin()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,7 +139,7 @@ def test_the_limit(monkeypatch, text, size):
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
 def test_a_limit_that_is_no_number_is_refused(monkeypatch, text):
     monkeypatch.setenv("SPINEVIZ_CACHE_GB", text)
-    with pytest.raises(RequestError, match="SPINEVIZ_CACHE_GB=.*give gigabytes"):
+    with pytest.raises(RequestError, match=r"SPINEVIZ_CACHE_GB=.*give gigabytes"):
         limit_bytes()
 
 
