@@ -43,8 +43,7 @@ def draw(quality: str) -> None:
             short = Piece(piece.index, piece.step, piece.start_s, piece.start_s + FRAMES / size.frames_per_s)
 
             def frames(short: Piece = short) -> Iterator[np.ndarray]:
-                for frame in drawer.frames(short):
-                    yield frame
+                yield from drawer.frames(short)
                 give_back()
 
             encode_segment(
