@@ -40,7 +40,7 @@ def surfaces_towards(
     starts, way = np.asarray(from_mm, float), unit(direction)
     along = np.arange(0.0, reach_mm, _STEP_MM)
     places = starts[:, None, :] + along[:, None] * way
-    inside = field(places.reshape(-1, 3)).reshape(len(starts), len(along)) < 0.0
+    inside: NDArray[np.bool_] = np.less(field(places.reshape(-1, 3)), 0.0).reshape(len(starts), len(along))
     last = len(along) - 1 - np.argmax(inside[:, ::-1], axis=1)
     return np.where(inside.any(axis=1)[:, None], places[np.arange(len(starts)), last], starts)
 

@@ -267,7 +267,7 @@ class Fill:
         part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         factors = [(2 * (b - a) - 1) / (b - a) for a, b in zip(low, high, strict=True)]
 
-        def finer(values: NDArray, order: int) -> NDArray[np.float32]:
+        def finer(values: NDArray, order: int) -> NDArray:
             fine = zoom(values[part].astype(float), factors, order=order, grid_mode=False)
             return np.asarray(fine, np.float32)
 

@@ -66,16 +66,12 @@ def changed(before: Sequence[Layer], after: Sequence[Layer]) -> list[Box]:
         places.setdefault(_key(layer), []).append(i)
     out: list[Box] = []
     last = start = 0
-    for k, layer in enumerate([*after, None]):
-        if layer is None:
-            same: int | None = len(before)
-        else:
-            same = next((i for i in places.get(_key(layer), ()) if i >= last), None)
-        if same is None:
-            continue
-        out += _differences(before[last:same], after[start:k])
-        last, start = same + 1, k + 1
-    return out
+    for k, layer in enumerate(after):
+        same = next((i for i in places.get(_key(layer), ()) if i >= last), None)
+        if same is not None:
+            out += _differences(before[last:same], after[start:k])
+            last, start = same + 1, k + 1
+    return out + _differences(before[last:], after[start:])
 
 
 def _differences(before: Sequence[Layer], after: Sequence[Layer]) -> list[Box]:

@@ -536,7 +536,8 @@ class Offscreen:
         high = 2.0 * (np.array([x + width, y + height]) + _PAD_PX * self.factor) / size - 1.0
         places = mesh.corners_mm @ clip_from_local[:, :3].T + clip_from_local[:, 3]
         flat, w = places[..., :2], places[..., 3:]
-        beyond = np.concatenate([flat < low * w, flat > high * w, w <= 0.0], axis=2).all(axis=1).any(axis=1)
+        ways = np.concatenate([flat - low * w, high * w - flat, w], axis=2)
+        beyond = (ways.max(axis=1) < 0.0).any(axis=1)  # a block whose corners all lie beyond one side
         edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
         starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
         return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]

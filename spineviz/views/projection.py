@@ -187,8 +187,8 @@ def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: ND
             shift = dy * wide + dx
             part = np.bincount(cell, line * across[dx + 1], len(out))
             out[max(shift, 0) : len(out) + min(shift, 0)] += part[max(-shift, 0) : len(out) - max(shift, 0)]
-    window = out.reshape(-1, wide)[max(0, 1 - top) :, max(0, 1 - left) :]
+    counted = out.reshape(-1, wide)[max(0, 1 - top) :, max(0, 1 - left) :]
     low, first = max(0, top - 1), max(0, left - 1)
-    part = image[low : bottom + 1, first : right + 1]
-    part[:] = window[: part.shape[0], : part.shape[1]]
+    window = image[low : bottom + 1, first : right + 1]
+    window[:] = counted[: window.shape[0], : window.shape[1]]
     return image

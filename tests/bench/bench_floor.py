@@ -89,12 +89,12 @@ def bench_film(every: int) -> list[bool]:
         clock = drawer.scene.clock
         film = pieces(clock)
         worker, floor = np.array([worker_and_floor_s(drawer, piece) for piece in film[every // 2 :: every]]).sum(axis=0)
-        kept = [tell("vertebroplasty fhd against the floor", [worker / floor], "times", LIMIT_FILM)]
+        kept = [tell("vertebroplasty fhd against the floor", [float(worker / floor)], "times", LIMIT_FILM)]
         for name, places, limit in (("at rest", AT_REST, LIMIT_REST), ("moving", MOVING, LIMIT_MOVING)):
             times = [clock.step(step).start_s + second for step, second in places]
             chosen = [next(p for p in film if p.start_s <= t < p.end_s) for t in times]
             spent = np.array([worker_and_floor_s(drawer, piece) for piece in chosen])
-            shares = list(spent[:, 0] / spent[:, 1])
+            shares = (spent[:, 0] / spent[:, 1]).tolist()
             kept.append(tell(f"full frame fhd, camera {name}, against the floor", shares, "times", limit))
     return kept
 
