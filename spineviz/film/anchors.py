@@ -40,9 +40,10 @@ def surfaces_towards(
     starts, way = np.asarray(from_mm, float), unit(direction)
     along = np.arange(0.0, reach_mm, _STEP_MM)
     places = starts[:, None, :] + along[:, None] * way
-    inside: NDArray[np.bool_] = np.less(field(places.reshape(-1, 3)), 0.0).reshape(len(starts), len(along))
+    inside = (field(places.reshape(-1, 3)) < 0.0).reshape(len(starts), len(along))
     last = len(along) - 1 - np.argmax(inside[:, ::-1], axis=1)
-    return np.where(inside.any(axis=1)[:, None], places[np.arange(len(starts)), last], starts)
+    met = np.asarray(inside.any(axis=1))
+    return np.where(met[:, None], places[np.arange(len(starts)), last], starts)
 
 
 def middle(structure: Structure) -> np.ndarray:
