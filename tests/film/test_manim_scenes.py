@@ -6,9 +6,11 @@ import importlib.util
 import io
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
 import wave
 import weakref
 from dataclasses import replace
@@ -151,6 +153,26 @@ def test_the_range_is_all_that_is_run(tmp_path):
     next(frames)
     frames.close()
     assert threading.active_count() == before
+
+
+def test_an_interruption_ends_a_run_that_is_still_on_its_way(tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    frames = frames_of_range(scene("Slow"), SMALL, ranges_of([Play(1, 1.0, 15000, 15, "")], 15)[0], tmp_path)
+    started, threads = time.monotonic(), threading.active_count()
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(Interrupted):
+            next(frames)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert threading.active_count() == threads
+    assert time.monotonic() - started < 300  # the steps alone would take ten minutes
 
 
 def replace_looks(name: str, piece, media: Path):
