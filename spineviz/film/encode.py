@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from spineviz.film.formats import Format
@@ -137,11 +137,11 @@ def encode_segment(
             for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
                 setattr(stream.codec_context, name, _BT709)
         stream.options = dict(coding.options)
-        converter, last = VideoReformatter(), None
+        last: NDArray[np.uint8] | None = None
         picture: Any = None
         for frame in frames:
             if frame is not last:
-                picture, last = _converted(frame, fmt, coding.pixels, converter), frame
+                picture, last = _converted(frame, fmt, coding.pixels), frame
             picture.pts, picture.time_base = written, Fraction(1, frames_per_s)
             container.mux(stream.encode(picture))
             written += 1
@@ -151,12 +151,11 @@ def encode_segment(
     return written
 
 
-def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str, converter: VideoReformatter) -> Any:
-    held, given = np.ascontiguousarray(frame), "rgba" if fmt.alpha else "rgb24"
+def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgba" if fmt.alpha else "rgb24")
     if not pixels.startswith("yuv"):
-        return av.VideoFrame.from_ndarray(held, format=given)
-    picture: Any = av.VideoFrame.from_numpy_buffer(held, format=given)  # not copied: it is converted at once
-    return converter.reformat(picture, format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        return picture
+    return picture.reformat(format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def check_segment(path: Path, fmt: Format, size_px: tuple[int, int], frames_per_s: int, count: int) -> str | None:
