@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import Field, as_vector, unit
@@ -30,12 +30,19 @@ def surface_towards(field: Field, from_mm: ArrayLike, direction: ArrayLike, reac
 
     Where the ray meets nothing within `reach_mm`, `from_mm` itself.
     """
-    start, way = as_vector(from_mm, "from_mm"), unit(direction)
+    return as_point(surfaces_towards(field, [as_vector(from_mm, "from_mm")], direction, reach_mm)[0])
+
+
+def surfaces_towards(
+    field: Field, from_mm: ArrayLike, direction: ArrayLike, reach_mm: float = 120.0
+) -> NDArray[np.float64]:
+    """The same for many starts (N, 3) at once, (N, 3)."""
+    starts, way = np.asarray(from_mm, float), unit(direction)
     along = np.arange(0.0, reach_mm, _STEP_MM)
-    inside = field(start + along[:, None] * way) < 0.0
-    if not inside.any():
-        return as_point(start)
-    return as_point(start + along[np.flatnonzero(inside)[-1]] * way)
+    places = starts[:, None, :] + along[:, None] * way
+    inside = field(places.reshape(-1, 3)).reshape(len(starts), len(along)) < 0.0
+    last = len(along) - 1 - np.argmax(inside[:, ::-1], axis=1)
+    return np.where(inside.any(axis=1)[:, None], places[np.arange(len(starts)), last], starts)
 
 
 def middle(structure: Structure) -> np.ndarray:

@@ -143,6 +143,8 @@ class Painter:
         """Drop every picture that was drawn; meshes, textures and line integrals stay."""
         for stage in self._stages.values():
             stage.forget()
+        for fluoroscope in self._fluoroscopes.values():
+            fluoroscope.forget()
 
     def close(self) -> None:
         """Give windows and monitors back."""

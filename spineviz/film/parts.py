@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.vertebra import vertebra
-from spineviz.film.anchors import Point, as_point, facing, surface_towards
+from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towards, surfaces_towards
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
+    from spineviz.geometry.fields import Field
     from spineviz.geometry.frames import Frame
     from spineviz.procedures.state import State
 
@@ -35,6 +36,7 @@ class Parts:
         self.bone = vertebra(self.level)
         approach = plan.case.needle.approach
         self.sides: tuple[str, ...] = ("right", "left") if approach == "bipedicular" else (approach,)
+        self._nerves: tuple[Hashable, Point] = (None, NOWHERE)  # of which parts, and where
 
     def at(self, state: State) -> Mapping[str, Structure]:
         """All that exists at `state`."""
@@ -161,18 +163,20 @@ class Parts:
     def nerves(self, state: State) -> Point:
         """A point of the dura that shows from behind, in a gap between two laminae."""
         at = self.at(state)
-        bones = [at[name].field for name in (self.above, self.level, self.below) if name and name in at]
-        dura = at["dura"].field
-        behind = np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
-        start = self.bone.landmarks["canal-centre"]
-        height = float(self.bone.row["VBHp_use_mm"].value)
-        best, clearest = as_point(start), -np.inf
-        for dz in np.linspace(-1.1, 1.1, 23) * height:
-            point = surface_towards(dura, start + [0, 0, dz], BACK)
-            clear = min(float(bone(np.array(point) + behind).min()) for bone in bones)
-            if clear > clearest:
-                best, clearest = point, clear
-        return best
+        bones = [at[name] for name in (self.above, self.level, self.below) if name and name in at]
+        key = tuple((s.key, s.world_from_local.matrix.tobytes()) for s in (at["dura"], *bones))
+        if key != self._nerves[0]:
+            self._nerves = key, self._clearest(at["dura"].field, [bone.field for bone in bones])
+        return self._nerves[1]
+
+    def _clearest(self, dura: Field, bones: Sequence[Field]) -> Point:
+        """The point on the back of `dura` from which the way out runs farthest from all `bones`."""
+        start = np.asarray(self.bone.landmarks["canal-centre"], float)
+        heights = np.linspace(-1.1, 1.1, 23) * float(self.bone.row["VBHp_use_mm"].value)
+        points = surfaces_towards(dura, start + heights[:, None] * [0.0, 0.0, 1.0], BACK)
+        behind = points[:, None, :] + np.arange(0.0, 60.0, 1.0)[:, None] * np.array(BACK)
+        clear = np.min([bone(behind.reshape(-1, 3)).reshape(len(points), -1).min(axis=1) for bone in bones], axis=0)
+        return as_point(points[int(np.argmax(clear))])
 
     # instruments and cement -------------------------------------------------------------------------------------------
 

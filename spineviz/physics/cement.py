@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -203,9 +204,8 @@ class Fill:
         if volume_ml <= 0:
             return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
         level = self.level_at(volume_ml)
-        coarse = mesh_grid(Grid(self.room.origin_mm, self.room.spacing_mm, self._region(level)))
         if spacing_mm > 0.67 * self.room.spacing_mm:
-            return coarse
+            return mesh_grid(Grid(self.room.origin_mm, self.room.spacing_mm, self._region(level)))
         finer = self._refined(level)
         made: dict[float, Mesh] = {}
 
@@ -236,30 +236,50 @@ class Fill:
 
     def _refined(self, level_mm: float) -> Fill:
         """The same on a lattice twice as fine round the region at `level_mm`; it knows no volumes."""
-        from scipy.ndimage import zoom
-
-        inside = np.argwhere(self._region(level_mm) < 0)
-        low = np.maximum(inside.min(0) - 3, 0)
-        high = np.minimum(inside.max(0) + 4, self.room.values.shape)
-        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        shape = [2 * (b - a) - 1 for a, b in zip(low, high, strict=True)]
-        factors = [n / (b - a) for n, a, b in zip(shape, low, high, strict=True)]
-
-        def finer(values: NDArray, order: int) -> NDArray[np.float64]:
-            return zoom(values[part].astype(float), factors, order=order, grid_mode=False)
-
-        origin, spacing = self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2
-        void = self.void
+        most, finest = self._finest
+        low, high = self._box(level_mm)
+        low, high = np.maximum(low, most), np.minimum(high, most + (np.array(finest.room.values.shape) + 1) // 2)
+        part = tuple(slice(2 * a, 2 * b - 1) for a, b in zip(low - most, high - most, strict=True))
+        origin, spacing = self.room.origin_mm + self.room.spacing_mm * low, finest.room.spacing_mm
+        void = finest.void
         if void is not None:
-            void = Void(finer(void.walls, 3), finer(void.order, 3), void.full_mm)
+            void = Void(void.walls[part], void.order[part], void.full_mm)
         return Fill(
-            Grid(origin, spacing, finer(self.room.values, 1)),
-            Grid(origin, spacing, finer(self.order.values, 3)),
+            Grid(origin, spacing, finest.room.values[part]),
+            Grid(origin, spacing, finest.order.values[part]),
             2 * (self.sources - low),
             self.levels_mm,
             self.volumes_ml,
             void,
         )
+
+    def _box(self, level_mm: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest node, and the one after the highest, of the region at `level_mm` with three to spare."""
+        inside = np.argwhere(self._region(level_mm) < 0)
+        return np.maximum(inside.min(0) - 3, 0), np.minimum(inside.max(0) + 4, self.room.values.shape)
+
+    @cached_property
+    def _finest(self) -> tuple[NDArray[np.int64], Fill]:
+        """All that is ever filled on a lattice twice as fine, by cubic splines, and the node where that begins."""
+        from scipy.ndimage import zoom
+
+        low, high = self._box(float(self.levels_mm[-1]))
+        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        factors = [(2 * (b - a) - 1) / (b - a) for a, b in zip(low, high, strict=True)]
+
+        def finer(values: NDArray, order: int) -> NDArray[np.float32]:
+            fine = zoom(values[part].astype(float), factors, order=order, grid_mode=False)
+            return np.asarray(fine, np.float32)
+
+        origin, spacing = self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm / 2
+        void = self.void
+        if void is not None:
+            void = Void(finer(void.walls, 3), finer(void.order, 3), void.full_mm)
+        room, order = (
+            Grid(origin, spacing, finer(self.room.values, 1)),
+            Grid(origin, spacing, finer(self.order.values, 3)),
+        )
+        return low, Fill(room, order, 2 * (self.sources - low), self.levels_mm, self.volumes_ml, void)
 
     # to be kept -------------------------------------------------------------------------------------------------------
 

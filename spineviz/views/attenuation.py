@@ -7,7 +7,7 @@ therefore an image of its own, kept by (key, pose, what lies under it), and a fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,8 +63,9 @@ ROADMAP = "roadmap"
 """The role of vessels that are there in a roadmap only: no radiograph shows them."""
 
 
-def _pose_key(structure: Structure) -> str:
-    return structure.key + "@" + ",".join(f"{v:.3f}" for v in structure.world_from_local.matrix[:3].ravel())
+def _pose_key(structure: Structure) -> tuple[str, bytes]:
+    # to the last digit: of two poses that are nearly alike it would be told by what was drawn before which one is shown
+    return structure.key, structure.world_from_local.matrix.tobytes()
 
 
 def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
@@ -138,6 +139,8 @@ class LineIntegrals:
     absorption: Absorption = absorption_per_mm
     _images: Shelf[Image] = field(default_factory=lambda: Shelf(_bytes, _MOST_IMAGES_BYTES), repr=False)
     _matrices: Shelf[csr_array] = field(default_factory=lambda: Shelf(_csr_bytes, _MOST_MATRICES_BYTES), repr=False)
+    _own_pose: set[Hashable] = field(default_factory=set, repr=False)
+    _carried: dict[str, Hashable] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         width, height = self.size_px
@@ -154,6 +157,20 @@ class LineIntegrals:
         for shelf in (_shared_voxels, _shared_grounds, self._images, self._matrices):
             shelf.turn()
         return sorted((s for s in structures.values() if s.role != ROADMAP), key=rank_order)
+
+    def forget(self) -> bool:
+        """Drop the images for which cubes were carried from the pose in which they were made, and carry none until they
+        have been made anew; returns whether there were any.
+
+        A pose turns numbers in their last digit, so that without this an image would tell what was drawn before it.
+        """
+        for name, thing in self._carried.items():
+            self._images.drop_all(name)
+            _shared_grounds.drop_all(thing)
+        any_carried = bool(self._carried)
+        self._carried.clear()
+        self._own_pose.clear()
+        return any_carried
 
     def anatomy_key(self, present: Sequence[Structure]) -> tuple:
         """What `anatomy` depends on."""
@@ -310,12 +327,18 @@ class LineIntegrals:
             return _Chosen(voxels(structure, spacing, self.absorption, mottle, seen), structure.world_from_local)
 
         found = _shared_voxels.get(thing, version, choose)
-        if not whole:
-            # what was chosen in another pose serves while nothing has moved further than the margin
-            there = found.pose.points(structure.world_from_local.inverse().points(low_high))
-            if float(np.linalg.norm(there - low_high, axis=1).max()) > _LEEWAY_MM:
+        if found.pose.matrix.tobytes() != structure.world_from_local.matrix.tobytes():
+            stays = (thing, version) in self._own_pose
+            if stays and not whole:
+                # what was chosen in another pose serves while nothing has moved further than the margin
+                there = found.pose.points(structure.world_from_local.inverse().points(low_high))
+                stays = float(np.linalg.norm(there - low_high, axis=1).max()) <= _LEEWAY_MM
+            if stays:
+                self._carried[structure.name] = thing
+            else:
                 _shared_voxels.drop(thing, version)
                 found = _shared_voxels.get(thing, version, choose)
+        self._own_pose.add((thing, version))
         return found.body
 
     def _most_magnified(self, points_mm: Points) -> float:

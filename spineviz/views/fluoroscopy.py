@@ -28,7 +28,7 @@ from spineviz.views.marks import (
     seen_from,
 )
 from spineviz.views.projection import PROJECTIONS, Projection, beam, projection
-from spineviz.views.rasters import blurred_wide
+from spineviz.views.rasters import blurred, blurred_wide
 from spineviz.views.voxels import Absorption, absorption_per_mm
 
 __all__ = [
@@ -98,6 +98,11 @@ class Fluoroscope:
     def __post_init__(self) -> None:
         self._lines = LineIntegrals(self.size_px, self.projection, self.absorption)
         self.mm_per_px = self._lines.mm_per_px
+
+    def forget(self) -> None:
+        """Draw what follows as if nothing had been drawn before; line integrals of what stands still stay."""
+        if self._lines.forget():
+            self._sums.clear()
 
     # what the film overlays
 
@@ -172,19 +177,17 @@ class Fluoroscope:
         return self._live(structures, number)
 
     def _live(self, structures: Mapping[str, Structure], number: int) -> Grey:
-        from scipy.ndimage import gaussian_filter
-
         present = self._lines.present(structures)
         anatomy, tone = self._anatomy(present)
         px = self.mm_per_px
         # blur and scatter act on the evened picture: scatter comes from the tissue, not from the free beam beside it
         light = np.exp(tone.level + tone.slow - anatomy.total - self._lines.instruments(present))
         scattered = blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
-        light = gaussian_filter(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
+        light = blurred(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
         quanta = self._quanta("quanta_per_mm2") * np.exp(np.minimum(-tone.slow, 3.0))
         light = light + np.sqrt(light / quanta) * self._noise(number)
         dense = -np.log(np.maximum(light, 1e-4))
-        dense += beam("edge_gain") * (dense - gaussian_filter(dense, beam("edge_spread_mm") / px))
+        dense += beam("edge_gain") * (dense - blurred(dense, beam("edge_spread_mm") / px))
         return _display_curve((dense - tone.bright) / (tone.dark - tone.bright))
 
     def _subtraction(self, structures: Mapping[str, Structure], number: int, contrast: Collection[str]) -> Grey:
@@ -200,21 +203,15 @@ class Fluoroscope:
 
     def _blurred(self, line: Image) -> Image:
         """A line integral as the detector sees it, which blurs light."""
-        from scipy.ndimage import gaussian_filter
-
         if not line.any():
             return line
-        return -np.log(gaussian_filter(np.exp(-line), max(0.35, beam("blur_mm") / self.mm_per_px)))
+        return -np.log(blurred(np.exp(-line), max(0.35, beam("blur_mm") / self.mm_per_px)))
 
     def _edged(self, line: Image) -> Image:
         """A line integral as an angiogram's processor sharpens it."""
-        from scipy.ndimage import gaussian_filter
-
         if not line.any():
             return line
-        return line + beam("angiogram_edge_gain") * (
-            line - gaussian_filter(line, beam("edge_spread_mm") / self.mm_per_px)
-        )
+        return line + beam("angiogram_edge_gain") * (line - blurred(line, beam("edge_spread_mm") / self.mm_per_px))
 
     def _noise_of_two(self, number: int, mode: Mode, dense: Image) -> Image:
         """The noise of a pulse and of the mask, which is one picture for all pulses, in line integrals (H, W)."""
@@ -275,8 +272,12 @@ class Fluoroscope:
 
     def on_panel(self, image: NDArray[np.uint8], ground: Colour) -> NDArray[np.uint8]:
         """What `image` gave, (H, W), on a panel of the colour `ground` (0 to 1 each): (H, W, 3) uint8."""
-        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[..., None])
-        return np.round(image[..., None] + around).astype(np.uint8)
+        out = np.empty((*image.shape, 3), np.uint8)
+        out[:] = image[..., None]
+        rim = self.mask < 1.0
+        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[rim])[:, None]
+        out[rim] = np.round(image[rim][:, None] + around)
+        return out
 
 
 def _chosen(present: Sequence[Structure], which: Collection[str]) -> list[Structure]:
@@ -286,10 +287,10 @@ def _chosen(present: Sequence[Structure], which: Collection[str]) -> list[Struct
 def _display_curve(x: NDArray[np.floating]) -> Grey:
     """Density, 0 at the bright and 1 at the dark end of the anatomy, to brightness: straight between, with a shoulder
     towards the air's white and a toe towards the metal's black."""
-    bright, dark = 0.90, 0.20
+    bright, dark, floor = 0.90, 0.20, 0.03
     slope = bright - dark
-    middle = bright - slope * np.clip(x, 0.0, 1.0)
-    shoulder = 1.0 - (1.0 - bright) * np.exp(np.minimum(x, 0.0) * slope / (1.0 - bright))
-    floor = 0.03
-    toe = floor + (dark - floor) * np.exp(-np.maximum(x - 1.0, 0.0) * slope / (dark - floor))
-    return np.where(x < 0.0, shoulder, np.where(x > 1.0, toe, middle)).astype(np.float32)
+    out = np.asarray(bright - slope * x, np.float32)
+    over, under = x < 0.0, x > 1.0
+    out[over] = 1.0 - (1.0 - bright) * np.exp(x[over] * slope / (1.0 - bright))
+    out[under] = floor + (dark - floor) * np.exp(-(x[under] - 1.0) * slope / (dark - floor))
+    return out

@@ -172,9 +172,14 @@ def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: ND
     a, b = x - i, y - j
     across = (0.5 * (0.5 - a) ** 2, 0.75 - a * a, 0.5 * (0.5 + a) ** 2)
     down = (0.5 * (0.5 - b) ** 2, 0.75 - b * b, 0.5 * (0.5 + b) ** 2)
-    wide = columns + 2
-    out = np.zeros((rows + 2) * wide)
-    cell = ((j + 1) * wide + i + 1).astype(np.intp)
+    image = np.zeros((rows, columns), np.float32)
+    if not len(i):
+        return image
+    # only the window that holds the bodies is counted
+    left, top, right, bottom = int(i.min()), int(j.min()), int(i.max()) + 1, int(j.max()) + 1
+    wide = right - left + 2
+    out = np.zeros((bottom - top + 2) * wide)
+    cell = ((j - top + 1) * wide + i - left + 1).astype(np.intp)
     for dy in (-1, 0, 1):
         line = amount * down[dy + 1]
         for dx in (-1, 0, 1):
@@ -182,4 +187,8 @@ def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: ND
             shift = dy * wide + dx
             part = np.bincount(cell, line * across[dx + 1], len(out))
             out[max(shift, 0) : len(out) + min(shift, 0)] += part[max(-shift, 0) : len(out) - max(shift, 0)]
-    return out.reshape(rows + 2, wide)[1:-1, 1:-1].astype(np.float32)
+    window = out.reshape(-1, wide)[max(0, 1 - top) :, max(0, 1 - left) :]
+    low, first = max(0, top - 1), max(0, left - 1)
+    part = image[low : bottom + 1, first : right + 1]
+    part[:] = window[: part.shape[0], : part.shape[1]]
+    return image

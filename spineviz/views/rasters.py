@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 T = TypeVar("T")
 
+_FINE_PX = 2.5
+"""A blur's spread on the smaller picture on which it is done."""
+
 Image = NDArray[np.float32]
 """(rows, columns)."""
 
@@ -33,6 +36,14 @@ def spline_weights(targets: NDArray[np.floating], first: float, step: float, cou
     return out
 
 
+def blurred(image: Image, spread_px: float) -> Image:
+    """A Gaussian blur, its edges carried on; a wide one is done on a smaller picture, where it costs little."""
+    from scipy.ndimage import gaussian_filter
+
+    coarse = max(1, int(spread_px / _FINE_PX))
+    return blurred_wide(image, spread_px, coarse) if coarse > 1 else gaussian_filter(image, spread_px, mode="nearest")
+
+
 def blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:
     """A wide Gaussian blur, done on a picture `coarse` times smaller."""
     from scipy.ndimage import gaussian_filter
@@ -40,12 +51,24 @@ def blurred_wide(image: Image, spread_px: float, coarse: int) -> Image:
     rows, columns = image.shape
     small_rows, small_columns = -(-rows // coarse), -(-columns // coarse)
     padded = np.pad(image, ((0, small_rows * coarse - rows), (0, small_columns * coarse - columns)), mode="edge")
-    small = padded.reshape(small_rows, coarse, small_columns, coarse).mean((1, 3))
-    soft = gaussian_filter(small, spread_px / coarse, mode="nearest")
-    middle = (coarse - 1) / 2
-    down = spline_weights(np.arange(rows, dtype=float), middle, coarse, small_rows)
-    across = spline_weights(np.arange(columns, dtype=float), middle, coarse, small_columns)
-    return down @ soft @ across.T
+    small = np.zeros((small_rows, small_columns), image.dtype)
+    for i in range(coarse):
+        for j in range(coarse):
+            small += padded[i::coarse, j::coarse]
+    soft = gaussian_filter(small / coarse**2, spread_px / coarse, mode="nearest")
+    return enlarged(enlarged(soft, coarse).T, coarse).T[:rows, :columns]
+
+
+def enlarged(image: Image, times: int) -> Image:
+    """`image` with so many rows for each one, by Catmull-Rom splines; the edges are carried on."""
+    rows = image.shape[0]
+    padded = np.pad(image, ((2, 2), (0, 0)), mode="edge")
+    out = np.empty((rows * times, image.shape[1]), image.dtype)
+    middle = np.arange(times) / times - (times - 1) / (2 * times)  # of each new row, in old ones
+    weights = spline_weights(2.0 + middle, 0.0, 1.0, 5)
+    for phase, parts in enumerate(weights):
+        out[phase::times] = sum(part * padded[i : i + rows] for i, part in enumerate(parts) if part != 0.0)
+    return out
 
 
 class Shelf(Generic[T]):
@@ -84,6 +107,11 @@ class Shelf(Generic[T]):
             mine.append(version)
         self._made[thing, version] = value, self._round
         return value
+
+    def drop_all(self, thing: Hashable) -> None:
+        """Forget every version of the thing."""
+        for version in list(self._of.get(thing, ())):
+            self._drop(thing, version)
 
     def drop(self, thing: Hashable, version: Hashable) -> None:
         """Forget this version of the thing, if it is there."""

@@ -411,8 +411,8 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
 
 
 def _pose_key(structure: Structure) -> str:
-    pose = ",".join(f"{v:.3f}" for v in structure.world_from_local.matrix[:3].ravel())
-    return f"{structure.name}|{structure.role}|{structure.key}@{pose}"
+    # to the last digit: of two poses that are nearly alike it would be told by what was drawn before which one is shown
+    return f"{structure.name}|{structure.role}|{structure.key}@{structure.world_from_local.matrix.tobytes().hex()}"
 
 
 def material_texture(

@@ -403,7 +403,7 @@ def test_only_a_roadmap_shows_a_roadmap():
     drawn = (painter.section((60, 50), things, plane, SectionShot("axial"), 8.0) for things in (plain, mapped))
     assert np.array_equal(*drawn)
     drawn = []
-    painter._stages[60, 50] = SimpleNamespace(draw=lambda things, *_: drawn.append(set(things)))
+    painter._stages[(60, 50), False] = SimpleNamespace(draw=lambda things, *_: drawn.append(set(things)))
     painter.stage((60, 50), mapped, StageShot(None, None))
     assert drawn == [set(plain)]
 
