@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
+from spineviz.data.tables import LEVELS
 from spineviz.film.pieces import Quality
-from spineviz.film.workers import SceneSource
+from spineviz.film.workers import LATE_MODULES, SceneSource
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
@@ -48,7 +52,36 @@ def load_scene(source: SceneSource) -> type[ProcedureScene]:
 @contextmanager
 def opened(film_name: str, case: Case | None, quality: Quality) -> Iterator[ProcedureScene]:
     """The scene of a film, ready for `frame_at`, in this process."""
+    ahead = None if case is None else _made_ahead(case.spine.level)
     from spineviz.film.base import quiet_manim
 
     with quiet_manim(quality):
-        yield load_scene(scene_source(film_name))(case=case)
+        scene = load_scene(scene_source(film_name))(case=case)
+        if ahead is not None:
+            ahead.join()
+        yield scene
+
+
+def _made_ahead(level: str) -> threading.Thread:
+    """The thread that makes the bones in view round `level`, which are the same whatever is planned, and then loads
+    what is loaded late, while libraries are loaded and the plan is made. A fault shows where the thing is asked for."""
+
+    def make() -> None:
+        from spineviz.anatomy.bones import make_bones
+        from spineviz.anatomy.patient import levels_in_view
+        from spineviz.anatomy.vertebra import vertebra
+
+        with contextlib.suppress(Exception):
+            # the plan asks for the treated bone first and then for those beside it
+            near = COLUMN_LEVELS.index(level)
+            make_bones(sorted(levels_in_view(level), key=lambda other: abs(COLUMN_LEVELS.index(other) - near)))
+            for other in LEVELS:  # the trunk stands round all of them
+                vertebra(other)
+            for module in LATE_MODULES:
+                importlib.import_module(module)
+
+    from spineviz.anatomy.column import COLUMN_LEVELS
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    return thread
