@@ -17,11 +17,15 @@ from spineviz.data.assets import package_folder
 from spineviz.data.films import film
 from spineviz.data.tables import LEVELS
 from spineviz.film.pieces import Quality
-from spineviz.film.workers import LATE_MODULES, SceneSource
+from spineviz.film.workers import SceneSource
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
     from spineviz.procedures.case import Case
+
+
+_OF_BONES = ("scipy.ndimage", "spineviz.anatomy.sacrum", "vtkmodules.util.numpy_support", "vtkmodules.vtkFiltersCore")
+"""What making bones imports late."""
 
 
 def scene_source(film_name: str) -> SceneSource:
@@ -63,24 +67,25 @@ def opened(film_name: str, case: Case | None, quality: Quality) -> Iterator[Proc
 
 
 def _made_ahead(level: str) -> threading.Thread:
-    """The thread that makes the bones in view round `level`, which are the same whatever is planned, and then loads
-    what is loaded late, while libraries are loaded and the plan is made. A fault shows where the thing is asked for."""
+    """The thread that makes the bones in view round `level`, which are the same whatever is planned, while libraries
+    are loaded and the plan is made. A fault shows where the bones are asked for."""
+    # imported here and not in the thread: two threads that load one package may meet it half loaded
+    for module in _OF_BONES:
+        importlib.import_module(module)
+    from spineviz.anatomy.bones import make_bones
+    from spineviz.anatomy.column import COLUMN_LEVELS
+    from spineviz.anatomy.patient import levels_in_view
+    from spineviz.anatomy.vertebra import vertebra
+
+    # the plan asks for the treated bone first and then for those beside it
+    near = COLUMN_LEVELS.index(level)
+    in_view = sorted(levels_in_view(level), key=lambda other: abs(COLUMN_LEVELS.index(other) - near))
 
     def make() -> None:
-        from spineviz.anatomy.bones import make_bones
-        from spineviz.anatomy.patient import levels_in_view
-        from spineviz.anatomy.vertebra import vertebra
-
         with contextlib.suppress(Exception):
-            # the plan asks for the treated bone first and then for those beside it
-            near = COLUMN_LEVELS.index(level)
-            make_bones(sorted(levels_in_view(level), key=lambda other: abs(COLUMN_LEVELS.index(other) - near)))
+            make_bones(in_view)
             for other in LEVELS:  # the trunk stands round all of them
                 vertebra(other)
-            for module in LATE_MODULES:
-                importlib.import_module(module)
-
-    from spineviz.anatomy.column import COLUMN_LEVELS
 
     thread = threading.Thread(target=make, daemon=True)
     thread.start()

@@ -38,7 +38,7 @@ FORKS = sys.platform.startswith("linux")
 """Whether workers are forked; on other systems libraries of windows and threads do not outlive a fork."""
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-LATE_MODULES = (
+_LATE_MODULES = (
     "moderngl",
     "scipy.interpolate",
     "spineviz.film.encode",
@@ -49,7 +49,6 @@ LATE_MODULES = (
     "vtkmodules.util.numpy_support",
     "vtkmodules.vtkFiltersCore",
 )
-"""What a scene imports when it draws for the first time."""
 
 MOST_WORKERS = 8
 GIVE_BACK_EVERY = 10
@@ -369,7 +368,7 @@ def _fork(pipes: Sequence[Connection], watch: _Watch) -> Connection:
 
 def make_shared(scene: Any) -> None:
     """Make what every part of the film shows, in whatever posture: the bones' rasters. Load what is loaded late."""
-    for module in LATE_MODULES:
+    for module in _LATE_MODULES:
         importlib.import_module(module)
     for structure in scene.structures(0.0, None).values():
         if getattr(structure, "role", "") == "bone":
