@@ -58,9 +58,9 @@ def command(
 
     case = load_case(case_file, settings)
     from spineviz.film.opening import opened
-    from spineviz.film.pictures import write_png
+    from spineviz.film.pictures import lone_frame, write_png
     from spineviz.film.pieces import QUALITIES
 
     with opened(film_name, case, QUALITIES[quality]) as scene:
-        write_png(path, scene.frame_at(time_s))
+        write_png(path, lone_frame(scene, time_s))
     click.echo(str(path))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.data.errors import FaultError, RequestError
+from spineviz.film.workers import FORKS
 from spineviz.views.canvas import Canvas, Layer, blit
 from spineviz.views.text import NOTE, TITLE, TextStyle, wrap
 from spineviz.views.theme import Theme
@@ -50,6 +51,14 @@ def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
         if part:
             with contextlib.suppress(OSError):
                 Path(part).unlink()
+
+
+def lone_frame(scene: ProcedureScene, time_s: float) -> NDArray[np.uint8]:
+    """The frame at `time_s`, (H, W, 3), where no other will be asked for: its radiographs are drawn beside the rest,
+    where processes can be forked."""
+    if FORKS:
+        scene.screen.paint_aside(scene.instant(time_s))
+    return scene.frame_at(time_s)
 
 
 def storyboard_sheet(scene: ProcedureScene) -> NDArray[np.uint8]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.film.aside import Aside
 from spineviz.film.shot import (
     CardShot,
     ColumnShot,
@@ -263,6 +264,7 @@ class Screen:
         self.clear = clear
         self.scale = size_px[1] / places.HEIGHT
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._aside: dict[Hashable, Callable[[], Pixels]] = {}
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
         self._composer = Composer(size_px, clear)
 
@@ -301,7 +303,11 @@ class Screen:
     def layers(self, now: Instant) -> list[Layer]:
         """The frame, lowest layer first; together they cover it unless it is clear."""
         out = [] if self.clear else [_ground(self.size_px, self.theme.name)]
-        for shown in self._shown(now):
+        views = self._shown(now)
+        if self._aside:  # what is made aside is waited for last
+            for shown in sorted(views, key=lambda shown: isinstance(shown.view, FluoroShot)):
+                self._picture(shown.view, shown.size_px, shown.time_s, _bare(shown))
+        for shown in views:
             out += self._view_layers(shown)
         out += self._column_layers(now)
         for shot, opacity in self._cards(now):
@@ -398,27 +404,38 @@ class Screen:
         clear = self.clear and bare
         key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse, clear)
         if key not in self._pictures:
-            structures = self.source.structures(time_s, view.moment, view.plan)
-            plane = None
-            if isinstance(view, (SectionShot, UltrasoundShot)):
-                plane = self.source.plane(view.plane, view.plan)
-            # two plans are alike until their instruments are in: what is shown alike is drawn once
-            alike = (
-                type(view),
-                size_px,
-                _look(view),
-                _shapes(structures),
-                plane and plane.matrix.tobytes(),
-                pulse,
-                clear,
-            )
+            alike, make = self._to_paint(view, size_px, time_s, pulse, clear)
             if alike not in self._pictures:
-                self._pictures[alike] = self._painted(view, size_px, structures, plane, time_s, clear)
+                self._pictures[alike] = self._aside.pop(alike, make)()
             self._pictures[key] = self._pictures[alike]
             while len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
         return self._pictures[key]
+
+    def _to_paint(
+        self, view: View, size_px: tuple[int, int], time_s: float, pulse: int, clear: bool = False
+    ) -> tuple[Hashable, Callable[[], Pixels]]:
+        """The same for views that show the same, and what paints one at `time_s`, the moment that it shows."""
+        structures = self.source.structures(time_s, view.moment, view.plan)
+        plane = None
+        if isinstance(view, (SectionShot, UltrasoundShot)):
+            plane = self.source.plane(view.plane, view.plan)
+        # two plans are alike until their instruments are in: what is shown alike is drawn once
+        alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse, clear)
+        return alike, partial(self._painted, view, size_px, structures, plane, time_s, clear)
+
+    def paint_aside(self, now: Instant) -> None:
+        """Begin the radiographs of the frame in a copy of this process, to draw that one frame the sooner."""
+        makes: dict[Hashable, Callable[[], Pixels]] = {}
+        for shown in self._shown(now):
+            if isinstance(shown.view, FluoroShot):
+                time_s, pulse = self._seen_s(shown.view, shown.time_s), self._pulse(shown.view, shown.time_s)
+                alike, make = self._to_paint(shown.view, shown.size_px, time_s, pulse)
+                makes[alike] = make
+        if makes:
+            aside = Aside(list(makes.values()))
+            self._aside = {alike: partial(aside.picture, index) for index, alike in enumerate(makes)}
 
     def _painted(
         self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float, clear: bool
@@ -447,7 +464,7 @@ class Screen:
         return max(self.painter.pulse_start_s(view, time_s), self.source.step_start_s(time_s))
 
     def _view_layers(self, shown: Shown) -> list[Layer]:
-        bare = not (shown.panel.framed or shown.panel.inset)
+        bare = _bare(shown)
         picture = self._picture(shown.view, shown.size_px, shown.time_s, bare)
         x, y, width, height = shown.panel.picture.pixels(self.scale)
         out = []
@@ -688,6 +705,11 @@ def _ordered(shown: list[Shown]) -> list[Shown]:
     return sorted(
         shown, key=lambda s: (s.panel.framed or s.panel.inset, s.panel.inset, -s.panel.rect.w * s.panel.rect.h)
     )
+
+
+def _bare(shown: Shown) -> bool:
+    """Whether a view stands in no frame."""
+    return not (shown.panel.framed or shown.panel.inset)
 
 
 def _hidden(view: StageShot) -> frozenset[str]:
