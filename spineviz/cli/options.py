@@ -43,6 +43,26 @@ def quality_option(default: str = "hd") -> Callable[[Command], Command]:
     )
 
 
+ASPECTS = ("16:9", "9:16", "1:1")
+"""Width to height; those of spineviz.film.pieces, said here too so that --help answers at once."""
+
+
+def aspect_option(command: Command) -> Command:
+    """Add `--aspect` (argument aspect: str, one of ASPECTS)."""
+    words = "Width to height; the shorter side is that of --quality's height."
+    return click.option("--aspect", type=click.Choice(ASPECTS), default="16:9", show_default=True, help=words)(command)
+
+
+def theme_option(command: Command) -> Command:
+    """Add `--theme` (argument theme: str, a theme of this installation)."""
+    from spineviz.views.theme import theme_names
+
+    words = "Colours: dark ground, light ground, or the strongest contrast."
+    return click.option("--theme", type=click.Choice(theme_names()), default="dark", show_default=True, help=words)(
+        command
+    )
+
+
 def out_option(what: str, required: bool = False) -> Callable[[Command], Command]:
     """Add `--out PATH` (argument out: Path, or None where it is not `required`); `what` ends its help."""
     return click.option(
