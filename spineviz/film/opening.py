@@ -62,13 +62,13 @@ def load_scene(source: SceneSource) -> type[ProcedureScene]:
 
 
 @contextmanager
-def opened(film_name: str, case: Case | None, quality: Quality) -> Iterator[ProcedureScene]:
-    """The scene of a film, ready for `frame_at`, in this process."""
+def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "dark") -> Iterator[ProcedureScene]:
+    """The scene of a film in a theme, ready for `frame_at`, in this process."""
     ahead = None if case is None else _made_ahead(case.spine.level)
     from spineviz.film.base import quiet_manim
 
     with quiet_manim(quality):
-        scene = load_scene(scene_source(film_name))(case=case)
+        scene = load_scene(scene_source(film_name))(case=case, theme=theme)
         if ahead is not None:
             ahead.join()
         yield scene

@@ -11,7 +11,7 @@ from typing import Any
 from spineviz.data.tables import LEVELS
 from spineviz.views.canvas import Canvas, Layer, contrast
 from spineviz.views.labels import LEAST_CONTRAST
-from spineviz.views.layout import Rect
+from spineviz.views.layout import STRIP, Rect
 from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, TILE_VALUE, text_size
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
@@ -384,6 +384,11 @@ def fits_one_line(reading: Reading, place: Rect) -> bool:
     return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 12 <= place.w
 
 
+def is_tile(place: Rect) -> bool:
+    """Whether a column's number has room for a figure under its name."""
+    return place.h >= STRIP
+
+
 def fits_tile(reading: Reading, place: Rect) -> bool:
     """Whether name, figure and note of a tile are no wider than `place`."""
     words = [(reading.name, GAUGE_NAME), (reading.figure, TILE_VALUE)]
@@ -480,7 +485,7 @@ def _segments(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> No
         start = stop
     for end in ends[:-1]:
         x = track.x + track.w * min(1.0, end)
-        canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("outline"), stroke_px=5.0)
+        canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("plate"), stroke_px=5.0)
     for i, word in enumerate(reading.part_words(track.w)):
         anchor, x = ("ls", track.x) if i == 0 else ("rs", track.right)
         canvas.text(word, x, track.bottom + 32.0, NOTE, theme.colour("muted"), anchor)

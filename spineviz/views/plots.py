@@ -194,7 +194,7 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
     drawn = [(trace, [axes.spot(x, y) for x, y in trace.points]) for trace in plot.traces if trace.points]
     for _, spots in drawn:
         if len(spots) > 1:
-            canvas.path(spots, stroke=theme.colour("outline"), stroke_px=TRACE_PX + 3.0)
+            canvas.path(spots, stroke=theme.colour("plate"), stroke_px=TRACE_PX + 3.0)
     for trace, spots in drawn:  # over all the rims, so that one shows through the other's gaps
         if len(spots) > 1:
             ink = theme.colour(trace.role)
@@ -212,7 +212,7 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
 
 def _end(canvas: Canvas, trace: Trace, x: float, y: float, theme: Theme) -> None:
     """The present point: a disc, of a dashed trace a square."""
-    ink, rim = theme.colour(trace.role), theme.colour("outline")
+    ink, rim = theme.colour(trace.role), theme.colour("plate")
     if trace.dashed:
         canvas.panel(x - 8, y - 8, 16, 16, 3, fill=rim)
         canvas.panel(x - 5.5, y - 5.5, 11, 11, 2, fill=ink)
@@ -236,7 +236,7 @@ def _stop(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme) -> None:
     if plot.stop is None:
         return
     start, end = axes.spot(0.0, plot.stop), axes.spot(plot.x_top, plot.stop)
-    canvas.haloed_line([start, end], theme.colour("text"), theme.colour("outline"), 2.5, DASH)
+    canvas.haloed_line([start, end], theme.colour("text"), theme.colour("plate"), 2.5, DASH)
     canvas.text(plot.stop_word, start[0] + 12.0, start[1] - 10.0, NOTE, theme.colour("text"))
 
 
