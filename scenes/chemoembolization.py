@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from spineviz.film.anchors import NOWHERE, Point, as_point, facing, middle, surface_towards
+from spineviz.film.anchors import NOWHERE, Point, as_point, facing, middle
 from spineviz.film.base import Moment
-from spineviz.film.endovascular import FRONT, LEFT, EndovascularScene
+from spineviz.film.endovascular import LEFT, EndovascularScene
 from spineviz.film.shot import FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot, UltrasoundShot
 from spineviz.procedures.navigation import Target
 from spineviz.views.projection import Projection
@@ -50,6 +50,7 @@ class Chemoembolization(EndovascularScene):
         at = self.at(now)
         camera = self.close.moved_towards(self.canal_view, now.beat("growth"))
         shown, root = now.shown("growth"), now.shown("root")
+        depth = now.shown("depth", until="root")
         return self.told(
             now,
             layout="stage+insets",
@@ -61,15 +62,19 @@ class Chemoembolization(EndovascularScene):
                 self.label(now, self.pressed, "cord", self.nerve_point(now), "right", now.shown("depth")),
                 self.label(now, "root", "roots", self.root_point(now), "left", root, 0.9),
             ),
-            marks=self.depth_mark(now, now.shown("depth", until="root")),
+            marks=(*self.depth_mark(now, depth), self.depth_words(now, depth)),
             gauges=("canal", "cord_depth", "neural"),
         )
 
     def depth_mark(self, now: Moment, shown: float) -> tuple[Mark, ...]:
         """How deep the cord (or the sac) is, in the axial section."""
         front, back = self.across_nerve(self.at(now))
-        words = self.words("compression", "depth")
-        return (Mark("measure", "section", (front, back), words, "text", shown=shown, side="right"),)
+        return (Mark("measure", "section", (front, back), "", "text", shown=shown, side="right"),)
+
+    def depth_words(self, now: Moment, shown: float) -> Mark:
+        """What is measured there, in words behind the canal."""
+        behind = np.array(self.across_nerve(self.at(now))[1]) - [0.0, 8.0, 0.0]
+        return Mark("text", "section", (as_point(behind),), self.words("compression", "depth"), "text", shown=shown)
 
     # ---- 2 the groin -------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Overview(ProcedureScene):
 
         under = self.cut.middle() - 18.0 * self.out
         self.over_back = camera_from(self.out, under, 455.0, up=self.up)
-        self.aslant = self.seen(-34.0, 16.0, under, 330.0).shifted(0.0, -0.03)
+        self.aslant = self.seen(-34.0, 16.0, under, 440.0).shifted(-0.05, -0.03)
         self.into_wound = self.seen(-22.0, 6.0, under, 400.0).shifted(0.02, -0.07)
         spot = self.nicks[self.outer].middle()
         self.at_nick = self.seen(-8.0, 4.0, spot - 6.0 * self.out, 120.0)
@@ -172,7 +172,9 @@ class Overview(ProcedureScene):
         inside = now.after("common")
         nick = now.shown("nick", until="needle")
         # the cut edges go with the skin, or they would hang round the needles
-        edges = {name: 1.0 - now.beat("needle") for prefix, cut in self.nick_edges.items() for name in cut.layers(prefix)}
+        edges = {
+            name: 1.0 - now.beat("needle") for prefix, cut in self.nick_edges.items() for name in cut.layers(prefix)
+        }
         look = StageLook(hidden=WITHIN, glassiness={"skin": now.beat("needle")}, opacity=edges)
         return self.told(
             now,
@@ -289,7 +291,7 @@ class Overview(ProcedureScene):
         return self.told(now, layout="columns", columns=tuple(columns), **parts)
 
     def bone_look(self, name: str, cast: bool, lit: frozenset[str]) -> StageLook:
-        """The broken vertebra as glass, its cement bright."""
+        """The broken vertebra as glass, its cement bright; `cast`: what it holds in the end, without the tracks."""
         # pressed aside round the cement it lies over it: as glass it shows that the cement is within
         faint = {"tumour": 0.5 if lit else 0.35} if name == KYPHOPLASTY else NOTHING
         # what the instruments left is not told of here, and would be taken for a part of the tumour

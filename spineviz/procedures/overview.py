@@ -257,11 +257,15 @@ class ApproachPlan(OwnPlan):
 
     @property
     def planes(self) -> dict[str, Frame]:
-        """world_from_plane of its section: "axial", across the wound, back uppermost and left on the left."""
+        """world_from_plane of its section: "axial", across the wound where the laminae of the treated vertebra meet,
+        back uppermost and left on the left."""
         axes, (cut, *_) = self.trunk.world_from_trunk.rotation, self.incisions().values()
         right, out = axes[:, 0], -axes[:, 1]
-        middle = cut.middle() - out * incision_sizes()["section_depth_mm"]
-        return {"axial": Frame(np.stack([right, out, np.cross(right, out)], axis=1), middle * [0.0, 1.0, 1.0])}
+        along = np.cross(right, out)
+        middle = (cut.middle() - out * incision_sizes()["section_depth_mm"]) * [0.0, 1.0, 1.0]
+        # half the way from the body's middle down to where its spinous process springs from: body and laminae are cut
+        base = 0.5 * vertebra(self.level).landmarks["spinous-base"]
+        return {"axial": Frame(np.stack([right, out, along], axis=1), middle + ((base - middle) @ along) * along)}
 
     @cached_property
     def margins(self) -> dict[str, float]:
@@ -422,7 +426,7 @@ class SurgeryPlan(OwnPlan):
         body = self.procedure.body_at(state.tumour)
         out = {name: part for name, part in body.items() if part.role in _SPINE and not name.startswith("ribs")}
         whole = out[self.level]
-        if 0.0 < state.freed and state.taken <= 0.0:
+        if state.freed > 0.0 and state.taken <= 0.0:
             out[self.opened_name] = self._cut(self.opened_name, whole, self._window, self._way)
         if state.freed >= 1.0:
             del out[self.level]
@@ -505,7 +509,7 @@ class SurgeryPlan(OwnPlan):
         state = self.state_at(step, share)
         there = {
             "tumour": state.tumour > 0.0,
-            self.opened_name: 0.0 < state.freed and state.taken <= 0.0,
+            self.opened_name: state.freed > 0.0 and state.taken <= 0.0,
             self.resected_name: state.taken > 0.0,
             "screws": state.held > 0.0,
             "rods": state.held > 0.0,

@@ -267,9 +267,7 @@ def catheter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     role = "wire" if name == "wire" else "catheter"
     # the microcatheter goes on beyond the artery's mouth, which is where the way of the catheter ends
     word, full = ("orifice", 1.03 * way_cm) if name == "microcatheter" else ("target", 0.0)
-    return Reading(
-        name, way_cm, "cm", 0, full=max(1.08 * route_cm, full), mark=route_cm, mark_word=word, role=role
-    )
+    return Reading(name, way_cm, "cm", 0, full=max(1.08 * route_cm, full), mark=route_cm, mark_word=word, role=role)
 
 
 def canal(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
