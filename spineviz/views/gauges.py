@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -265,36 +265,41 @@ def catheter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
         return None
     way_cm, route_cm = way_mm / 10.0, float(words["route_mm"]) / 10.0
     role = "wire" if name == "wire" else "catheter"
-    return Reading(name, way_cm, "cm", 0, full=1.08 * route_cm, mark=route_cm, mark_word="target", role=role)
+    # the microcatheter goes on beyond the artery's mouth, which is where the way of the catheter ends
+    word, full = ("orifice", 1.03 * way_cm) if name == "microcatheter" else ("target", 0.0)
+    return Reading(name, way_cm, "cm", 0, full=max(1.08 * route_cm, full), mark=route_cm, mark_word=word, role=role)
 
 
 def canal(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
-    """How much of the canal is free, %, with the share before treatment."""
+    """How much of the canal is free, %; weeks after treatment with the share before it."""
     if state.canal_share is None:
         return None
-    before = float(words["before_canal_pct"])
-    return Reading(
-        "canal free", 100.0 * state.canal_share, "%", 0, full=100.0, mark=before, mark_word="before", role="cord"
-    )
+    found = Reading("canal free", 100.0 * state.canal_share, "%", 0, full=100.0, role="cord")
+    if state.weeks is None:
+        return found
+    return replace(found, mark=float(words["before_canal_pct"]), mark_word="before")
 
 
 def cord_depth(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The sac's or cord's depth from front to back where it is narrowest, mm, with the depth before treatment."""
-    return _since("cord depth", state.cord_depth_mm, words["before_cord_depth_mm"])
+    return _since("cord depth", state, state.cord_depth_mm, words["before_cord_depth_mm"])
 
 
 def neural(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """From the tumour to the cord or, below its end, to the nearest root, mm, with the distance before treatment."""
-    return _since("to cord" if plan.has_cord else "to root", state.tumour_neural_mm, words["before_neural_mm"])
+    return _since("to cord" if plan.has_cord else "to root", state, state.tumour_neural_mm, words["before_neural_mm"])
 
 
 def diameter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The tumour's greatest diameter, mm, with that before treatment."""
-    return _since("tumour", state.tumour_diameter_mm, words["before_diameter_mm"])
+    return _since("tumour", state, state.tumour_diameter_mm, words["before_diameter_mm"])
 
 
-def _since(name: str, now_mm: float | None, before_mm: Any) -> Reading | None:
-    return None if now_mm is None else Reading(name, now_mm, "mm", 1, note=f"{float(before_mm):.1f} mm before")
+def _since(name: str, state: Any, now_mm: float | None, before_mm: Any) -> Reading | None:
+    """What is measured now; weeks after treatment with what it was before."""
+    if now_mm is None:
+        return None
+    return Reading(name, now_mm, "mm", 1, note="" if state.weeks is None else f"{float(before_mm):.1f} mm before")
 
 
 def flow(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
