@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import shutil
@@ -185,7 +186,7 @@ class _Worker:
                 os.kill(self.pid, number)
 
     def end(self) -> None:
-        """See to it that the process is gone."""
+        """See to it that the process is gone, and what it had begun."""
         self.send_signal(signal.SIGTERM)
         if not self._ended(3.0):
             self.send_signal(_KILL)
@@ -193,6 +194,8 @@ class _Worker:
         self.pipe.close()
         if self.pid == self.family.process.pid:
             self.family.process.join(3.0)
+        if self.pid is not None:
+            remove_parts_of(self.family.places.store, self.pid)
 
     def how_it_ended(self) -> str:
         """In brackets after a space, "signal 9" or the like; empty where only its own family can know."""
@@ -324,7 +327,7 @@ def _answering(pipe: Connection, watch: _Watch, work: Callable[[], None]) -> Non
     except EOFError:
         watch.end(2.0)  # the parent is gone or has no more use for this process
     except BaseException as error:
-        known = isinstance(error, (FaultError, OSError, MemoryError))
+        known = isinstance(error, (FaultError, OSError, MemoryError)) or _is_missing_library(error)
         kind = "request" if isinstance(error, RequestError) else "fault" if known else "other"
         message = _message(error)
         with contextlib.suppress(OSError):
@@ -332,9 +335,17 @@ def _answering(pipe: Connection, watch: _Watch, work: Callable[[], None]) -> Non
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "not enough memory; what is finished is kept; try fewer --jobs or a lower --quality"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if _is_missing_library(error):
+        return f"{error}; spineviz doctor names what is missing and how to mend it"
     return str(error) or type(error).__name__
+
+
+def _is_missing_library(error: BaseException) -> bool:
+    return isinstance(error, ImportError) and not (error.name or "").startswith("spineviz")
 
 
 def _open_and_serve(pipes: Sequence[Connection], job: Job, places: Places, watch: _Watch) -> None:
