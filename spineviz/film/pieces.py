@@ -60,13 +60,6 @@ def sized(quality: Quality, aspect: str) -> Quality:
     return replace(quality, width_px=width, height_px=height, aspect=aspect)
 
 
-ASPECTS = ("16:9", "9:16", "1:1")
-
-
-def sized(quality, aspect):
-    return quality
-
-
 @dataclass(frozen=True)
 class Piece:
     """A run of frames of one step.
