@@ -24,7 +24,6 @@ from spineviz.data.errors import FaultError, RequestError
 from spineviz.film import manim_pass
 from spineviz.film.encode import decode
 from spineviz.film.manim_scenes import (
-    PURE_HELP,
     Play,
     SceneFile,
     SceneRun,
@@ -416,8 +415,3 @@ def test_manims_settings_and_the_imports_are_as_they_were(tmp_path):
     assert dict(config) == dict(before)
     assert sys.path == places
     assert not [name for name in set(sys.modules) - modules if "scene_examples" in name]
-
-
-def test_the_help_says_what_is_asked_of_a_scene():
-    for word in ("path/to/scene.py:ClassName", "default_rng(7)", "clock", "config.seed"):
-        assert word in PURE_HELP
