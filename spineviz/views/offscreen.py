@@ -246,14 +246,14 @@ class Store:
         data = np.empty((len(mesh.points_mm), 6), np.float32)
         data[:, :3] = mesh.points_mm
         data[:, 3:] = vertex_normals(mesh, rounds)
-        places = data[:, :3][mesh.triangles]
-        blocks = in_blocks(places.mean(axis=1), _MOST_TRIANGLES)
-        indices = np.ascontiguousarray(mesh.triangles[np.concatenate(blocks)], np.uint32)
+        one, two, three = (data[mesh.triangles[:, i], :3] for i in range(3))
+        blocks = in_blocks((one + two + three) / 3.0, _MOST_TRIANGLES)
+        order, starts = np.concatenate(blocks), np.cumsum([0, *map(len, blocks)])
+        indices = np.ascontiguousarray(mesh.triangles[order], np.uint32)
         parts = [self.gl.buffer(data.tobytes()), self.gl.buffer(indices.tobytes())]
-        low = np.array([places[block].min(axis=(0, 1)) for block in blocks], float)
-        high = np.array([places[block].max(axis=(0, 1)) for block in blocks], float)
-        ends = 3 * np.cumsum([0, *map(len, blocks)])
-        boxes = corners(np.stack([low, high], axis=1))
+        low = np.minimum.reduceat(np.minimum(np.minimum(one, two), three)[order], starts[:-1])
+        high = np.maximum.reduceat(np.maximum(np.maximum(one, two), three)[order], starts[:-1])
+        ends, boxes = 3 * starts, corners(np.stack([low, high], axis=1).astype(float))
         return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm, ends, boxes)
 
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
