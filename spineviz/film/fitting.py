@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from spineviz.views.camera import Camera
     from spineviz.views.layout import Design, Panel
 
-TITLE_FIELD = {"9:16": (-0.42, 0.16, 1.45), "1:1": (-0.2, 0.02, 1.0)}
+TITLE_FIELD = {"9:16": (-0.42, 0.16, 1.45), "1:1": (-0.14, 0.02, 1.0)}
 """Aspect -> how a title card's backdrop, which at 16:9 stands right of the words, moves (right and up, shares of its
 height), and how many times as high its field grows."""
 
@@ -24,8 +24,9 @@ def fitted(shot: Shot, panels: dict[str, Panel], wide: dict[str, Panel], design:
         return shot
 
     def fit(stage: StageShot, slot: str) -> StageShot:
-        factor = design.field(shot.layout, panels[slot].picture, wide[slot].picture)
-        return _widened(stage, factor)
+        picture = panels[slot].picture
+        factor = design.field(shot.layout, picture, wide[slot].picture)
+        return _moved(stage, factor, design.moved(shot.layout, picture))
 
     if shot.layout == "card":
         return replace(shot, card=shot.card and _card(shot.card, design))
@@ -37,9 +38,14 @@ def fitted(shot: Shot, panels: dict[str, Panel], wide: dict[str, Panel], design:
     return replace(shot, stage=stage, columns=columns)
 
 
-def _widened(stage: StageShot, factor: float) -> StageShot:
-    rest = stage.place_camera
-    return replace(stage, camera=stage.camera.widened(factor), place_camera=rest and rest.widened(factor))
+def _moved(stage: StageShot, factor: float, way: tuple[float, float]) -> StageShot:
+    """The stage with its field `factor` times as high and its subject moved right and up, shares of the picture."""
+
+    def move(camera: Camera) -> Camera:
+        wider = camera.widened(factor)
+        return wider.shifted(*way) if any(way) else wider
+
+    return replace(stage, camera=move(stage.camera), place_camera=stage.place_camera and move(stage.place_camera))
 
 
 def _card(card: CardShot, design: Design) -> CardShot:

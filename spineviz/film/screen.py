@@ -560,8 +560,9 @@ class Screen:
             return []
         subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
         fade = smooth(now.age_s / TITLE_FADE_S)
-        bare = bool(label_area(shot, design=self.design))
-        return [_title(shot.title, subtitle, self.theme.name, self.scale, bare).faded(opacity * fade)]
+        stage = panels_of(shot, self.design).get("stage")
+        shaded = stage.picture.right if stage is not None and label_area(shot, design=self.design) else 0.0
+        return [_title(shot.title, subtitle, self.theme.name, self.scale, shaded).faded(opacity * fade)]
 
     def _tag_layers(self, now: Instant) -> list[Layer]:
         """The tag of what holds now; from one shot to the next with the same tag it stays as it is."""
@@ -761,7 +762,8 @@ def _veil(size_px: tuple[int, int], theme_name: str, design: Design) -> Layer:
         down = np.interp(np.linspace(0, 1, size_px[1]), [0.0, 0.3, 0.55, 1.0], [0.1, 0.2, 0.86, 0.96])
         share = np.broadcast_to(down[:, None], (size_px[1], size_px[0]))
     else:
-        across = np.interp(np.linspace(0, 1, size_px[0]), [0.0, 0.45, 0.8, 1.0], [0.96, 0.86, 0.25, 0.15])
+        ends = [0.0, 0.62, 0.9, 1.0] if design.aspect == "1:1" else [0.0, 0.45, 0.8, 1.0]
+        across = np.interp(np.linspace(0, 1, size_px[0]), ends, [0.96, 0.86, 0.25, 0.15])
         share = np.broadcast_to(across[None, :], (size_px[1], size_px[0]))
     alpha = share[:, :, None]
     colour = alpha * np.array(named_theme(theme_name).colour("ground"))
@@ -813,12 +815,13 @@ def note_lines(words: str, width: float) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16)
-def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: bool) -> Layer:
+def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: float) -> Layer:
+    """Title and muted line, shaded as far to the right as the bare stage under them goes."""
     theme = named_theme(theme_name)
     width = 40 + max(text_size(title, TITLE)[0], text_size(subtitle, SUBTITLE)[0])
     canvas = Canvas(width + SHADE_REACH + 20, 110 + 0.5 * SHADE_REACH, scale, 0, 0)
     if shaded:
-        _shade(canvas, width, 104.0, theme.colour("ground"))
+        _shade(canvas, width, 104.0, theme.colour("ground"), shaded)
     canvas.text(title, 40, 64, TITLE, theme.colour("text"))
     canvas.text(subtitle, 40, 104, SUBTITLE, theme.colour("muted"))
     return canvas.layer()
@@ -838,9 +841,11 @@ def _tag(words: str, place: Rect, theme_name: str, scale: float) -> Layer:
     return canvas.layer()
 
 
-def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float]) -> None:
-    """Darkness behind words at the top left, even where they stand and gone softly beyond: they read on bone too."""
-    across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + SHADE_REACH], [1.0, 0.0])
+def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float], right: float) -> None:
+    """The ground's colour behind words at the top left, even where they stand and gone softly beyond: they read on bone
+    too. It ends at `right`."""
+    x = np.arange(canvas.width_px) / canvas.scale
+    across = np.interp(x, [width, width + SHADE_REACH], [1.0, 0.0]) * (x < right)
     down = np.interp(np.arange(canvas.height_px) / canvas.scale, [height, height + 0.5 * SHADE_REACH], [1.0, 0.0])
     alpha = 0.82 * (across * across * (3 - 2 * across))[None, :] * (down * down * (3 - 2 * down))[:, None]
     canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))

@@ -146,6 +146,7 @@ def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float, des
 def _title(canvas: Canvas, card: Card, theme: Theme, design: Design) -> None:
     left, base = (150.0, 470.0) if design is WIDE else PAGES[design.aspect].title
     room = design.width - 2 * left
+    beside = room if design.aspect != "1:1" else 590.0  # the lines keep clear of what is behind, as at 16:9
     heading = [card.heading] if design is WIDE else _fitted(card.heading, room + 8.0, HEADING)
     rise = HEADING.size_px * (len(heading) - 1)
     canvas.panel(left, base - 196 - rise, 96, 8, 4, fill=theme.colour("cement"))
@@ -154,7 +155,7 @@ def _title(canvas: Canvas, card: Card, theme: Theme, design: Design) -> None:
     y = base
     for i, line in enumerate(card.lines):
         colour, style = (theme.colour("text"), TextStyle(38)) if i == 0 else (theme.colour("muted"), LINE)
-        for part in [line] if design is WIDE else _fitted(line, room, style):
+        for part in [line] if design is WIDE else _fitted(line, beside, style):
             canvas.text(part, left, y, style, colour)
             y += 52
     _notes(canvas, card.notes, left, design.height - 70.0, theme, min(1500.0, room))

@@ -215,6 +215,10 @@ class Design(ABC):
             raise ValueError(f"a column has at most four gauges, got {count}")
         return self._tiles(strip, count) if count else ()
 
+    def moved(self, layout: str, picture: Rect) -> tuple[float, float]:
+        """How far to the right and up the subject of a stage moves in `picture`, shares of its height."""
+        return 0.0, 0.0
+
     label_margins = (40.0, 24.0, 36.0, 24.0)
     """Left, top, right and bottom: how far labels keep from the edges of a bare stage."""
 

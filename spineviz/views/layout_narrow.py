@@ -16,6 +16,7 @@ from spineviz.views.layout import (
     Panel,
     Rect,
     Strip,
+    alone,
     column_panels,
     framed,
     shares,
@@ -81,13 +82,15 @@ class Narrow(Design):
         """A bare stage has one scale whatever its height, so that a change of focus moves nothing in it; a framed one
         holds what it holds at 16:9, as far as that is the subject."""
         if layout in ("stage", "stage+insets", "table"):
-            return picture.h / self.bare_px(layout)
+            return picture.h / self.bare_px(layout, picture)
         return max(1.0, min(wide.w / wide.h, SUBJECT_RATIO) / (picture.w / picture.h))
 
-    def bare_px(self, layout: str) -> float:
-        """On how many design pixels the angle of view of a bare stage's camera falls."""
-        least = self.bar_top(True) - (0.0 if layout == "stage" else self.insets_focus + 2 * MARGIN)
-        return min(self.width / (ROOM_RATIO if layout == "table" else SUBJECT_RATIO), least)
+    def bare_px(self, layout: str, picture: Rect) -> float:
+        """On how many design pixels the angle of view of the camera of a bare stage in `picture` falls."""
+        if layout == "stage+insets":
+            least = self.bar_top(True) - self.insets_focus - 2 * MARGIN
+            return min(self.width / SUBJECT_RATIO, least)
+        return self.width / (ROOM_RATIO if layout == "table" else SUBJECT_RATIO)
 
     def _stage_and_insets(self, views: tuple[str, ...], focus: str, area: Rect) -> dict[str, Panel]:
         insets = [name for name in ("fluoro-0", "section", "plot") if name in views]
@@ -136,19 +139,57 @@ class Upright(Narrow):
 
 
 class Square(Narrow):
-    """1:1: two columns become rows with their numbers at the right; three stay columns."""
+    """1:1: a section alone stands beside its stage, other insets under it; columns whose stages have something beside
+    them become rows with their numbers at the right."""
 
     aspect = "1:1"
     height = 1080.0
     bar_bare, bar_full = 160.0, 262.0
     insets_height, insets_focus = 340.0, 372.0
+    beside, beside_focus = 450.0, 484.0
+    """How wide a section beside a stage is, at rest and in focus."""
+
+    def bare_px(self, layout: str, picture: Rect) -> float:
+        """Narrower where an inset stands beside the stage."""
+        if layout == "stage+insets" and picture.w < self.width:
+            return (self.width - self.beside_focus - 2 * MARGIN) / SUBJECT_RATIO
+        if layout == "stage":
+            return self.bar_top(True)
+        return super().bare_px(layout, picture)
+
+    def moved(self, layout: str, picture: Rect) -> tuple[float, float]:
+        """In a row's small picture the subject moves to the right, from under its label; in a low bare one down, from
+        under the title."""
+        if layout == "columns":
+            return (0.12 if picture.h < picture.w < 420.0 else 0.0), 0.0
+        return 0.0, (-0.08 if layout == "stage+insets" and picture.h < 500.0 else 0.0)
+
+    def _stage_and_insets(self, views: tuple[str, ...], focus: str, area: Rect) -> dict[str, Panel]:
+        insets = [name for name in ("fluoro-0", "section", "plot") if name in views]
+        if insets != ["section"] or "stage" not in views:
+            return super()._stage_and_insets(views, focus, area)
+        width = self.beside_focus if focus in insets else self.beside
+        left, top = area.right - MARGIN - width, TITLE_BOTTOM - 6.0
+        stage = Rect(0.0, 0.0, left - MARGIN, area.h)
+        inset = Rect(left, top, width, area.bottom - MARGIN - top)
+        return {"stage": Panel(stage, stage, False), "section": framed(inset)}
+
+    def _table(self, views: tuple[str, ...], focus: str, area: Rect) -> dict[str, Panel]:
+        """As at 16:9 the radiograph floats at the right, here under the title."""
+        panels = alone(("stage",), "", area)
+        if "fluoro-0" in views:
+            width, height = (500.0, 450.0) if focus == "fluoro-0" else (420.0, 370.0)
+            panels["fluoro-0"] = framed(Rect(area.right - MARGIN - width, TITLE_BOTTOM - 6.0, width, height), True)
+        return {name: panel for name, panel in panels.items() if name in views}
 
     def _columns(self, parts: tuple[tuple[str, ...], ...], focus: str, area: Rect) -> dict[str, Panel]:
-        if len(parts) == 2:
+        count = len(parts)
+        if count == 2 and any("below" in found for found in parts):
             return column_panels(self._rows(2, area), parts, focus, True, Strip(SIDE, right=True))
-        top, pitch = TITLE_BOTTOM - 6.0, 351.0  # a multiple of nine, as at 16:9
-        left = (area.w - pitch * 3 + GAP) / 2
-        frames = [Rect(left + i * pitch, top, pitch - GAP, area.bottom - MARGIN - top) for i in range(3)]
+        top, pitch = TITLE_BOTTOM - 6.0, 1053.0 / count  # multiples of nine, as at 16:9
+        pitch -= pitch % 9.0
+        left = (area.w - pitch * count + GAP) / 2
+        frames = [Rect(left + i * pitch, top, pitch - GAP, area.bottom - MARGIN - top) for i in range(count)]
         return column_panels(frames, parts, focus, False, Strip(2 * GAUGE_STEP), True)
 
 
