@@ -284,14 +284,14 @@ def _alone(out: Path) -> Iterator[None]:
 
     folder = cache_folder() / "locks"
     lock = FileLock(folder / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
-    try:
-        with told_as_fault(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+    with told_as_fault(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        raise FaultError(
-            f"--out {out}: another spineviz render is writing it; wait until that is done, or give another name"
-        ) from None
+        except Timeout:
+            raise FaultError(
+                f"--out {out}: another spineviz render is writing it; wait until that is done, or give another name"
+            ) from None
     try:
         yield
     finally:
