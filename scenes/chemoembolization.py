@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from spineviz.film.anchors import NOWHERE, Point, as_point, facing, middle, surface_towards
+from spineviz.film.anchors import NOWHERE, Point, as_point, facing, middle
 from spineviz.film.base import Moment
-from spineviz.film.endovascular import FRONT, LEFT, EndovascularScene
+from spineviz.film.endovascular import LEFT, EndovascularScene
 from spineviz.film.shot import FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot, UltrasoundShot
 from spineviz.procedures.navigation import Target
 from spineviz.views.projection import Projection
@@ -50,6 +50,7 @@ class Chemoembolization(EndovascularScene):
         at = self.at(now)
         camera = self.close.moved_towards(self.canal_view, now.beat("growth"))
         shown, root = now.shown("growth"), now.shown("root")
+        depth = now.shown("depth", until="root")
         return self.told(
             now,
             layout="stage+insets",
@@ -61,18 +62,19 @@ class Chemoembolization(EndovascularScene):
                 self.label(now, self.pressed, "cord", self.nerve_point(now), "right", now.shown("depth")),
                 self.label(now, "root", "roots", self.root_point(now), "left", root, 0.9),
             ),
-            marks=self.depth_mark(now, now.shown("depth", until="root")),
+            marks=(*self.depth_mark(now, depth), self.depth_words(now, depth)),
             gauges=("canal", "cord_depth", "neural"),
         )
 
     def depth_mark(self, now: Moment, shown: float) -> tuple[Mark, ...]:
         """How deep the cord (or the sac) is, in the axial section."""
-        nerve = self.at(now)[self.nerve].field
-        x = float(self.canal[0]) * 0.25
-        start = np.array([x, float(middle(self.at(now)[self.nerve])[1]), float(self.canal[2])])
-        start[1] = self.deepest_y_mm(nerve, start)
-        front, back = surface_towards(nerve, start, FRONT, 14.0), surface_towards(nerve, start, (0, -1, 0), 14.0)
+        front, back = self.across_nerve(self.at(now))
         return (Mark("measure", "section", (front, back), "", "text", shown=shown, side="right"),)
+
+    def depth_words(self, now: Moment, shown: float) -> Mark:
+        """What is measured there, in words behind the canal."""
+        behind = np.array(self.across_nerve(self.at(now))[1]) - [0.0, 8.0, 0.0]
+        return Mark("text", "section", (as_point(behind),), self.words("compression", "depth"), "text", shown=shown)
 
     # ---- 2 the groin -------------------------------------------------------------------------------------------------
 
@@ -160,7 +162,7 @@ class Chemoembolization(EndovascularScene):
             stage=StageShot(camera, self.body_look(), self.trunk_view),
             fluoroscopy=(FluoroShot(self.station(now), self.words("ascent", "front")),),
             labels=(
-                self.label(now, "wire", "wire", self.tip_point(now, "wire"), "right", now.shown("lead", until="aorta")),
+                self.label(now, "wire", "wire", self.tip_point(now, "wire"), "right", now.shown("lead", until="level")),
                 self.label(now, "catheter", "catheter", self.tip_point(now, "catheter"), "left", now.shown("iliac")),
             ),
             gauges=("tip_level", "catheter"),
@@ -181,8 +183,8 @@ class Chemoembolization(EndovascularScene):
             layout="stage+insets",
             stage=StageShot(camera, self.travel_look(outside), self.hub_view if outside > 0.0 else self.at_orifice),
             fluoroscopy=(FluoroShot(self.level_picture, self.words("hook", "front")),),
-            section=SectionShot("orifice", 30.0, "axial, through the orifice"),
-            focus="fluoroscopy" if now.after("contrast") else "section" if now.during("hook") else "",
+            section=SectionShot("orifice", 36.0, "axial, through the orifice"),
+            focus="fluoroscopy" if now.after("contrast") else "",
             labels=(
                 self.label(now, "catheter", "catheter", self.tip_point(now, "catheter"), "right",
                            now.shown("bare", until="empty"), rest=as_point(self.orifice)),
@@ -211,8 +213,8 @@ class Chemoembolization(EndovascularScene):
             labels=(
                 self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left",
                            now.shown("target", until="others")),
-                self.label(now, "found", "artery", self.cord_artery_point, "right", hairpin),
-                self.label(now, "spinal", "artery", self.spinal_point, "left", hairpin, 0.8),
+                self.label(now, "found", "contrast", self.cord_artery_point, "right", hairpin),
+                self.label(now, "spinal", "contrast", self.spinal_point, "left", hairpin, 0.8),
             ),
             marks=(
                 Mark("ring", "front", (as_point(middle(at["tumour"])),), self.words("search", "target"), "tumour", 11.0,
@@ -327,7 +329,8 @@ class Chemoembolization(EndovascularScene):
         """Everything comes out; pressure; legs and pulses are checked."""
         start = self.cord_view.moved_towards(self.groin_view, now.beat("out"))
         camera = start.moved_towards(self.legs_view, now.beat("legs"))
-        skin = np.array(self.plan.puncture.skin_mm)
+        over = self.over_artery
+        inward = np.array([-1.0 if self.side == "right" else 1.0, 1.0, 1.0])
         press, legs = now.shown("press", until="legs"), now.shown("legs")
         feet = [as_point(self.foot(side)) for side in ("right", "left")]
         return self.told(
@@ -335,11 +338,11 @@ class Chemoembolization(EndovascularScene):
             layout="stage",
             stage=StageShot(camera, self.body_look(faint={"body": 0.5 + 0.5 * now.beat("legs")}), self.groin_view),
             labels=(
-                self.label(now, "artery", "artery", as_point(self.at_groin["artery"]), self.inner, press),
+                self.label(now, "artery", "artery", as_point(self.plan.puncture.vessel_mm), self.outer, press),
             ),
             marks=(
-                Mark("arrow", "stage", (as_point(skin + [0, 46, 0]), as_point(skin + [0, 3, 0])),
-                     self.words("closing", "press"), "text", shown=press, side="right"),
+                Mark("arrow", "stage", (as_point(over + inward * [62, 10, 34]), as_point(over + inward * [16, 8, 6])),
+                     self.words("closing", "press"), "text", shown=press, side=self.inner),
                 *(Mark("tick", "stage", (foot,), "", "safe", shown=legs) for foot in feet),
             ),
             gauges=("pressing",),

@@ -21,7 +21,7 @@ from spineviz.anatomy.incision import back_y, sizes
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.devices.retractors import sizes as instrument_sizes
 from spineviz.devices.theatre import theatre
-from spineviz.film.anchors import Point, as_point, facing, surface_towards
+from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.parts import Parts
 from spineviz.film.shot import ColumnShot, Label, Mark, SectionShot, Shot, StageShot
@@ -59,7 +59,7 @@ class Overview(ProcedureScene):
 
         under = self.cut.middle() - 18.0 * self.out
         self.over_back = camera_from(self.out, under, 455.0, up=self.up)
-        self.aslant = self.seen(-34.0, 16.0, under, 330.0).shifted(0.0, -0.03)
+        self.aslant = self.seen(-34.0, 16.0, under, 440.0).shifted(-0.05, -0.03)
         self.into_wound = self.seen(-22.0, 6.0, under, 400.0).shifted(0.02, -0.07)
         spot = self.nicks[self.outer].middle()
         self.at_nick = self.seen(-8.0, 4.0, spot - 6.0 * self.out, 120.0)
@@ -71,6 +71,7 @@ class Overview(ProcedureScene):
         self.front_near = camera_from((252, 26), (0, -12, 0), 205 * size).shifted(0.06, -0.03)
         self.behind_left = camera_from((322, 20), (0, -22, 0), 300 * size).shifted(0.05, -0.04)
         self.behind_near = camera_from((336, 34), (0, -22, 0), 225 * size).shifted(0.05, -0.02)
+        self.behind_rods = camera_from((346, 14), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
         self.at_tumour = camera_from((302, 22), (0, -18, 0), 205 * size).shifted(0.05, -0.02)
         self.window_bone = camera_from((296, 20), (0, -12, 0), 250 * size)
         self.window_cut = camera_from((280, 9), (0, -6, 0), 205 * size)
@@ -127,9 +128,10 @@ class Overview(ProcedureScene):
         """One back twice, with the cuts that are planned."""
         marks = (
             *self.scale_bars(now.shown("both")),
-            *self.nick_marks("minimal:stage", now.shown("minimal"), self.words("families", "half_inch")),
+            *self.nick_marks("minimal:stage", now.shown("minimal"), self.words("families", "half_inch"),
+                             self.words("families", "nick")),
             *self.cut_marks("open:stage", now.shown("open"), self.words("families", "line"), dashed=True),
-        )
+        )  # fmt: skip
         return self.backs(now, StageLook(hidden=WITHIN), self.over_back, marks=marks)
 
     def backs(
@@ -137,18 +139,17 @@ class Overview(ProcedureScene):
         now: Moment,
         look: StageLook,
         camera: Camera,
-        notes: Mapping[str, tuple[str, float]] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
         **parts: Any,
     ) -> Shot:
-        """Both ways in side by side, seen alike; `notes` are words over a column's stage with how much they show."""
+        """Both ways in side by side, seen alike; `headers` are words at the right of a column's frame."""
         columns = tuple(
             ColumnShot(
                 name,
                 self.words("families", name),
-                stage=StageShot(camera, look, self.over_back),
+                headers.get(name, ""),
+                StageShot(camera, look, self.over_back),
                 plan=name,
-                note=notes.get(name, ("", 0.0))[0],
-                note_shown=notes.get(name, ("", 0.0))[1],
             )
             for name in APPROACHES
         )
@@ -170,7 +171,11 @@ class Overview(ProcedureScene):
         camera = camera.moved_towards(self.aslant, now.beat("common"))
         inside = now.after("common")
         nick = now.shown("nick", until="needle")
-        look = StageLook(hidden=WITHIN, glassiness={"skin": now.beat("needle")})
+        # the cut edges go with the skin, or they would hang round the needles
+        edges = {
+            name: 1.0 - now.beat("needle") for prefix, cut in self.nick_edges.items() for name in cut.layers(prefix)
+        }
+        look = StageLook(hidden=WITHIN, glassiness={"skin": now.beat("needle")}, opacity=edges)
         return self.told(
             now,
             layout="stage+insets",
@@ -219,15 +224,18 @@ class Overview(ProcedureScene):
             Label(self.words("scale", "detached"), "muscle", self.on_muscle(OPEN), "left", 1.0,
                   now.shown("muscles"), None, "open:stage"),
         )  # fmt: skip
-        notes = {OPEN: (self.words("scale", "chosen"), shown)}
-        return self.backs(now, look, self.over_back, notes, marks=marks, labels=labels)
+        headers = {OPEN: self.words("scale", "chosen")}
+        return self.backs(now, look, self.over_back, headers, marks=marks, labels=labels)
 
     def on_muscle(self, name: str) -> Point:
-        """A point of the muscle under the skin: beside the gap round a needle, or where it is held aside."""
+        """A point of the muscle under the skin: at the gap round a needle, or where it is held aside."""
         state = getattr(self.state("scale", 1.0), name)
         muscle = self.plan.plans[name].structures_at(state)["muscle"]
-        aside, along = (42.0, 34.0) if name == MINIMAL else (-40.0, 44.0)
-        return surface_towards(muscle.field, np.array(self.on_skin(aside, along)) - 45.0 * self.out, self.out, 60.0)
+        inside = np.array(self.on_skin(-40.0, 44.0)) - 45.0 * self.out
+        if name == MINIMAL:
+            nick = self.nicks["right" if "right" in self.nicks else self.outer]
+            inside = nick.middle() - 30.0 * self.out + 8.0 * self.up + 3.5 * self.right
+        return surface_towards(muscle.field, inside, self.out, 60.0)
 
     def shot_recovery(self, now: Moment) -> Shot:
         """What differs for the patient."""
@@ -283,11 +291,14 @@ class Overview(ProcedureScene):
         return self.told(now, layout="columns", columns=tuple(columns), **parts)
 
     def bone_look(self, name: str, cast: bool, lit: frozenset[str]) -> StageLook:
-        """The broken vertebra as glass, its cement bright."""
-        faint = {"tumour": 0.35} if name == KYPHOPLASTY and not lit else NOTHING
+        """The broken vertebra as glass, its cement bright; `cast`: what it holds in the end, without the tracks."""
+        # pressed aside round the cement it lies over it: as glass it shows that the cement is within
+        faint = {"tumour": 0.5 if lit else 0.35} if name == KYPHOPLASTY else NOTHING
+        # what the instruments left is not told of here, and would be taken for a part of the tumour
+        tracks = {"channel-right", "channel-left", "rim", "cleft"} if cast else set()
         return StageLook(
             glass=frozenset({self.level}),
-            hidden=self.room | {"skin", "muscle", "lungs", "ribs-right", "ribs-left", "dressing"},
+            hidden=self.room | {"skin", "muscle", "lungs", "ribs-right", "ribs-left", "dressing"} | tracks,
             opacity={"dura": 0.3, "roots": 0.45, "cord": 0.6, **faint},
             highlight=frozenset({"cement"}) | lit,
         )
@@ -317,27 +328,28 @@ class Overview(ProcedureScene):
         at = self.at(now, SURGERY)
         camera = self.behind_left.moved_towards(self.behind_near, now.beat("free"))
         camera = camera.moved_towards(self.at_tumour, min(1.0, 2.5 * now.beat("take_out")))
-        camera = camera.moved_towards(self.behind_left, now.beat("hold"))
+        camera = camera.moved_towards(self.behind_rods, now.beat("hold"))
         state, taking = getattr(now.state, SURGERY), now.after("take_out") and not now.after("hold")
         look = StageLook(
             hidden=self.far_bones,
             opacity={
                 self.level: 1.0 - state.freed,
-                self.opened: 0.45 if taking else 1.0,
+                self.resected: 1.0 - 0.55 * min(1.0, 4.0 * now.beat("take_out")) * (1.0 - now.beat("hold")),
                 "dura": 0.4,
                 "roots": 0.8,
-                "screws": state.held,
-                "rods": state.held,
+                "screws": min(1.0, 2.0 * state.held),
+                "rods": min(1.0, 2.0 * state.held),
+                # once they are in, the screws show in the bone that holds them
+                **dict.fromkeys(self.held, 1.0 - 0.62 * max(0.0, 2.0 * state.held - 1.0)),
             },
             highlight=frozenset({"tumour"}),
         )
-        screw = facing(at, "screws", LEFT)
-        rest = self.behind_left if now.after("hold") else self.at_tumour if taking else self.behind_near
+        rest = self.behind_rods if now.after("hold") else self.at_tumour if taking else self.behind_near
         return self.told(
             now,
             layout="stage+insets",
             stage=StageShot(camera, look, rest, plan=SURGERY),
-            section=SectionShot("axial", 34.0 * self.size, self.words("why", "axial"), plan=SURGERY),
+            section=SectionShot("axial", 34.0 * self.size, self.words("pointer", "axial"), plan=SURGERY),
             focus="section" if now.during("take_out") else "",
             labels=(
                 self.label(now, "dura", "dura", self.on_dura, "right", now.shown("free", until="take_out")),
@@ -350,9 +362,30 @@ class Overview(ProcedureScene):
                     now.shown("take_out", until="hold") if state.tumour > 0.1 else 0.0,
                     rest=self.tumour_rest,
                 ),
-                self.label(now, "screws", "steel", screw, "left", now.shown("hold") if "screws" in at else 0.0),
+                self.label(now, "screws", "steel", self.on_rod(at), "left", now.shown("hold")),
             ),
+            marks=self.surgery_marks(now, at),
         )
+
+    def surgery_marks(self, now: Moment, at: Mapping[str, Any]) -> tuple[Mark, ...]:
+        """In the section: where the tumour was, and which of the round things is a rod."""
+        grown, shown = self.plan.plans[CHEMOEMBOLIZATION].grown, now.shown("hold")
+        hollow = np.mean([grown.canal_point_mm, grown.root_mm], axis=0)
+        sac = np.array(self.on_dura) * [0.0, 1.0, 1.0]
+        return (
+            Mark("ring", "section", (as_point(hollow),), self.words("pointer", "hollow"), "tumour",
+                 0.5 * grown.diameter_mm, shown, side="right"),
+            Mark("text", "section", (as_point(sac),), self.words("pointer", "freed"), "text", shown=shown),
+            Mark("text", "section", (self.on_rod(at),), self.words("pointer", "rod"), "text", shown=shown),
+        )  # fmt: skip
+
+    def on_rod(self, at: Mapping[str, Any]) -> Point:
+        """A place on the left rod at the height of the tumour's vertebra; nowhere without rods."""
+        if "rods" not in at:
+            return NOWHERE
+        points = at["rods"].world_mesh(1.0).points_mm
+        left = points[(points[:, 0] < 0.0) & (np.abs(points[:, 2] - 2.0) < 8.0)]
+        return surface_towards(at["rods"].field, left.mean(0), BACK, 12.0)
 
     def shot_summary(self, now: Moment) -> Shot:
         """All of it on one card."""
@@ -454,9 +487,14 @@ class Overview(ProcedureScene):
         return self.skeleton - near - discs
 
     @cached_property
-    def opened(self) -> str:
-        """The name of the vertebra with a window in its arch."""
-        return str(self.plan.plans[SURGERY].opened_name)
+    def resected(self) -> str:
+        """The name of the vertebra that the tumour has been taken out of."""
+        return str(self.plan.plans[SURGERY].resected_name)
+
+    @cached_property
+    def held(self) -> tuple[str, ...]:
+        """The vertebrae that the screws stand in."""
+        return tuple(self.plan.plans[SURGERY].held_levels)
 
     @cached_property
     def pressed(self) -> str:
@@ -478,8 +516,8 @@ class Overview(ProcedureScene):
     def nerve(self) -> Point:
         """Where the cord (or a root) shows from the front and left, over the glass vertebra."""
         field = self.whole_tumour["cord" if self.pressed == "cord" else "roots"].field
-        middle = np.array(vertebra(self.level).landmarks["canal-centre"]) + [0.0, 0.0, 16.0 * self.size]
-        return surface_towards(field, middle, (-0.4, 0.6, 0.0), 12.0)
+        middle = np.array(vertebra(self.level).landmarks["canal-centre"]) + [0.0, 0.0, 9.0 * self.size]
+        return surface_towards(field, middle, (-0.8, 0.4, 0.0), 12.0)
 
     @cached_property
     def on_dura(self) -> Point:
@@ -505,13 +543,17 @@ class Overview(ProcedureScene):
         """The tip of the spinous process of the tumour's vertebra."""
         return as_point(vertebra(self.level).landmarks["spinous-tip"])
 
+    @property
+    def nick_edges(self) -> Mapping[str, Any]:
+        """What the names of the nicks' cut edges begin with -> the nick."""
+        return {f"nick-{side}": nick for side, nick in self.nicks.items()}
+
     @cached_property
     def lamina(self) -> Point:
-        """A point of the bare lamina below, beside its spinous process."""
-        below = level_below(self.level)
-        below = self.level if below in (None, "sacrum") else below
-        bone = self.plan.plans[OPEN].structures_at(self.state("scale", 0.0).open)[below]
-        base = bone.world_from_local.point(vertebra(below).landmarks["spinous-base"])
+        """A point of the bare lamina above, beside its spinous process."""
+        above = level_above(self.level) or self.level
+        bone = self.plan.plans[OPEN].structures_at(self.state("scale", 0.0).open)[above]
+        base = bone.world_from_local.point(vertebra(above).landmarks["spinous-base"])
         return surface_towards(bone.field, base - [8.0 * self.size, 0.0, 0.0], self.out, 30.0)
 
     @cached_property

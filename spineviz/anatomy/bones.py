@@ -9,6 +9,7 @@ surface belongs to the level alone and not to a posture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM, Column, below_from_ab
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
@@ -86,14 +88,14 @@ def _two_sided(half: Grid) -> Field:
     return Field(distance, box_bounds([-high[0], low[1], low[2]], high), exact=False)
 
 
-@cache
+@once
 def _raw_half(level: str, spacing_mm: float) -> Grid:
     """The right half of the bone alone, sampled in its own frame: every bone is the same on both sides."""
     # a vertebra's field is no steeper than a distance, the sacrum's bent one is
     return _right_half(uncarved(level), spacing_mm, 1.5 if level == SACRUM else _STEEPNESS)
 
 
-@cache
+@once
 def _neighbours(level: str) -> tuple[tuple[Field, tuple[Frame, ...]], ...]:
     """For each neighbour: its sampled field and, for every posture, the frame neighbour_from_this."""
     out = []
@@ -129,7 +131,7 @@ def carved_slow(level: str) -> Field:
     return Field(lambda p: _carve(level, p, whole.distance(p)), whole.bounds_mm, exact=False)
 
 
-@cache
+@once
 def _carved_half(level: str, spacing_mm: float) -> Grid:
     raw = _raw_half(level, spacing_mm)
     own = raw.values.ravel()
@@ -211,7 +213,7 @@ def _thickness(level: str, half: Grid) -> NDArray[np.float64]:
     return out.reshape(half.values.shape)
 
 
-@cache
+@once
 def _core_half(level: str) -> Grid:
     """The right half of the inside of the cortex, sampled as `carved_grid` is."""
     half = _raw_half(level, FIELD_SPACING_MM)
@@ -244,7 +246,7 @@ def _raster_for(spacing_mm: float) -> tuple[float, int]:
     return _CARVE_SPACING_MM, 1 if spacing_mm < 1.8 * _CARVE_SPACING_MM else 2
 
 
-@cache
+@once
 def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
     grid = carved_grid(level, raster_mm)
     # the middle plane is a node of every raster and stays one, so that both sides stay alike
@@ -255,6 +257,15 @@ def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
     values[np.abs(values) < 1e-4 * step] = 1e-4 * step  # keep nodes off the surface
     origin = grid.origin_mm + np.array([start * raster_mm, 0.0, 0.0]) - step
     return mesh_grid(Grid(origin, step, values))
+
+
+def make_bones(levels: Sequence[str]) -> None:
+    """Make the rasters of the bones `levels` and the surfaces that stand on them: what every picture of them needs,
+    whatever the posture, for a thread of its own while something else is done."""
+    for level in levels:
+        _surface(level, *_raster_for(_CARVE_SPACING_MM))
+    for level in levels:
+        _core_half(level)
 
 
 def carved_mesh(level: str, spacing_mm: float) -> Mesh:

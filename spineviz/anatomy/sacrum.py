@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.structure import Structure
 from spineviz.data.assets import asset
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds, capsule, round_cone, sphere
 from spineviz.geometry.operators import _smooth_minimum, smooth_union
@@ -230,7 +231,7 @@ def endplate_field() -> Field:
     return Field(distance, box_bounds([-30, -40, -60], [30, 25, 2]), exact=False)
 
 
-@cache
+@once
 def uncarved() -> Field:
     """The whole sacrum before its joints with L5 are carved. Inexact."""
     profile = _profile()

@@ -14,6 +14,7 @@ from spineviz.anatomy.costal import RibFacets, rib_facets
 from spineviz.anatomy.vertebra_joints import built_plates, inferior_joint, measures, plates, superior_joint
 from spineviz.anatomy.vertebra_parts import cut, join, joined
 from spineviz.anatomy.vertebra_shape import blended, lumbar_share, row_values, shell
+from spineviz.data.once import once
 from spineviz.data.tables import Sourced, known_level, morphometry
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
 from spineviz.geometry.frames import Frame
@@ -251,7 +252,7 @@ def _mirrored_frame(frame: Frame) -> Frame:
     return Frame(flip @ frame.rotation @ flip, flip @ frame.origin_mm)
 
 
-@cache
+@once
 def vertebra(level: str) -> Vertebra:
     """The healthy vertebra `level`, T1 to L5; RequestError, naming what there is, for another."""
     known_level(level)

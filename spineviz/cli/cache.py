@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,13 @@ def show(as_json: bool) -> None:
 @click.option("--only", "kind", type=click.Choice(list(KINDS)), help="Only these; all by default.")
 def clear(kind: str | None) -> None:
     """Remove what is kept. Films that are finished are not touched; a render that is on draws again what it needs."""
+    from spineviz.film.store import is_being_written
+
     removed = size = 0
     for name in KINDS if kind is None else [kind]:
         for path in _files(name):
+            if is_being_written(path):
+                continue
             try:
                 taken = path.stat().st_size
                 path.unlink()
@@ -68,5 +73,8 @@ def _files(kind: str) -> Iterator[Path]:
 
 
 def _held(kind: str) -> dict[str, int]:
-    files = list(_files(kind))
-    return {"files": len(files), "bytes": sum(path.stat().st_size for path in files)}
+    sizes = []
+    for path in _files(kind):
+        with contextlib.suppress(FileNotFoundError):  # a render that is on moves what it has finished
+            sizes.append(path.stat().st_size)
+    return {"files": len(sizes), "bytes": sum(sizes)}

@@ -56,22 +56,24 @@ def quality_option(default: str = "hd") -> Callable[[Command], Command]:
     )
 
 
+ASPECTS = ("16:9", "9:16", "1:1")
+"""Width to height; those of spineviz.film.pieces, said here too so that --help answers at once."""
+
+
 def aspect_option(command: Command) -> Command:
-    """Add `--aspect` (argument aspect: str)."""
-    return click.option(
-        "--aspect",
-        type=click.Choice(["16:9", "9:16", "1:1"]),
-        default="16:9",
-        show_default=True,
-        help="Lying, upright or square.",
-    )(command)
+    """Add `--aspect` (argument aspect: str, one of ASPECTS)."""
+    words = "Width to height; the shorter side is that of --quality's height."
+    return click.option("--aspect", type=click.Choice(ASPECTS), default="16:9", show_default=True, help=words)(command)
 
 
 def theme_option(command: Command) -> Command:
-    """Add `--theme` (argument theme: str)."""
-    return click.option(
-        "--theme", type=click.Choice(["dark", "light", "contrast"]), default="dark", show_default=True, help="Colours."
-    )(command)
+    """Add `--theme` (argument theme: str, a theme of this installation)."""
+    from spineviz.views.theme import theme_names
+
+    words = "Colours: dark ground, light ground, or the strongest contrast."
+    return click.option("--theme", type=click.Choice(theme_names()), default="dark", show_default=True, help=words)(
+        command
+    )
 
 
 def format_option(command: Command) -> Command:

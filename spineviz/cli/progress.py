@@ -65,7 +65,7 @@ class RichProgress:
         if not self.drawn or spent <= 0:
             return ""
         speed = self.drawn / spent
-        return f"{speed:.1f} a second, {spoken((self.total - self.there - self.drawn) / speed)} left"
+        return f"{speed:.1f} a second, {spoken(max(0, self.total - self.there - self.drawn) / speed)} left"
 
 
 class Quiet:

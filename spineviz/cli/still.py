@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from spineviz.cli.options import case_options, check_out, force_option, out_option, quality_option
+from spineviz.cli.options import (
+    aspect_option,
+    case_options,
+    check_out,
+    force_option,
+    out_option,
+    quality_option,
+    theme_option,
+)
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film
 
@@ -36,6 +44,8 @@ def moment_of(clock: Film, at: float | None, step: str | None) -> float:
 @click.option("--step", metavar="NAME", help="A step's key frame.")
 @case_options
 @quality_option("fhd")
+@aspect_option
+@theme_option
 @out_option("the PNG; by default FILM-SECONDS.png or FILM-STEP.png here")
 @force_option
 def command(
@@ -45,6 +55,8 @@ def command(
     case_file: Path | None,
     settings: tuple[str, ...],
     quality: str,
+    aspect: str,
+    theme: str,
     out: Path | None,
     force: bool,
 ) -> None:
@@ -58,9 +70,9 @@ def command(
 
     case = load_case(case_file, settings)
     from spineviz.film.opening import opened
-    from spineviz.film.pictures import write_png
-    from spineviz.film.pieces import QUALITIES
+    from spineviz.film.pictures import lone_frame, write_png
+    from spineviz.film.pieces import QUALITIES, sized
 
-    with opened(film_name, case, QUALITIES[quality]) as scene:
-        write_png(path, scene.frame_at(time_s))
+    with opened(film_name, case, sized(QUALITIES[quality], aspect), theme) as scene:
+        write_png(path, lone_frame(scene, time_s))
     click.echo(str(path))

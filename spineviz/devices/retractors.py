@@ -17,7 +17,7 @@ from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.sourced import sourced_table
-from spineviz.devices.solids import Solid, all_of, block, rod, sheet, structure_of, tube
+from spineviz.devices.solids import Solid, all_of, block, filleted, rod, sheet, structure_of, tube, turned
 from spineviz.geometry.curves import Curve, curve_through, tube_mesh
 from spineviz.geometry.fields import (
     Distances,
@@ -205,22 +205,42 @@ def _screw(radius_mm: float, length_mm: float) -> Solid:
 
 
 def _head(along: Vector, forward: Vector, seat_mm: Vector) -> Solid:
-    """The head on a screw's seat: two cheeks beside the rod, whose way is `along`, and a set screw over it."""
+    """The head on a screw's seat: a round cup, slotted for the rod, whose way is `along`, and the set screw that
+    presses the rod down, flush with the rim and with a socket for the driver."""
     s = sizes()
     out = -forward
-    wide, tall, thick = s["head_mm"], s["head_height_mm"], s["rod_mm"]
+    radius, tall, slot = s["head_mm"] / 2, s["head_height_mm"], s["rod_mm"]
     up = unit(along - (along @ out) * out)
     frame = Frame(np.stack([np.cross(up, out), up, out], axis=1), seat_mm)
-    cheek = (wide - thick) / 2 - 0.1
-    parts = [
-        block((0, 0, 0.18 * tall), (wide, wide, 0.42 * tall), 2.0),
-        *(
-            block((side * (thick / 2 + cheek / 2 + 0.1), 0, 0.62 * tall), (cheek, wide * 0.94, 0.76 * tall), 0.9)
-            for side in (-1.0, 1.0)
-        ),
-        rod((0, 0, 0.40 * tall + thick), (0, 0, 0.98 * tall), thick / 2 + 0.05),
-    ]
-    return all_of(*parts).moved(frame)
+    rest = 0.40 * tall  # where the rod lies on the cup's floor
+    floor = [[0.0, -0.05 * tall], [0.55 * radius, -0.05 * tall], [radius, 0.14 * tall], [radius, rest], [0.0, rest]]
+    low, high = rest + slot, tall - 0.4
+    held, socket = slot / 2, 0.5 * slot / 2
+    lid = [[0.0, low], [held, low], [held, high], [socket, high], [socket, high - 1.6], [0.0, high - 1.6]]
+    cheeks = (_cheek(side, radius, slot / 2 + 0.1, rest - 1.0, tall) for side in (-1.0, 1.0))
+    return all_of(turned(filleted(floor, 0.8)), *cheeks, turned(lid)).moved(frame)
+
+
+def _cheek(side: float, radius_mm: float, inner_mm: float, low_mm: float, high_mm: float) -> Solid:
+    """What a slot `inner_mm` from the middle leaves of a round bar on `side` (-1 or 1) of it, from z `low_mm` up to
+    `high_mm`, its rim a little rounded."""
+    rim = 0.12 * radius_mm
+
+    def ring(radius: float, z: float) -> Points:
+        half = float(np.arccos(inner_mm / radius))
+        turn = np.linspace(-half, half, _ROUND) + (0.0 if side > 0.0 else np.pi)
+        return np.column_stack([radius * np.cos(turn), radius * np.sin(turn), np.full(_ROUND, z)])
+
+    rounding = np.linspace(0.0, np.pi / 2, 4)
+    rings = [ring(radius_mm, low_mm)]
+    rings += [ring(radius_mm - rim * (1.0 - np.cos(t)), high_mm - rim * (1.0 - np.sin(t))) for t in rounding]
+
+    def distance(p: Points) -> Distances:
+        across = np.maximum(np.hypot(p[:, 0], p[:, 1]) - radius_mm, inner_mm - side * p[:, 0])
+        return np.max([across, low_mm - p[:, 2], p[:, 2] - high_mm], axis=0)
+
+    bounds = box_bounds([-radius_mm, -radius_mm, low_mm], [radius_mm, radius_mm, high_mm])
+    return Solid(Field(distance, bounds, exact=False), sheet(np.array(rings)))
 
 
 def rod_seat_mm(entry_mm: Vector, forward: Vector) -> Vector:

@@ -52,8 +52,9 @@ from spineviz.data.assets import asset
 from spineviz.data.films import Film, Step, film
 from spineviz.data.narration import filled, narration, with_phrases
 from spineviz.data.tables import sourced_table
+from spineviz.film.fitting import fitted
 from spineviz.film.pieces import Piece, Quality, pieces
-from spineviz.film.screen import Instant, Paints, Screen, frozen, shot_key
+from spineviz.film.screen import Instant, Paints, Screen, frozen, shot_key, slots_of
 from spineviz.film.shot import (
     TRANSITION_S,
     CardColumn,
@@ -69,6 +70,7 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
+from spineviz.views.designs import design_of
 from spineviz.views.gauges import GAUGES, Reading
 from spineviz.views.plots import PLOTS, Plot
 from spineviz.views.theme import theme as named_theme
@@ -156,6 +158,7 @@ class ProcedureScene(Scene):
     Args:
         case: the patient; None takes SPINEVIZ_CASE and SPINEVIZ_SET of the environment, or the default.
         painter: what draws views; None is the project's own.
+        theme: the name of its colours.
         transparent: frames are without their ground.
 
     A subclass gives `film_name` and a `shot_...` method for each step, and may give `setup_film`. See the module's
@@ -164,7 +167,6 @@ class ProcedureScene(Scene):
 
     film_name: ClassVar[str] = ""
     language: ClassVar[str] = "en"
-    theme_name: ClassVar[str] = "dark"
 
     def __init__(
         self,
@@ -180,7 +182,9 @@ class ProcedureScene(Scene):
         config.disable_caching = True
         super().__init__(*args, **kwargs)
         self.clock: Film = self.find_clock()
-        self.theme = named_theme(self.theme_name)
+        self.size_px = (int(self.camera.pixel_width), int(self.camera.pixel_height))
+        self.design = design_of(self.size_px)
+        self.theme = named_theme(theme)
         self.plan: Any = self.make_plan(case)
         self._painter = painter
         self.transparent = transparent
@@ -199,10 +203,11 @@ class ProcedureScene(Scene):
         """Called once, when `plan` is there: cameras, projections, landmarks."""
 
     def shot_at(self, time_s: float) -> Shot:
-        """What is on screen at `time_s` of the film: a pure function. It is told by `shot_STEP(moment)`."""
+        """What is on screen at `time_s` of the film: a pure function. It is told by `shot_STEP(moment)`, and fitted to
+        the aspect that the camera's pixels have."""
         now = self.moment(time_s)
         told: Shot = getattr(self, f"shot_{now.step.name}")(now)
-        return told
+        return fitted(told, slots_of(told, self.design), slots_of(told), self.design)
 
     def make_plan(self, case: Case | None) -> Any:
         """The plan that the film shows."""
@@ -408,8 +413,9 @@ class ProcedureScene(Scene):
     def screen(self) -> Screen:
         """What turns shots into layers, at the camera's size."""
         if self._screen is None:
-            size = (int(self.camera.pixel_width), int(self.camera.pixel_height))
-            self._screen = Screen(size, self, self._painter or self.make_painter(), self.theme, self.transparent)
+            self._screen = Screen(
+                self.size_px, self, self._painter or self.make_painter(), self.theme, self.transparent
+            )
         return self._screen
 
     def instant(self, time_s: float) -> Instant:
@@ -463,17 +469,17 @@ class ProcedureScene(Scene):
 
     def _change(self, time_s: float, shot: Shot) -> tuple[Shot | None, float, float]:
         """The shot before the last change of layout, when it was, and the eased share of the change that is done."""
-        key, tick = shot_key(shot), int(time_s / _TICK_S + 1e-6)
+        key, tick = shot_key(shot, self.design), int(time_s / _TICK_S + 1e-6)
         low = max(0, tick - int(TRANSITION_S / _TICK_S + 0.5))
-        if tick == 0 or shot_key(self._shot(low * _TICK_S)) == key:
+        if tick == 0 or shot_key(self._shot(low * _TICK_S), self.design) == key:
             return None, time_s, 1.0
         high = tick
-        if shot_key(self._shot(tick * _TICK_S)) != key:  # changed between the tick and now
+        if shot_key(self._shot(tick * _TICK_S), self.design) != key:  # changed between the tick and now
             low = tick
             high = tick + 1
         while high - low > 1:
             middle = (low + high) // 2
-            if shot_key(self._shot(middle * _TICK_S)) == key:
+            if shot_key(self._shot(middle * _TICK_S), self.design) == key:
                 high = middle
             else:
                 low = middle

@@ -6,6 +6,7 @@ disk is shared. A worker that dies loses its batch, which another draws; one who
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import time
@@ -69,8 +70,9 @@ def connected(address: str) -> Iterator[Client]:
     except ImportError:
         raise FaultError("--cluster needs dask.distributed; install it with: pip install 'spineviz[cluster]'") from None
     try:
+        asyncio.run(_reach(address))  # a client that cannot connect complains again when it is thrown away
         client = distributed.Client(address, timeout=ANSWER_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, TypeError, ValueError) as error:  # TypeError: encryption without a certificate
         raise FaultError(
             f"--cluster {address}: no scheduler answers there; start one with: dask scheduler, and give its address"
         ) from error
@@ -79,6 +81,15 @@ def connected(address: str) -> Iterator[Client]:
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=2)
+
+
+async def _reach(address: str) -> None:
+    """Knock at `address`; whatever distributed raises where nothing of its kind answers."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    comm = await connect(address, timeout=ANSWER_S, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def engine_here() -> dict[str, str]:
@@ -96,6 +107,7 @@ class _Render:
     told: Callable[[int], None]
     out: Drawn = field(default_factory=Drawn)
     good: set[str] = field(default_factory=set)
+    asked: dict[str, Future] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     tries: dict[int, int] = field(default_factory=dict)
 
@@ -120,12 +132,11 @@ class _Render:
             for worker in sorted(self.good - on.keys()):
                 if waiting:
                     batch = waiting.pop(0)
-                    future = self.client.submit(finish, batch, workers=[worker], pure=False, retries=0)
-                    on[worker] = future, batch
+                    on[worker] = self._submitted(worker, finish, batch), batch
             if on:
                 idle_since = time.monotonic()
                 self._wait([future for future, _ in on.values()])
-            elif time.monotonic() - idle_since > PATIENCE_S or (self.refused and not self.good):
+            elif time.monotonic() - idle_since > PATIENCE_S or (self.refused and not self.good | self.asked.keys()):
                 raise FaultError(self._nobody())
             else:
                 time.sleep(_LOOK_EVERY_S)
@@ -141,9 +152,14 @@ class _Render:
         """Who is there; a new one is asked for its engines."""
         there = self._workers()
         self.good &= there.keys()
-        for worker in there.keys() - self.good - self.refused.keys():
+        for worker in self.asked.keys() - there.keys():
+            self.asked.pop(worker).cancel()
+        for worker in there.keys() - self.good - self.refused.keys() - self.asked.keys():
+            self.asked[worker] = self._submitted(worker, engine_here)
+        # one that hangs holds up nobody else
+        for worker in [worker for worker, future in self.asked.items() if future.done()]:
             try:
-                engine = self.client.run(engine_here, workers=[worker])[worker]
+                engine = self.asked.pop(worker).result(timeout=ANSWER_S)
             except Exception as error:  # whatever it lacks, it cannot draw
                 self._refuse(worker, there[worker], f"it cannot draw: {error or type(error).__name__}")
                 continue
@@ -152,6 +168,13 @@ class _Render:
                 self._refuse(worker, there[worker], "; ".join(wrong))
             else:
                 self.good.add(worker)
+
+    def _submitted(self, worker: str, work: Callable[..., Any], *arguments: Any) -> Future:
+        """What `worker` alone is to do; FaultError where the scheduler is gone."""
+        try:
+            return self.client.submit(work, *arguments, workers=[worker], pure=False, retries=0)
+        except Exception as error:
+            raise FaultError(self._gone()) from error
 
     def _refuse(self, worker: str, name: str, why: str) -> None:
         self.refused[worker] = f"worker {name} at {worker} is refused, {why}"
@@ -173,7 +196,11 @@ class _Render:
             error = future.exception(timeout=ANSWER_S) if future.status == "error" else None
             self._again(batch, f"the worker said: {error!r}" if error else "the worker died")
             return False
-        finished: Finished = future.result(timeout=ANSWER_S)
+        try:
+            finished: Finished = future.result(timeout=PATIENCE_S)
+        except Exception as error:  # a scheduler that is gone shows when it is asked next
+            self._again(batch, f"its result did not come: {error or type(error).__name__}")
+            return False
         if finished.failure is not None:
             kind, words = finished.failure
             if kind == "request":

@@ -31,7 +31,7 @@ from spineviz.film.pieces import ASPECTS, QUALITIES
 from spineviz.film.rendition import Rendition
 from spineviz.film.shows import FilmShow
 from spineviz.procedures.case import checked_case, read_toml, shown
-from spineviz.views.theme import THEMES
+from spineviz.views.theme import theme_names
 
 RESULTS = "results.csv"
 
@@ -78,7 +78,7 @@ def read_course(path: Path) -> Course:
         raise RequestError(f"COURSE: {key}: {_reason(item['type'], item['input'], key)}") from None
     accepted: Mapping[str, Sequence[str]] = {
         "films": film_names(), "qualities": tuple(QUALITIES), "aspects": ASPECTS, "formats": tuple(FORMATS),
-        "themes": THEMES,
+        "themes": theme_names(),
     }  # fmt: skip
     for key, names in accepted.items():
         for value in getattr(course, key):

@@ -163,6 +163,7 @@ def draw_piece(
     full.
     """
     from spineviz.film.encode import check_segment, encode_segment
+    from spineviz.film.store import told_as_fault
 
     size, output = rendition.size, rendition.output
 
@@ -174,7 +175,13 @@ def draw_piece(
             told(1)
 
     with store.part(output.segment_suffix) as part:
-        encode_segment(part, counted(), output, size.size_px, size.frames_per_s, task.count)
+        try:
+            encode_segment(part, counted(), output, size.size_px, size.frames_per_s, task.count)
+        except OSError as error:
+            if error.filename == str(part):  # what is drawn reads and writes files of its own
+                with told_as_fault(store.folder):
+                    raise
+            raise
         fault = check_segment(part, output, size.size_px, size.frames_per_s, task.count)
         if fault:
             raise FaultError(f"the piece at {task.piece.start_s:g} s of the film was not written whole: {fault}")

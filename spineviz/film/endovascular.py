@@ -180,6 +180,7 @@ class EndovascularScene(ProcedureScene):
         return StageLook(
             glass=self.bones | (self.vessels - lit),
             hidden=self.far_things | frozenset({"roots", "dura"}),
+            opacity={"cord": 0.22} if found else NOTHING,
             highlight=lit | frozenset({"tumour"}),
         )  # fmt: skip
 
@@ -203,6 +204,11 @@ class EndovascularScene(ProcedureScene):
         )
 
     # ---- places ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def over_artery(self) -> Vector:
+        """(3,) the skin in front of the hole in the artery, where it is pressed."""
+        return np.array(surface_towards(self.plan.body_at(0.0)["body"].field, self.plan.puncture.vessel_mm, FRONT))
 
     @property
     def outer(self) -> Side:
@@ -368,11 +374,24 @@ class EndovascularScene(ProcedureScene):
         x = (1.0 - shares) * 0.7 * float(self.groin[0])
         return projection("front", (round(x, 1), 0.0, float(self.groin[2]) + step), 170.0)
 
-    def deepest_y_mm(self, nerve: Any, start: Vector) -> float:
-        """Where on the line front to back through `start` the nerve lies deepest."""
-        y = np.linspace(start[1] - 14.0, start[1] + 14.0, 57)
-        line = np.column_stack([np.full(57, start[0]), y, np.full(57, start[2])])
-        return float(y[int(np.argmin(nerve(line)))])
+    def across_nerve(self, at: Mapping[str, Any]) -> tuple[Point, Point]:
+        """Front and back of the nerve in the section through the tumour, on the line through where it is thickest."""
+        tumour, field = at.get("tumour"), at[self.nerve].field
+
+        def nerve(points: Vector) -> Vector:
+            # where the tumour lies what it pushed aside is not: there the field of that says nothing
+            return np.asarray(field(points) if tumour is None else np.maximum(field(points), -tumour.field(points)))
+
+        z = float(self.canal[2])
+        x, y = np.meshgrid(np.arange(-10.0, 10.1, 0.25), self.canal[1] + np.arange(-16.0, 8.1, 0.25))
+        plane = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, z)])
+        deepest = plane[int(np.argmin(nerve(plane)))]
+        way = np.arange(0.0, 16.0, 0.05)
+        ends = []
+        for sign in (1.0, -1.0):
+            line = deepest + (sign * way)[:, None] * np.array([0.0, 1.0, 0.0])
+            ends.append(as_point(line[int(np.argmax(nerve(line) >= 0.0))]))
+        return ends[0], ends[1]
 
     def head_point(self, at: Mapping[str, Any]) -> Point:
         """A place on the front of the femoral head."""

@@ -71,8 +71,18 @@ def _font() -> str:
 
 
 def _processor() -> str:
+    return f"{platform.machine()} {' '.join(processor_extensions())}".strip()
+
+
+@cache
+def processor_extensions() -> tuple[str, ...]:
+    """The processor's groups of instructions that numpy found here."""
     import numpy as np
 
     shown: Any = np.show_config(mode="dicts")
-    extensions = shown.get("SIMD Extensions", {})
-    return f"{platform.machine()} {' '.join(extensions.get('found', []))}".strip()
+    return tuple(shown.get("SIMD Extensions", {}).get("found", ()))
+
+
+def has_avx512() -> bool:
+    """Whether the processor has AVX-512."""
+    return any(name.startswith(("AVX512", "X86_V4")) for name in processor_extensions())

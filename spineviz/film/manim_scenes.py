@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 
 Frame = NDArray[np.uint8]
 
-PURE_HELP = """FILM may also be path/to/scene.py:ClassName, any manim scene for the Cairo renderer. Its construct() is
-run once without drawing, to count its plays, and again in each worker, which draws only the plays of its own pieces. So
-construct() must do the same each time. Random numbers from random and numpy.random are seeded for it (with config.seed,
-or 0); a generator of its own needs a seed, as in numpy.random.default_rng(7). No clock, no network and no order of a
-set may decide what is shown. It keeps nothing in files or modules from one run to the next, and does not read the
-picture that was drawn. Updaters may count their steps: plays that a worker does not draw are gone through all the same.
-A scene that has other plays in another run, or ends one with another picture, is refused and told so."""
-"""What is asked of a scene, for --help and the README."""
-
 IMPURE = "so the scene is not the same each time it runs; seed its random numbers and ask no clock (see render --help)"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
+from spineviz.data.tables import LEVELS
 from spineviz.film.pieces import Quality
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
     from spineviz.procedures.case import Case
+
+
+_OF_BONES = ("scipy.ndimage", "spineviz.anatomy.sacrum", "vtkmodules.util.numpy_support", "vtkmodules.vtkFiltersCore")
+"""What making bones imports late."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,39 @@ def load_scene(source: SceneSource) -> type[ProcedureScene]:
 
 
 @contextmanager
-def opened(film_name: str, case: Case | None, quality: Quality) -> Iterator[ProcedureScene]:
-    """The scene of a film, ready for `frame_at`, in this process."""
+def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "dark") -> Iterator[ProcedureScene]:
+    """The scene of a film in a theme, ready for `frame_at`, in this process."""
+    ahead = None if case is None else _made_ahead(case.spine.level)
     from spineviz.film.base import quiet_manim
 
     with quiet_manim(quality):
-        yield load_scene(scene_source(film_name))(case=case)
+        scene = load_scene(scene_source(film_name))(case=case, theme=theme)
+        if ahead is not None:
+            ahead.join()
+        yield scene
+
+
+def _made_ahead(level: str) -> threading.Thread:
+    """The thread that makes the bones in view round `level`, which are the same whatever is planned, while libraries
+    are loaded and the plan is made. A fault shows where the bones are asked for."""
+    # imported here and not in the thread: two threads that load one package may meet it half loaded
+    for module in _OF_BONES:
+        importlib.import_module(module)
+    from spineviz.anatomy.bones import make_bones
+    from spineviz.anatomy.column import COLUMN_LEVELS
+    from spineviz.anatomy.patient import levels_in_view
+    from spineviz.anatomy.vertebra import vertebra
+
+    # the plan asks for the treated bone first and then for those beside it
+    near = COLUMN_LEVELS.index(level)
+    in_view = sorted(levels_in_view(level), key=lambda other: abs(COLUMN_LEVELS.index(other) - near))
+
+    def make() -> None:
+        with contextlib.suppress(Exception):
+            make_bones(in_view)
+            for other in LEVELS:  # the trunk stands round all of them
+                vertebra(other)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    return thread

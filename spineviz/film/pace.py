@@ -17,7 +17,7 @@ def seconds_a_frame(film_name: str, size: Quality) -> float:
     """What one worker takes for a frame of this film at this size."""
     pixels = size.width_px * size.height_px
     kept = _kept().get(_key(film_name, size))
-    return float(kept) if isinstance(kept, (int, float)) else USUAL_S_PER_MPX * pixels / 1e6
+    return kept if isinstance(kept, (int, float)) and 0.0 < kept < 1e6 else USUAL_S_PER_MPX * pixels / 1e6
 
 
 def note(film_name: str, size: Quality, seconds: float) -> None:

@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.data.errors import FaultError, RequestError
+from spineviz.film.workers import FORKS
 from spineviz.views.canvas import Canvas, Layer, blit
+from spineviz.views.layout import Rect
 from spineviz.views.text import NOTE, TITLE, TextStyle, wrap
 from spineviz.views.theme import Theme
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
 
-COLUMNS, TILE_PX = 3, 640
-"""A storyboard's columns, and a frame's width on it, pixels."""
+TILES = {"16:9": (3, 640, 360), "9:16": (5, 576, 1024), "1:1": (3, 640, 640)}
+"""Aspect -> a storyboard's columns, and a frame's width and height on it, pixels."""
 
 _GAP, _HEAD, _WORDS = 40, 130, 160
 
@@ -52,27 +54,36 @@ def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
                 Path(part).unlink()
 
 
+def lone_frame(scene: ProcedureScene, time_s: float) -> NDArray[np.uint8]:
+    """The frame at `time_s`, (H, W, 3), where no other will be asked for: its radiographs are drawn beside the rest,
+    where processes can be forked."""
+    if FORKS:
+        scene.screen.paint_aside(scene.instant(time_s))
+    return scene.frame_at(time_s)
+
+
 def storyboard_sheet(scene: ProcedureScene) -> NDArray[np.uint8]:
     """Every step's key frame in reading order, with number, title and caption, (H, W, 3)."""
     from PIL import Image
 
     steps = scene.clock.steps
-    tile = (TILE_PX, TILE_PX * 9 // 16)
-    rows = -(-len(steps) // COLUMNS)
-    width = COLUMNS * tile[0] + (COLUMNS + 1) * _GAP
+    columns, *tile = TILES[scene.design.aspect]
+    rows = -(-len(steps) // columns)
+    width = columns * tile[0] + (columns + 1) * _GAP
     height = _HEAD + rows * (tile[1] + _WORDS) + _GAP
     sheet = np.empty((height, width, 3), np.uint8)
     sheet[:] = scene.theme.rgb8("ground")
     blit(sheet, _heading(scene, width))
     for i, step in enumerate(steps):
-        x = _GAP + (i % COLUMNS) * (tile[0] + _GAP)
-        y = _HEAD + (i // COLUMNS) * (tile[1] + _WORDS)
+        x = _GAP + (i % columns) * (tile[0] + _GAP)
+        y = _HEAD + (i // columns) * (tile[1] + _WORDS)
         time_s = step.start_s + step.key_s
-        frame = Image.fromarray(scene.frame_at(time_s)).resize(tile, Image.Resampling.LANCZOS)
+        frame = Image.fromarray(scene.frame_at(time_s)).resize((tile[0], tile[1]), Image.Resampling.LANCZOS)
         sheet[y - 2 : y + tile[1] + 2, x - 2 : x + tile[0] + 2] = scene.theme.rgb8("edge")
         sheet[y : y + tile[1], x : x + tile[0]] = np.asarray(frame)
         shot = scene.shot_at(time_s)
-        blit(sheet, _words(scene.theme, i + 1, shot.title or step.name, shot.caption, step.start_s, x, y + tile[1]))
+        words = (shot.title or step.name, shot.caption)
+        blit(sheet, _words(scene.theme, i + 1, words, step.start_s, Rect(x, y + tile[1], tile[0], _WORDS)))
     return sheet
 
 
@@ -85,13 +96,15 @@ def _heading(scene: ProcedureScene, width: int) -> Layer:
     return canvas.layer()
 
 
-def _words(theme: Theme, number: int, title: str, caption: str, start_s: float, x: int, y: int) -> Layer:
-    canvas = Canvas(TILE_PX, _WORDS, 1.0, x, y)
+def _words(theme: Theme, number: int, words: tuple[str, str], start_s: float, place: Rect) -> Layer:
+    """A frame's number, title and start, and its caption under them."""
+    (title, caption), x, y = words, place.x, place.y
+    canvas = Canvas(place.w, place.h, 1.0, x, y)
     style = TextStyle(28, TITLE.weight)
     start = canvas.text(f"{number}", x, y + 40, style, theme.colour("cement")) + 14
     canvas.text(title, x + start, y + 40, style, theme.colour("text"))
     minutes, seconds = divmod(int(start_s), 60)
-    canvas.text(f"{minutes}:{seconds:02d}", x + TILE_PX, y + 40, NOTE, theme.colour("muted"), "rs")
+    canvas.text(f"{minutes}:{seconds:02d}", place.right, y + 40, NOTE, theme.colour("muted"), "rs")
     for i, line in enumerate(wrap(caption)):
         canvas.text(line, x, y + 78 + 32 * i, NOTE, theme.colour("muted"))
     return canvas.layer()

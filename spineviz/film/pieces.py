@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film
+from spineviz.views.designs import DESIGNS
 
 LONGEST_S = 4.0
 """No piece lasts longer, seconds."""
@@ -19,12 +20,13 @@ _TICK_S = 0.2
 
 @dataclass(frozen=True)
 class Quality:
-    """Size and rate of a rendering."""
+    """Size, rate and aspect of a rendering."""
 
     name: str
     width_px: int
     height_px: int
     frames_per_s: int
+    aspect: str = "16:9"
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -42,12 +44,20 @@ QUALITIES = {
     )
 }
 
+ASPECTS = tuple(DESIGNS)
+"""Width to height, as a command takes them."""
 
-ASPECTS = ("16:9", "9:16", "1:1")
 
+def sized(quality: Quality, aspect: str) -> Quality:
+    """`quality`, given at 16:9, at another of ASPECTS: the shorter side stays, so that text has the same size.
 
-def sized(quality, aspect):
-    return quality
+    Raises RequestError, listing them, for another aspect.
+    """
+    if aspect not in ASPECTS:
+        raise RequestError(f"--aspect {aspect!r}: give {', '.join(ASPECTS)}")
+    long, short = max(quality.size_px), min(quality.size_px)
+    width, height = {"16:9": (long, short), "9:16": (short, long), "1:1": (short, short)}[aspect]
+    return replace(quality, width_px=width, height_px=height, aspect=aspect)
 
 
 @dataclass(frozen=True)

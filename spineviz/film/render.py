@@ -22,8 +22,8 @@ from spineviz.data.errors import FaultError, RequestError
 from spineviz.film import pace
 from spineviz.film.drawing import Job, Task
 from spineviz.film.shows import Show
-from spineviz.film.store import KeptPiece, PieceStore, limit_bytes, piece_store
-from spineviz.film.workers import Drawn, Places, draw_tasks
+from spineviz.film.store import FULL, KeptPiece, PieceStore, limit_bytes, lives, piece_store, told_as_fault
+from spineviz.film.workers import TRIES, Drawn, Places, draw_tasks
 
 PART = ".spineviz-part"
 
@@ -104,20 +104,25 @@ def is_up_to_date(request: Request) -> bool:
     from spineviz.film.encode import read_metadata
     from spineviz.film.sidecar import digest_of, is_sidecar
 
+    try:
+        film, beside = request.out.exists(), request.sidecar.exists()
+    except OSError as error:  # with .json at its end a name may be too long
+        raise RequestError(f"--out {request.out}: {error.strerror}; give a path that can be written") from error
     if request.force:
         return False
-    if request.out.exists():
+    if film:
         if digest_of(read_metadata(request.out)) == request.show.digest:
             return True
         raise RequestError(f"--out {request.out}: exists already and is another film; give another name or --force")
-    if request.sidecar.exists() and not is_sidecar(request.sidecar):
+    if beside and not is_sidecar(request.sidecar):
         raise RequestError(f"--out {request.out}: {request.sidecar.name} beside it is in the way; give --force")
     return False
 
 
 def missing(request: Request, store: PieceStore) -> tuple[dict[str, KeptPiece], list[Task]]:
     """The pieces of `request` that are kept, by name, and the tasks that are left."""
-    found = store.find(task.name for task in request.show.tasks)
+    counts = {task.name: task.count for task in request.show.tasks}
+    found = {name: piece for name, piece in store.find(counts).items() if piece.count == counts[name]}
     return found, [task for task in request.show.tasks if task.name not in found]
 
 
@@ -149,15 +154,15 @@ def render_film(request: Request, progress: Progress, hands: Hands | None = None
         FaultError: the disk is full, the cache cannot be written, the same file is being made, a process dies.
     """
     limit, store = limit_bytes(), piece_store()
+    store.sweep()
     with _stoppable(), _alone(request.out), _part_folder(request.out) as folder:
         try:
             _render_into(request, progress, hands or local_hands(), store, folder)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                raise FaultError(
-                    f"--out {request.out}: {error.strerror}; make room and try again: finished pieces are kept"
-                ) from error
-            raise
+            what = "make room and" if error.errno in FULL else "see to it and"
+            raise FaultError(
+                f"--out {request.out}: {error.strerror or error}; {what} try again: finished pieces are kept"
+            ) from error
         store.evict(limit, (task.name for task in request.show.tasks))
 
 
@@ -165,20 +170,46 @@ def _render_into(request: Request, progress: Progress, hands: Hands, store: Piec
     show = request.show
     kept, left = missing(request, store)
     check_room(request, left)
-    about = _kept_about(show.about_name)
     if kept:
         progress.kept(sum(piece.count for piece in kept.values()))
+    for _ in range(TRIES):
+        about = _drawn_into(kept, left, request, progress, hands, store, folder)
+        progress.stage("joining")
+        with contextlib.suppress(_PieceGoneError):
+            _join(request, [kept[task.name] for task in show.tasks], about, folder)
+            return
+        kept, left = missing(request, store)  # the cache was cleared, or another render needed the room
+    raise FaultError(
+        f"the cache {store.folder} was cleared again and again meanwhile; render once more, or set SPINEVIZ_CACHE to a"
+        " folder of its own"
+    )
+
+
+def _drawn_into(
+    kept: dict[str, KeptPiece],
+    left: Sequence[Task],
+    request: Request,
+    progress: Progress,
+    hands: Hands,
+    store: PieceStore,
+    folder: Path,
+) -> dict[str, Any]:
+    """Draw what is `left` and add it to `kept`; returns what the drawer says of itself."""
+    show, about = request.show, _kept_about(request.show.about_name)
     if left or about is None:
         progress.stage("planning")
         places = Places(store.folder, folder)
         drawn = hands(show.job, places, left, progress.frames, lambda: progress.stage("drawing"))
-        kept |= drawn.kept
+        kept.update(drawn.kept)
         about = drawn.about
         _keep_about(show.about_name, about)
         if drawn.seconds_a_frame:
             pace.note(show.name, show.rendition.size, drawn.seconds_a_frame)
-    progress.stage("joining")
-    _join(request, [kept[task.name] for task in show.tasks], about, folder)
+    return about
+
+
+class _PieceGoneError(Exception):
+    """A piece that was finished is no longer there."""
 
 
 def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], folder: Path) -> None:
@@ -190,16 +221,22 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
     sound = folder / "sound.wav" if request.show.sound else None
     if sound is not None:
         sound.write_bytes(request.show.sound)
-    join_segments(
-        whole,
-        [piece.path for piece in parts],
-        [piece.count for piece in parts],
-        request.show.rendition.output,
-        tags(told.description),
-        told.chapters,
-        told.captions,
-        sound,
-    )
+    try:
+        join_segments(
+            whole,
+            [piece.path for piece in parts],
+            [piece.count for piece in parts],
+            request.show.rendition.output,
+            tags(told.description),
+            told.chapters,
+            told.captions,
+            sound,
+        )
+    except FileNotFoundError as error:
+        if all(piece.path.exists() for piece in parts):
+            raise
+        shutil.rmtree(whole, ignore_errors=True)
+        raise _PieceGoneError from error
     beside.write_text(json.dumps(told.description, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for path in (whole, beside):
         _onto_disk(path)
@@ -210,8 +247,7 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
 def _move(whole: Path, out: Path) -> None:
     """Move a finished file or folder into place; a folder that is there is put aside first and removed last."""
     if whole.is_dir() and out.exists():
-        aside = whole.with_name(f"{whole.name}.old")
-        out.replace(aside)
+        out.replace(whole.with_name("old"))
     whole.replace(out)
 
 
@@ -247,14 +283,15 @@ def _alone(out: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:32]}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise FaultError(
-            f"--out {out}: another spineviz render is writing it; wait until that is done, or give another name"
-        ) from None
+    lock = FileLock(folder / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+    with told_as_fault(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise FaultError(
+                f"--out {out}: another spineviz render is writing it; wait until that is done, or give another name"
+            ) from None
     try:
         yield
     finally:
@@ -265,14 +302,19 @@ def _alone(out: Path) -> Iterator[None]:
 def _part_folder(out: Path) -> Iterator[Path]:
     """A hidden folder beside `out` for what is not finished, gone afterwards; those of killed runs go too.
 
+    Its name holds this process's number, by which it is told from that of a run that is on with another cache.
+
     Raises RequestError where the folder of `out` cannot be written.
     """
-    for left in out.parent.glob(f".{_escaped(out.name)}.*{PART}"):
-        shutil.rmtree(left, ignore_errors=True)
+    begin = part_begin(out)
+    for left in out.parent.glob(f"{begin}*{PART}"):
+        pid = left.name.removeprefix(begin).partition("-")[0]
+        if not (pid.isdigit() and lives(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=PART, dir=out.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{begin}{os.getpid()}-", suffix=PART, dir=out.parent))
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno in (*FULL, errno.EIO):
             raise FaultError(f"--out {out}: {error.strerror}; make room and try again") from error
         raise RequestError(f"--out {out}: {error.strerror}; give a folder that can be written") from error
     try:
@@ -281,24 +323,31 @@ def _part_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _escaped(name: str) -> str:
-    from glob import escape
-
-    return escape(name)
+def part_begin(out: Path) -> str:
+    """How the name of a hidden folder for `out` begins; short, however long that of `out` is."""
+    return f".{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]}-"
 
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the work as an exception does, so that everything is cleared away."""
+    """Ctrl-C, SIGTERM and SIGHUP end the work as an exception does, so that everything is cleared away.
+
+    That takes some seconds at most, in which further ones are not heeded: they would leave half of it behind.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        for other, _handler in before:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before: list[tuple[int, Any]] = [(number, signal.signal(number, stop)) for number in numbers]
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN]
+    before: list[tuple[int, Any]] = [(number, signal.getsignal(number)) for number in numbers]
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.film.aside import Aside
 from spineviz.film.shot import (
     CardShot,
     ColumnShot,
@@ -29,9 +30,10 @@ from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
 from spineviz.views.cards import draw_card, picture_place
 from spineviz.views.composer import Composer
-from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line
+from spineviz.views.designs import WIDE, design_of
+from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line, is_tile
 from spineviz.views.labels import Placed, draw_label, draw_leader, label_size, place_labels, settled
-from spineviz.views.layout import Panel, Rect
+from spineviz.views.layout import Design, Panel, Rect
 from spineviz.views.plots import TITLES, Plot, draw_plot
 from spineviz.views.signs import draw_mark, words_place
 from spineviz.views.text import CAPTION, COLUMN_TITLE, HEADER, LABEL, NOTE, SUBTITLE, TITLE, cap_height, text_size, wrap
@@ -57,6 +59,9 @@ MOST_PICTURES = 12
 
 TITLE_FADE_S = 0.4
 PICTURE_RADIUS = 10.0
+CAPTION_WIDTH = 1000.0
+"""The room of a caption's lines, design pixels."""
+
 SHADE_REACH = 340.0
 """How far the darkness behind the title runs out, design pixels."""
 
@@ -197,7 +202,9 @@ def cuts(old: View, new: View) -> bool:
     projection, plane or set of structures, or a camera that has not just moved on."""
     if isinstance(old, StageShot) and isinstance(new, StageShot):
         step = float(np.linalg.norm(old.camera.position_mm - new.camera.position_mm))
-        return step > CUT_SHARE * new.camera.distance_mm or _hidden(old) != _hidden(new)
+        wider = old.camera.visible_height_mm() / old.camera.distance_mm * new.camera.distance_mm
+        zoomed = abs(np.log(wider / new.camera.visible_height_mm())) > np.log(1.0 + CUT_SHARE)
+        return step > CUT_SHARE * new.camera.distance_mm or bool(zoomed) or _hidden(old) != _hidden(new)
     if isinstance(old, FluoroShot) and isinstance(new, FluoroShot):
         return (old.projection.key, old.mode) != (new.projection.key, new.mode)
     if isinstance(old, (SectionShot, UltrasoundShot)) and isinstance(new, (SectionShot, UltrasoundShot)):
@@ -205,53 +212,55 @@ def cuts(old: View, new: View) -> bool:
     return False
 
 
-def shot_key(shot: Shot) -> Hashable:
+def shot_key(shot: Shot, design: Design = WIDE) -> Hashable:
     """What decides the layout; where it changes, the film eases."""
     card = None if shot.card is None else (shot.card.kind, shot.card.heading)
-    return shot.layout, tuple(view_names(shot).values()), shot.focus, card
+    return shot.layout, tuple(view_names(shot).values()), shot.focus, card, design.bar_top(bool(shot.gauges))
 
 
-def panels_of(shot: Shot) -> dict[str, Panel]:
+def panels_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
     """The settled place of each view of `shot`, by the view's own name.
 
     Raises ValueError for a shot that its layout cannot show.
     """
     names = view_names(shot)
-    return {names[slot]: panel for slot, panel in _slots(shot).items() if slot in names}
+    return {names[slot]: panel for slot, panel in slots_of(shot, design).items() if slot in names}
 
 
-def _slots(shot: Shot) -> dict[str, Panel]:
+def slots_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
     """The settled place of each slot of `shot`, those of numbers too."""
     numbers = [f"{i}:numbers" for i, column in enumerate(shot.columns) if column.gauges]
-    return places.arrangement(shot.layout, (*view_names(shot), *numbers), _focus(shot))
+    return design.arrangement(shot.layout, (*view_names(shot), *numbers), _focus(shot), bool(shot.gauges))
 
 
-def label_area(shot: Shot, view: str = "stage") -> tuple[Rect, ...]:
+def label_area(shot: Shot, view: str = "stage", design: Design = WIDE) -> tuple[Rect, ...]:
     """Where the labels of a stage may stand, then what must stay clear; empty where it takes none."""
     names = view_names(shot)
     slot = next((slot for slot, name in names.items() if name == view), "")
-    area = places.stage_area(shot.layout, tuple(_slots(shot)), _focus(shot), slot) if slot else ()
-    return (*area, tag_place(shot)) if area and shot.tag and shot.layout != "columns" else area
+    if not slot:
+        return ()
+    area = design.stage_area(shot.layout, tuple(slots_of(shot, design)), _focus(shot), slot, bool(shot.gauges))
+    return (*area, tag_place(shot, design)) if area and shot.tag and shot.layout != "columns" else area
 
 
-def tag_place(shot: Shot) -> Rect:
+def tag_place(shot: Shot, design: Design = WIDE) -> Rect:
     """Where the tag of `shot` stands: under the title on a bare stage, else beside it."""
-    bare = bool(label_area(replace(shot, tag=""))) and shot.layout != "columns"
-    return places.tag_place(text_size(shot.tag, LABEL)[0], text_size(shot.title, TITLE)[0], bare)
+    bare = bool(label_area(replace(shot, tag=""), design=design)) and shot.layout != "columns"
+    return design.tag_place(text_size(shot.tag, LABEL)[0], text_size(shot.title, TITLE)[0], bare)
 
 
-def column_gauges(shot: Shot) -> tuple[tuple[ColumnShot, str, Rect], ...]:
-    """Every gauge along the foot of a column, and where it stands."""
-    slots, out = _slots(shot), []
+def column_gauges(shot: Shot, design: Design = WIDE) -> tuple[tuple[ColumnShot, str, Rect], ...]:
+    """Every gauge in a column's strip of numbers, and where it stands."""
+    slots, out = slots_of(shot, design), []
     for i, column in enumerate(shot.columns):
         if column.gauges:
-            rects = places.column_gauge_places(slots[f"{i}:numbers"].picture, len(column.gauges))
+            rects = design.column_gauge_places(slots[f"{i}:numbers"].picture, len(column.gauges))
             out += [(column, name, rect) for name, rect in zip(column.gauges, rects, strict=True)]
     return tuple(out)
 
 
 class Screen:
-    """Draws instants as layers for a screen of `size_px` (width, height; 16:9).
+    """Draws instants as layers for a screen of `size_px` (width, height), in the design of its aspect.
 
     A `clear` one has no ground, nor has a stage there that stands in no frame.
     """
@@ -261,8 +270,10 @@ class Screen:
     ) -> None:
         self.size_px, self.source, self.painter, self.theme = size_px, source, painter, theme
         self.clear = clear
-        self.scale = size_px[1] / places.HEIGHT
+        self.design = design_of(size_px)
+        self.scale = min(size_px) / places.SHORT_SIDE
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._aside: dict[Hashable, Callable[[], Pixels]] = {}
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
         self._composer = Composer(size_px, clear)
 
@@ -301,7 +312,11 @@ class Screen:
     def layers(self, now: Instant) -> list[Layer]:
         """The frame, lowest layer first; together they cover it unless it is clear."""
         out = [] if self.clear else [_ground(self.size_px, self.theme.name)]
-        for shown in self._shown(now):
+        views = self._shown(now)
+        if self._aside:  # what is made aside is waited for last
+            for shown in sorted(views, key=lambda shown: isinstance(shown.view, FluoroShot)):
+                self._picture(shown.view, shown.size_px, shown.time_s, _bare(shown))
+        for shown in views:
             out += self._view_layers(shown)
         out += self._column_layers(now)
         for shot, opacity in self._cards(now):
@@ -333,12 +348,12 @@ class Screen:
         self, shot: Shot, view: str, labels: tuple[Label, ...], time_s: float
     ) -> list[tuple[Label, Placed, tuple[float, float]]]:
         """Those of one stage."""
-        area, *keep = label_area(shot, view) or (None,)
+        area, *keep = label_area(shot, view, self.design) or (None,)
         stage = views_of(shot).get(view)
         if area is None or not isinstance(stage, StageShot):
             return []
         at_rest = replace(stage, camera=stage.place_camera or stage.camera)
-        frame = panels_of(shot)[view].picture
+        frame = panels_of(shot, self.design)[view].picture
         rest = self._on_stage(at_rest, tuple(label.place_mm or label.anchor_mm for label in labels), frame)
         now = self._on_stage(stage, tuple(label.anchor_mm for label in labels), frame)
         sizes = [label_size(label.text) for label in labels]
@@ -363,10 +378,10 @@ class Screen:
 
     def _shown(self, now: Instant) -> list[Shown]:
         """Every view on screen, lowest first, at the size at which it is drawn."""
-        new = panels_of(now.shot)
+        new = panels_of(now.shot, self.design)
         if now.previous is None:
             return _ordered([self._settled(now.shot, name, panel, 1.0, now.time_s) for name, panel in new.items()])
-        old, out = panels_of(now.previous), []
+        old, out = panels_of(now.previous, self.design), []
         for name, panel in old.items():
             if name not in new:
                 out.append(self._settled(now.previous, name, panel, 1.0 - now.share, now.changed_s))
@@ -398,27 +413,38 @@ class Screen:
         clear = self.clear and bare
         key = (type(view), size_px, frozen(view), self.source.state_key(time_s, view.moment, view.plan), pulse, clear)
         if key not in self._pictures:
-            structures = self.source.structures(time_s, view.moment, view.plan)
-            plane = None
-            if isinstance(view, (SectionShot, UltrasoundShot)):
-                plane = self.source.plane(view.plane, view.plan)
-            # two plans are alike until their instruments are in: what is shown alike is drawn once
-            alike = (
-                type(view),
-                size_px,
-                _look(view),
-                _shapes(structures),
-                plane and plane.matrix.tobytes(),
-                pulse,
-                clear,
-            )
+            alike, make = self._to_paint(view, size_px, time_s, pulse, clear)
             if alike not in self._pictures:
-                self._pictures[alike] = self._painted(view, size_px, structures, plane, time_s, clear)
+                self._pictures[alike] = self._aside.pop(alike, make)()
             self._pictures[key] = self._pictures[alike]
             while len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(key)
         return self._pictures[key]
+
+    def _to_paint(
+        self, view: View, size_px: tuple[int, int], time_s: float, pulse: int, clear: bool = False
+    ) -> tuple[Hashable, Callable[[], Pixels]]:
+        """The same for views that show the same, and what paints one at `time_s`, the moment that it shows."""
+        structures = self.source.structures(time_s, view.moment, view.plan)
+        plane = None
+        if isinstance(view, (SectionShot, UltrasoundShot)):
+            plane = self.source.plane(view.plane, view.plan)
+        # two plans are alike until their instruments are in: what is shown alike is drawn once
+        alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse, clear)
+        return alike, partial(self._painted, view, size_px, structures, plane, time_s, clear)
+
+    def paint_aside(self, now: Instant) -> None:
+        """Begin the radiographs of the frame in a copy of this process, to draw that one frame the sooner."""
+        makes: dict[Hashable, Callable[[], Pixels]] = {}
+        for shown in self._shown(now):
+            if isinstance(shown.view, FluoroShot):
+                time_s, pulse = self._seen_s(shown.view, shown.time_s), self._pulse(shown.view, shown.time_s)
+                alike, make = self._to_paint(shown.view, shown.size_px, time_s, pulse)
+                makes[alike] = make
+        if makes:
+            aside = Aside(list(makes.values()))
+            self._aside = {alike: partial(aside.picture, index) for index, alike in enumerate(makes)}
 
     def _painted(
         self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float, clear: bool
@@ -447,7 +473,7 @@ class Screen:
         return max(self.painter.pulse_start_s(view, time_s), self.source.step_start_s(time_s))
 
     def _view_layers(self, shown: Shown) -> list[Layer]:
-        bare = not (shown.panel.framed or shown.panel.inset)
+        bare = _bare(shown)
         picture = self._picture(shown.view, shown.size_px, shown.time_s, bare)
         x, y, width, height = shown.panel.picture.pixels(self.scale)
         out = []
@@ -457,11 +483,11 @@ class Screen:
             if column:  # "stage" and "below" are in every column
                 lit = shown.name.startswith(f"{shown.shot.focus}:")
             title, header = _header(shown.view)
-            frame = _frame(shown.panel.rect, self.theme.name, self.scale, title, header, lit, column)
+            frame = _frame(shown.panel, self.theme.name, self.scale, title, header, lit, column)
             out.append(frame.faded(shown.opacity))
         fitted = cover(picture, (width, height))
         if shown.panel.light < 1.0:
-            fitted = _dimmed(fitted, shown.panel.light)
+            fitted = _dimmed(fitted, shown.panel.light, self.theme)
         if not bare:
             fitted = _rounded(fitted, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
         out.append(Layer(fitted, x, y, shown.opacity))
@@ -534,7 +560,9 @@ class Screen:
             return []
         subtitle = " · ".join(part for part in (now.subtitle, shot.seen_from) if part)
         fade = smooth(now.age_s / TITLE_FADE_S)
-        return [_title(shot.title, subtitle, self.theme.name, self.scale, bool(label_area(shot))).faded(opacity * fade)]
+        stage = panels_of(shot, self.design).get("stage")
+        shaded = stage.picture.right if stage is not None and label_area(shot, design=self.design) else 0.0
+        return [_title(shot.title, subtitle, self.theme.name, self.scale, shaded).faded(opacity * fade)]
 
     def _tag_layers(self, now: Instant) -> list[Layer]:
         """The tag of what holds now; from one shot to the next with the same tag it stays as it is."""
@@ -542,7 +570,9 @@ class Screen:
         if shot.layout == "card" or not shot.tag:
             return []
         stays = now.previous is None or (now.previous.tag == shot.tag and now.previous.layout != "card")
-        return [_tag(shot.tag, tag_place(shot), self.theme.name, self.scale).faded(1.0 if stays else now.share)]
+        return [
+            _tag(shot.tag, tag_place(shot, self.design), self.theme.name, self.scale).faded(1.0 if stays else now.share)
+        ]
 
     def _column_layers(self, now: Instant) -> list[Layer]:
         """The numbers along the foot of columns, and what is written over their stages."""
@@ -554,11 +584,12 @@ class Screen:
                 shots.insert(0, (now.previous, now.changed_s, 1.0 - now.share))
         out = []
         for shot, time_s, opacity in shots:
-            for column, name, rect in column_gauges(shot):
+            for column, name, rect in column_gauges(shot, self.design):
                 reading = self.source.reading(name, time_s, column.moment, column.plan)
                 if reading is not None:
-                    out.append(draw_tile(reading, rect, self.theme, self.scale).faded(opacity))
-            panels = panels_of(shot) if shot.columns else {}
+                    draw = draw_tile if is_tile(rect) else draw_gauge
+                    out.append(draw(reading, rect, self.theme, self.scale).faded(opacity))
+            panels = panels_of(shot, self.design) if shot.columns else {}
             for column in shot.columns:
                 place = panels.get(f"{column.name}:stage")
                 if column.note and column.note_shown > 0 and place is not None:
@@ -568,19 +599,26 @@ class Screen:
 
     def _bar_layers(self, now: Instant, words: float) -> list[Layer]:
         opacity = _bar_opacity(now.shot)
+        settled_top = top = self.design.bar_top(bool(now.shot.gauges))
         if now.previous is not None:
             opacity = (1 - now.share) * _bar_opacity(now.previous) + now.share * opacity
+            before = self.design.bar_top(bool(now.previous.gauges))
+            if before != top:  # the bar rises for its gauges
+                top = (1 - now.share) * before + now.share * top
         if opacity <= 0:
             return []
-        out = [_bar(now.step, now.steps, self.theme.name, self.scale).faded(opacity)]
+        rise = round((top - settled_top) * self.scale)
+        theme, scale, gauges = self.theme, self.scale, bool(now.shot.gauges)
+        out = [_bar(now.step, now.steps, theme.name, scale, self.design, gauges, top).faded(opacity)]
         if now.shot.caption:
-            out.append(_caption(now.shot.caption, self.theme.name, self.scale).faded(opacity * now.shot.caption_shown))
+            caption = _caption(now.shot.caption, theme.name, scale, self.design, gauges)
+            out.append(_risen(caption, rise).faded(opacity * now.shot.caption_shown))
         read = [self.source.reading(name, now.time_s) for name in now.shot.gauges]
-        rects = places.gauge_places(len(read))
+        rects = self.design.gauge_places(len(read))
         stacked = any(r is not None and not fits_one_line(r, rect) for r, rect in zip(read, rects, strict=True))
         for reading, rect in zip(read, rects, strict=True):
             if reading is not None:
-                out.append(draw_gauge(reading, rect, self.theme, self.scale, stacked).faded(opacity * words))
+                out.append(_risen(draw_gauge(reading, rect, theme, scale, stacked), rise).faded(opacity * words))
         return out
 
     # cards
@@ -601,18 +639,17 @@ class Screen:
         if card.backdrop is not None:
             picture = self._picture(card.backdrop, self.size_px, time_s, bare=True)
             out.append(Layer(picture, 0, 0, opacity))
-            out.append(_veil(self.size_px, self.theme.name).faded(opacity))
+            out.append(_veil(self.size_px, self.theme.name, self.design).faded(opacity))
         if card.picture is not None:
-            panel = Panel(picture_place(), picture_place().inset(14, 50, 14, 14), True)
+            panel = picture_place(self.design)
             title, header = _header(card.picture)
             x, y, width, height = panel.picture.pixels(self.scale)
-            out.append(
-                _frame(panel.rect, self.theme.name, self.scale, title, header or "simulated", False).faded(opacity)
-            )
+            frame = _frame(panel, self.theme.name, self.scale, title, header or "simulated", False)
+            out.append(frame.faded(opacity))
             picture = self._picture(card.picture, (width, height), time_s)
             picture = _rounded(picture, max(2, round(PICTURE_RADIUS * self.scale)), self.theme.rgb8("panel"))
             out.append(Layer(picture, x, y, opacity))
-        out.append(draw_card(card, self.theme, self.scale, card.picture is not None).faded(opacity))
+        out.append(draw_card(card, self.theme, self.scale, card.picture is not None, self.design).faded(opacity))
         return out
 
 
@@ -690,6 +727,11 @@ def _ordered(shown: list[Shown]) -> list[Shown]:
     )
 
 
+def _bare(shown: Shown) -> bool:
+    """Whether a view stands in no frame."""
+    return not (shown.panel.framed or shown.panel.inset)
+
+
 def _hidden(view: StageShot) -> frozenset[str]:
     return view.look.hidden if view.look is not None else frozenset()
 
@@ -713,26 +755,37 @@ def _ground(size_px: tuple[int, int], theme_name: str) -> Layer:
 
 
 @lru_cache(maxsize=4)
-def _veil(size_px: tuple[int, int], theme_name: str) -> Layer:
-    """Darkness over a card's backdrop, deepest on the left where the words stand."""
-    share = np.interp(np.linspace(0, 1, size_px[0]), [0.0, 0.45, 0.8, 1.0], [0.96, 0.86, 0.25, 0.15])
-    alpha = np.broadcast_to(share[None, :, None], (size_px[1], size_px[0], 1))
+def _veil(size_px: tuple[int, int], theme_name: str, design: Design) -> Layer:
+    """The ground's colour over a card's backdrop, deepest where the words stand: on the left, of an upright screen
+    below."""
+    if design.height > design.width:
+        down = np.interp(np.linspace(0, 1, size_px[1]), [0.0, 0.3, 0.55, 1.0], [0.1, 0.2, 0.86, 0.96])
+        share = np.broadcast_to(down[:, None], (size_px[1], size_px[0]))
+    else:
+        ends = [0.0, 0.62, 0.9, 1.0] if design.aspect == "1:1" else [0.0, 0.45, 0.8, 1.0]
+        across = np.interp(np.linspace(0, 1, size_px[0]), ends, [0.96, 0.86, 0.25, 0.15])
+        share = np.broadcast_to(across[None, :], (size_px[1], size_px[0]))
+    alpha = share[:, :, None]
     colour = alpha * np.array(named_theme(theme_name).colour("ground"))
     return Layer(dithered(np.concatenate([colour, alpha], axis=2)), 0, 0)
 
 
 @lru_cache(maxsize=64)
 def _frame(
-    rect: Rect, theme_name: str, scale: float, title: str, header: str, lit: bool, column: bool = False
+    panel: Panel, theme_name: str, scale: float, title: str, header: str, lit: bool, column: bool = False
 ) -> Layer:
-    """A panel with its header line, larger over a `column`."""
-    theme = named_theme(theme_name)
+    """A panel with its header line, larger over a `column`; the muted words under the bold ones where it is stacked."""
+    theme, rect = named_theme(theme_name), panel.rect
     canvas = Canvas(rect.w, rect.h, scale, rect.x, rect.y)
     edge = theme.colour("muted") if lit else theme.colour("edge")
     canvas.panel(rect.x + 1, rect.y + 1, rect.w - 2, rect.h - 2, places.RADIUS, theme.colour("panel"), edge, 2.0)
     base = rect.y + (41.0 if column else 35.0)
-    canvas.text(title, rect.x + places.PAD + 6, base, COLUMN_TITLE if column else HEADER, theme.colour("text"))
-    canvas.text(header, rect.right - places.PAD - 6, base, NOTE, theme.colour("muted"), "rs")
+    left, right = rect.x + places.PAD + 6, rect.right - places.PAD - 6
+    canvas.text(title, left, base, COLUMN_TITLE if column else HEADER, theme.colour("text"))
+    if panel.stacked:
+        canvas.text(header, left, base + places.STACKED, NOTE, theme.colour("muted"))
+    else:
+        canvas.text(header, right, base, NOTE, theme.colour("muted"), "rs")
     return canvas.layer()
 
 
@@ -746,7 +799,7 @@ def _note(words: str, picture: Rect, theme_name: str, scale: float) -> Layer:
     left, top = picture.x + 10.0, picture.bottom - height
     width = max(text_size(line, LABEL)[0] for line in lines)
     canvas.panel(left, top, min(width + 36.0, picture.w - 20.0), height - 10.0, 10.0,
-                 fill=theme.colour("outline"), alpha=0.82)  # fmt: skip
+                 fill=theme.colour("plate"), alpha=0.82)  # fmt: skip
     for i, line in enumerate(lines):
         canvas.text(line, left + 18.0, top + 30.0 + 36.0 * i, LABEL, theme.colour("text"))
     return canvas.layer()
@@ -762,12 +815,13 @@ def note_lines(words: str, width: float) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16)
-def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: bool) -> Layer:
+def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: float) -> Layer:
+    """Title and muted line, shaded as far to the right as the bare stage under them goes."""
     theme = named_theme(theme_name)
     width = 40 + max(text_size(title, TITLE)[0], text_size(subtitle, SUBTITLE)[0])
     canvas = Canvas(width + SHADE_REACH + 20, 110 + 0.5 * SHADE_REACH, scale, 0, 0)
     if shaded:
-        _shade(canvas, width, 104.0, theme.colour("ground"))
+        _shade(canvas, width, 104.0, theme.colour("ground"), shaded)
     canvas.text(title, 40, 64, TITLE, theme.colour("text"))
     canvas.text(subtitle, 40, 104, SUBTITLE, theme.colour("muted"))
     return canvas.layer()
@@ -787,22 +841,24 @@ def _tag(words: str, place: Rect, theme_name: str, scale: float) -> Layer:
     return canvas.layer()
 
 
-def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float]) -> None:
-    """Darkness behind words at the top left, even where they stand and gone softly beyond: they read on bone too."""
-    across = np.interp(np.arange(canvas.width_px) / canvas.scale, [width, width + SHADE_REACH], [1.0, 0.0])
+def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, float, float], right: float) -> None:
+    """The ground's colour behind words at the top left, even where they stand and gone softly beyond: they read on bone
+    too. It ends at `right`."""
+    x = np.arange(canvas.width_px) / canvas.scale
+    across = np.interp(x, [width, width + SHADE_REACH], [1.0, 0.0]) * (x < right)
     down = np.interp(np.arange(canvas.height_px) / canvas.scale, [height, height + 0.5 * SHADE_REACH], [1.0, 0.0])
     alpha = 0.82 * (across * across * (3 - 2 * across))[None, :] * (down * down * (3 - 2 * down))[:, None]
     canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))
 
 
 @lru_cache(maxsize=32)
-def _bar(step: int, steps: int, theme_name: str, scale: float) -> Layer:
-    """The bar with its step dots: those done and the present one filled, the present one ringed."""
+def _bar(step: int, steps: int, theme_name: str, scale: float, design: Design, gauges: bool, top: float) -> Layer:
+    """The bar from `top` down with its step dots: those done and the present one filled, the present one ringed."""
     theme = named_theme(theme_name)
-    top = places.BAR_TOP
-    canvas = Canvas(places.WIDTH, places.HEIGHT - top, scale, 0, top)
-    canvas.panel(0, top, places.WIDTH, places.HEIGHT - top + 40, 18, theme.colour("panel"))
-    x, y, pitch = places.dots_place()
+    canvas = Canvas(design.width, design.height - top, scale, 0, top)
+    canvas.panel(0, top, design.width, design.height - top + 40, 18, theme.colour("panel"))
+    x, y, pitch = design.dots_place(gauges)
+    y += top - design.bar_top(gauges)
     for i in range(steps):
         colour = theme.colour("cement") if i <= step else theme.colour("edge")
         if i == step:
@@ -813,21 +869,30 @@ def _bar(step: int, steps: int, theme_name: str, scale: float) -> Layer:
 
 
 @lru_cache(maxsize=32)
-def _caption(text: str, theme_name: str, scale: float) -> Layer:
-    theme = named_theme(theme_name)
-    x, lines = places.caption_place()
-    canvas = Canvas(1000, places.HEIGHT - places.BAR_TOP, scale, x - 4, places.BAR_TOP)
+def _caption(text: str, theme_name: str, scale: float, design: Design, gauges: bool) -> Layer:
+    theme, top = named_theme(theme_name), design.bar_top(gauges)
+    x, lines = design.caption_place(gauges)
+    canvas = Canvas(CAPTION_WIDTH, design.height - top, scale, x - 4, top)
     for line, y in zip(wrap(text), lines, strict=False):
         canvas.text(line, x, y, CAPTION, theme.colour("text"))
     return canvas.layer()
 
 
-def _dimmed(picture: Pixels, light: float) -> Pixels:
-    """`picture` with `light` of its brightness, and so what shows through a clear one."""
-    table = np.round(np.arange(256) * light).astype(np.uint8)
-    if picture.shape[2] == 3:
-        return table[picture]
-    return np.dstack([table[picture[:, :, :3]], 255 - table[255 - picture[:, :, 3]]])
+def _risen(layer: Layer, rows_px: int) -> Layer:
+    """`layer` so many rows lower."""
+    return replace(layer, y_px=layer.y_px + rows_px) if rows_px else layer
+
+
+def _dimmed(picture: Pixels, light: float, theme: Theme) -> Pixels:
+    """`picture` with `light` of its brightness, or on a light theme of what tells it from the panel; and so what shows
+    through a clear one."""
+    away = np.array(theme.rgb8("panel") if theme.light else (0, 0, 0))
+    tables = np.round(np.arange(256)[:, None] * light + (1.0 - light) * away).astype(np.uint8)
+    if not theme.light and picture.shape[2] == 3:
+        return tables[:, 0][picture]
+    colours = [tables[:, c][picture[:, :, c]] for c in range(3)]
+    covered = np.round(np.arange(256) * light).astype(np.uint8)
+    return np.dstack(colours if picture.shape[2] == 3 else [*colours, 255 - covered[255 - picture[:, :, 3]]])
 
 
 @lru_cache(maxsize=8)
@@ -853,5 +918,6 @@ def _rounded(picture: Pixels, radius: int, panel: tuple[int, int, int]) -> Pixel
 
 
 __all__ = [
-    "CardShot", "Instant", "Screen", "column_gauges", "label_area", "panels_of", "shot_key", "tag_place", "view_names",
+    "CardShot", "Instant", "Screen", "column_gauges", "label_area", "panels_of", "shot_key", "slots_of", "tag_place",
+    "view_names",
 ]  # fmt: skip

@@ -22,7 +22,8 @@ LIMIT_GB = 20.0
 
 _KEPT = re.compile(r"([0-9a-f]{64})-([0-9a-f]{32})-(\d+)(\.[a-z0-9]+)")
 _PART = ".part-"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a disk takes no more: no room, no more for this user, no larger file."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,10 @@ class PieceStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
+        with told_as_fault(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-        except OSError as error:
-            raise _unwritable(folder, error) from error
 
     def find(self, names: Iterable[str]) -> dict[str, KeptPiece]:
         """Those of `names` that are here and whole; what claims to be one and is not is removed."""
@@ -136,8 +135,7 @@ class PieceStore:
     def sweep(self) -> None:
         """Remove what writers left behind that are no longer alive."""
         for path in self.folder.glob(f"{_PART}*"):
-            pid = path.name.removeprefix(_PART).partition("-")[0]
-            if not (pid.isdigit() and _lives(int(pid))):
+            if not is_being_written(path):
                 remove(path)
 
     def _pieces(self) -> Iterator[KeptPiece]:
@@ -153,6 +151,12 @@ class PieceStore:
             now = max(time.time_ns(), latest) + number
             with contextlib.suppress(OSError):
                 os.utime(piece.path, ns=(now, now))
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a file of a store is one that a living process has begun and not finished."""
+    pid = path.name.removeprefix(_PART).partition("-")[0]
+    return path.name.startswith(_PART) and pid.isdigit() and lives(int(pid))
 
 
 def remove_parts_of(folder: Path, pid: int) -> None:
@@ -187,7 +191,7 @@ def told_as_fault(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise FaultError(
                 f"the cache {folder}: {error.strerror}; make room (spineviz cache clear) or set SPINEVIZ_CACHE to"
                 " another folder; what is finished is kept"
@@ -226,7 +230,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of that number."""
     import psutil
 
     return bool(psutil.pid_exists(pid))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spineviz.anatomy.outline import entry_on_body
 from spineviz.anatomy.structure import Structure
 from spineviz.devices.endovascular import (
     EndovascularSize,
@@ -84,7 +85,8 @@ def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[st
         size = sheath_size(plan.case.catheter.french)
         out |= sheath_structures("sheath", sheath_line(plan, state.sheath_mm), size, dilator=state.dilator)
     if state.pressure_min is not None and 0.0 < state.pressure_min < navigation_figure("pressure_min"):
-        out |= pressure_pad(puncture.skin_mm, FRONT)
+        # over the hole in the artery, which lies further up than the one in the skin
+        out |= pressure_pad(entry_on_body(plan.column, np.asarray(puncture.vessel_mm), np.asarray(FRONT)), FRONT)
     return out
 
 

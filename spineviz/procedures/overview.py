@@ -35,10 +35,10 @@ from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.films import Film, film
 from spineviz.devices.needle import NeedleShape, needle_structures
 from spineviz.devices.retractors import retractor, screw_bone_mm, screws_and_rods, wound_frame
-from spineviz.geometry.fields import Field, box
+from spineviz.geometry.fields import Field, box, capsule
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, mesh_field
-from spineviz.geometry.operators import moved, smooth_difference
+from spineviz.geometry.operators import moved, offset, smooth_difference, union
 from spineviz.procedures.access import PlannedNeedle
 from spineviz.procedures.augmentation import BEFORE_SKIN_MM
 from spineviz.procedures.film_plan import FilmPlan
@@ -62,8 +62,12 @@ STEPS_OPEN = 60
 """A wound opens in so many steps: equal pictures have equal keys."""
 _KEPT = 6
 _CUT_BONE_MM = 0.9
-_BURR_MM = 2.5
+_BURR_MM = 1.5
 """How round the edges are of the window in the arch."""
+_LEFT_SHARE, _JOINT_MM = 0.36, 9.0
+"""The window reaches past the middle by so much of the canal's width, and this far beyond the joint that is removed."""
+_RIM_MM = 1.5
+"""So much bone goes with the tumour."""
 _SPINE = ("bone", "disc", "cord", "roots", "dura", "tumour")
 """Roles of what "surgery" shows."""
 
@@ -111,6 +115,7 @@ class SurgeryState:
     Attributes:
         time_s: of the film; step: its name; share: how much of the step is over.
         freed: how much of the bone behind the canal has been taken away, 0 to 1.
+        taken: how much of the tumour has been taken out, and of the bone on the way to it, 0 to 1.
         tumour: the tumour's diameter as a share of the whole: it grows as the film begins and is taken out at its end.
         held: screws and rods in their place, 0 to 1.
     """
@@ -119,6 +124,7 @@ class SurgeryState:
     step: str
     share: float
     freed: float
+    taken: float
     tumour: float
     held: float
 
@@ -128,6 +134,7 @@ class SurgeryState:
             "time_s": round(self.time_s, 6),
             "step": self.step,
             "freed_share": round(self.freed, 6),
+            "taken_share": round(self.taken, 6),
             "tumour_share": round(self.tumour, 6),
             "held_share": round(self.held, 6),
         }
@@ -250,11 +257,15 @@ class ApproachPlan(OwnPlan):
 
     @property
     def planes(self) -> dict[str, Frame]:
-        """world_from_plane of its section: "axial", across the wound, back uppermost and left on the left."""
+        """world_from_plane of its section: "axial", across the wound where the laminae of the treated vertebra meet,
+        back uppermost and left on the left."""
         axes, (cut, *_) = self.trunk.world_from_trunk.rotation, self.incisions().values()
         right, out = axes[:, 0], -axes[:, 1]
-        middle = cut.middle() - out * incision_sizes()["section_depth_mm"]
-        return {"axial": Frame(np.stack([right, out, np.cross(right, out)], axis=1), middle * [0.0, 1.0, 1.0])}
+        along = np.cross(right, out)
+        middle = (cut.middle() - out * incision_sizes()["section_depth_mm"]) * [0.0, 1.0, 1.0]
+        # half the way from the body's middle down to where its spinous process springs from: body and laminae are cut
+        base = 0.5 * vertebra(self.level).landmarks["spinous-base"]
+        return {"axial": Frame(np.stack([right, out, along], axis=1), middle + ((base - middle) @ along) * along)}
 
     @cached_property
     def margins(self) -> dict[str, float]:
@@ -385,6 +396,11 @@ class SurgeryPlan(OwnPlan):
         return f"{self.level}-opened"
 
     @property
+    def resected_name(self) -> str:
+        """The name of the vertebra with the hollow that the tumour leaves."""
+        return f"{self.level}-resected"
+
+    @property
     def held_levels(self) -> tuple[str, ...]:
         """The neighbours that the rods join, from above downward."""
         names = (level_above(self.level), level_below(self.level))
@@ -394,12 +410,14 @@ class SurgeryPlan(OwnPlan):
         """How far it is; see `FilmPlan.state_at`."""
         here = self.step_at(step, share)
         done = progress(self.film, step, share)
+        taken = smoothstep(done("pointer", "take_out"))
         return SurgeryState(
             here.start_s + share * here.seconds,
             step,
             share,
             freed=smoothstep(done("pointer", "free")),
-            tumour=round(smoothstep(done("why", "grows")) * (1.0 - smoothstep(done("pointer", "take_out"))), 2),
+            taken=taken,
+            tumour=round(smoothstep(done("why", "grows")) * (1.0 - taken), 2),
             held=smoothstep(done("pointer", "hold")),
         )
 
@@ -407,28 +425,65 @@ class SurgeryPlan(OwnPlan):
         """All that exists at `state`, by name, world frame; the spine alone, whatever lies round it."""
         body = self.procedure.body_at(state.tumour)
         out = {name: part for name, part in body.items() if part.role in _SPINE and not name.startswith("ribs")}
-        if state.freed > 0.0:
-            out[self.opened_name] = self._opened(out[self.level])
+        whole = out[self.level]
+        if state.freed > 0.0 and state.taken <= 0.0:
+            out[self.opened_name] = self._cut(self.opened_name, whole, self._window, self._way)
         if state.freed >= 1.0:
             del out[self.level]
+        if state.taken > 0.0:
+            out[self.resected_name] = self._cut(self.resected_name, whole, self._window, self._way, self._hollow)
         if state.held > 0.0:
             out |= self._implants
         return out
 
-    def _opened(self, whole: Structure) -> Structure:
-        """The vertebra without its spinous process and laminae, from joint to joint."""
-        return remembered(self._kept, ("opened", whole.key), lambda: self._made_opened(whole), _KEPT)
+    @cached_property
+    def _side(self) -> float:
+        """The sign of x on the tumour's side."""
+        return 1.0 if self.procedure.case.tumour.side == "right" else -1.0
 
-    def _made_opened(self, whole: Structure) -> Structure:
+    @cached_property
+    def _window(self) -> Field:
+        """What is taken away to free the cord: the spinous process, the laminae over the sac, and on the tumour's side
+        the joint below; the joints of the other side are left. Vertebra's frame."""
         home = vertebra(self.level)
-        width = float(home.row["SCW_use_mm"].value)
-        base, middle = home.landmarks["spinous-base"], home.landmarks["canal-centre"]
-        front = float(middle[1])
-        window = box(
-            (0.0, front - 40.0, float(base[2]) - 6.0), (width + 2.0, 80.0, 60.0), min(6.0, 0.3 * width)
-        )  # fmt: skip
-        local = smooth_difference(carved_field(self.level), window, blend_mm=_BURR_MM)
-        core = smooth_difference(carved_core(self.level), window, blend_mm=_BURR_MM)
+        width, marks = float(home.row["SCW_use_mm"].value), home.landmarks
+        middle, joint = float(marks["canal-centre"][1]), marks["inferior-facet-right"]
+        inner, outer = _LEFT_SHARE * width, 0.5 * width + 1.0
+        far = abs(float(joint[0])) + _JOINT_MM
+        base, pars = float(marks["spinous-base"][2]), float(joint[2]) + _JOINT_MM
+        rounding = min(4.0, 0.2 * width)
+
+        def between(low_x: float, high_x: float, low_z: float, high_z: float) -> Field:
+            x = sorted((self._side * low_x, self._side * high_x))
+            centre = ((x[0] + x[1]) / 2, middle - 40.0, (low_z + high_z) / 2)
+            return box(centre, (x[1] - x[0], 80.0, high_z - low_z), rounding)
+
+        arch = between(-inner, outer, base - 60.0, base + 24.0)
+        return union(arch, between(-inner, far, base - 60.0, pars))
+
+    @cached_property
+    def _way(self) -> Field:
+        """The way to the tumour: the inner part of the pedicle and of the back wall on its side. Vertebra's frame."""
+        home = vertebra(self.level)
+        half = 0.5 * float(home.row["PDW_zindrick_mm"].value)
+        pedicle = np.array(home.frames["pedicle-right"].origin_mm) * [self._side, 1.0, 1.0]
+        inside = pedicle - [self._side * half, 0.0, 0.0]
+        behind = inside - [0.0, 3.5 * half, 0.0]
+        wide = half + _RIM_MM
+        return union(capsule(np.array(self.procedure.grown.root_mm), inside, wide), capsule(inside, behind, wide))
+
+    @property
+    def _hollow(self) -> Field:
+        """The room of the tumour with a rim of bone. Vertebra's frame, which is the world."""
+        return offset(self.procedure.grown.whole.full, _RIM_MM)
+
+    def _cut(self, name: str, whole: Structure, *cutters: Field) -> Structure:
+        """The vertebra `name`: `whole` without `cutters`."""
+        return remembered(self._kept, (name, whole.key), lambda: self._made_cut(name, whole, cutters), _KEPT)
+
+    def _made_cut(self, name: str, whole: Structure, cutters: tuple[Field, ...]) -> Structure:
+        local = smooth_difference(carved_field(self.level), *cutters, blend_mm=_BURR_MM)
+        core = smooth_difference(carved_core(self.level), *cutters, blend_mm=_BURR_MM)
         made: dict[float, Mesh] = {}
 
         def mesh(spacing_mm: float) -> Mesh:
@@ -440,7 +495,7 @@ class SurgeryPlan(OwnPlan):
         place = whole.world_from_local
         field_here: Field = moved(local, place)
         return Structure(
-            self.opened_name, "bone", "cortical", field_here, mesh, f"{whole.key}-opened", RANKS["bone"], place,
+            name, "bone", "cortical", field_here, mesh, f"{whole.key}-{name}", RANKS["bone"], place,
             moved(core, place), "trabecular",
         )  # fmt: skip
 
@@ -454,7 +509,8 @@ class SurgeryPlan(OwnPlan):
         state = self.state_at(step, share)
         there = {
             "tumour": state.tumour > 0.0,
-            self.opened_name: state.freed > 0.0,
+            self.opened_name: state.freed > 0.0 and state.taken <= 0.0,
+            self.resected_name: state.taken > 0.0,
             "screws": state.held > 0.0,
             "rods": state.held > 0.0,
         }

@@ -106,6 +106,15 @@ class Camera:
         offset = (self.position_mm - self.target_mm) / factor
         return Camera(self.target_mm + offset, self.target_mm, self.up, self.view_angle_deg)
 
+    def widened(self, factor: float) -> Camera:
+        """The same eye with a field `factor` times as high at the target."""
+        if factor <= 0:
+            raise ValueError(f"factor must be more than 0, got {factor}")
+        if factor == 1.0:
+            return self
+        tangent = factor * float(np.tan(np.deg2rad(self.view_angle_deg) / 2))
+        return Camera(self.position_mm, self.target_mm, self.up, 2 * float(np.rad2deg(np.arctan(tangent))))
+
     def shifted(self, right_share: float, up_share: float) -> Camera:
         """The camera moved sideways so that its target appears off the middle.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
 from spineviz.views.canvas import Canvas, Layer
-from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
+from spineviz.views.designs import WIDE
+from spineviz.views.layout import Design, Panel, Rect, framed
 from spineviz.views.text import NOTE, TextStyle, cap_height, text_size
 from spineviz.views.theme import Theme
 
@@ -78,51 +79,94 @@ class _Words:
     notes: tuple[str, ...]
 
 
-def picture_place() -> Rect:
-    """Where a case card's picture lies, design pixels."""
-    return Rect(1210.0, 150.0, 650.0, 690.0)
+@dataclass(frozen=True)
+class Page:
+    """How a card lies on the design screen of an aspect.
+
+    Attributes:
+        left, right: the margins of words.
+        gap: between blocks that stand side by side, and columns that are compared.
+        title: the left end and the base line of a title card's first line under the heading.
+        picture: where a case card's picture lies.
+        turned: whether blocks come one after the other, each in the last one's place: there is no room for all.
+        above: whether a case card's picture lies under its blocks, else right of them.
+    """
+
+    left: float
+    right: float
+    gap: float
+    title: tuple[float, float]
+    picture: Rect
+    turned: bool = False
+    above: bool = False
 
 
-def draw_card(card: Card, theme: Theme, scale: float, pictured: bool = False) -> Layer:
+PAGES = {
+    "9:16": Page(60.0, 1020.0, 40.0, (70.0, 1330.0), Rect(60.0, 1040.0, 960.0, 520.0), above=True),
+    "1:1": Page(60.0, 1020.0, 40.0, (70.0, 560.0), Rect(610.0, 150.0, 410.0, 500.0), turned=True),
+}
+"""Aspect -> its page, beside that of 16:9, whose margins differ from card to card."""
+
+
+def picture_place(design: Design = WIDE) -> Panel:
+    """Where a case card's picture lies, framed, design pixels."""
+    if design is WIDE:
+        return framed(Rect(1210.0, 150.0, 650.0, 690.0))
+    return framed(PAGES[design.aspect].picture, design.aspect == "1:1")
+
+
+def draw_card(card: Card, theme: Theme, scale: float, pictured: bool = False, design: Design = WIDE) -> Layer:
     """A card's words and rules over a transparent screen, as a layer; kept between frames.
 
-    `pictured` leaves room for a picture at `picture_place()`.
+    `pictured` leaves room for a picture at `picture_place(design)`.
 
     Raises ValueError, naming the words, where a line is wider than its column.
     """
     words = _Words(card.kind, card.heading, card.lines, card.columns, card.notes)
-    return _card_layer(words, pictured, theme.name, scale)
+    return _card_layer(words, pictured, theme.name, scale, design)
 
 
 @lru_cache(maxsize=32)
-def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float) -> Layer:
+def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float, design: Design) -> Layer:
     from spineviz.views.theme import theme as named
 
-    canvas = Canvas(WIDTH, HEIGHT, scale)
+    canvas = Canvas(design.width, design.height, scale)
     theme = named(theme_name)
     if card.kind == "title":
-        _title(canvas, card, theme)
+        _title(canvas, card, theme, design)
     elif card.kind == "case":
-        _case(canvas, card, theme, 1010.0 if pictured else 1680.0)
+        _case(canvas, card, theme, design, pictured)
     elif card.kind == "comparison":
-        _comparison(canvas, card, theme)
+        _comparison(canvas, card, theme, design)
     else:
-        _outcome(canvas, card, theme)
+        _outcome(canvas, card, theme, design)
     return canvas.layer()
 
 
-def _title(canvas: Canvas, card: Card, theme: Theme) -> None:
-    left, base = 150.0, 470.0
-    canvas.panel(left, base - 196, 96, 8, 4, fill=theme.colour("cement"))
-    canvas.text(card.heading, left - 4, base - 70, HEADING, theme.colour("text"))
+def _title(canvas: Canvas, card: Card, theme: Theme, design: Design) -> None:
+    left, base = (150.0, 470.0) if design is WIDE else PAGES[design.aspect].title
+    room = design.width - 2 * left
+    beside = room if design.aspect != "1:1" else 590.0  # the lines keep clear of what is behind, as at 16:9
+    heading = [card.heading] if design is WIDE else _fitted(card.heading, room + 8.0, HEADING)
+    rise = HEADING.size_px * (len(heading) - 1)
+    canvas.panel(left, base - 196 - rise, 96, 8, 4, fill=theme.colour("cement"))
+    for i, line in enumerate(heading):
+        canvas.text(line, left - 4, base - 70 - rise + HEADING.size_px * i, HEADING, theme.colour("text"))
+    y = base
     for i, line in enumerate(card.lines):
-        colour = theme.colour("text") if i == 0 else theme.colour("muted")
-        canvas.text(line, left, base + 52 * i, TextStyle(38) if i == 0 else LINE, colour)
-    _notes(canvas, card.notes, left, HEIGHT - 70.0, theme, 1500.0)
+        colour, style = (theme.colour("text"), TextStyle(38)) if i == 0 else (theme.colour("muted"), LINE)
+        for part in [line] if design is WIDE else _fitted(line, beside, style):
+            canvas.text(part, left, y, style, colour)
+            y += 52
+    _notes(canvas, card.notes, left, design.height - 70.0, theme, min(1500.0, room))
 
 
-def _case(canvas: Canvas, card: Card, theme: Theme, width: float) -> None:
-    left = 120.0
+def _case(canvas: Canvas, card: Card, theme: Theme, design: Design, pictured: bool) -> None:
+    page = PAGES.get(design.aspect)
+    left = 120.0 if page is None else page.left
+    width = full = 1680.0 if page is None else page.right - left
+    if pictured and (page is None or not page.above):
+        width = 1010.0 if page is None else page.picture.x - left - 40.0
     canvas.text(card.heading, left - 2, 128.0, CASE_HEADING, theme.colour("text"))
     y = 168.0
     for line in card.lines:
@@ -130,25 +174,54 @@ def _case(canvas: Canvas, card: Card, theme: Theme, width: float) -> None:
         canvas.text(line, left, y, TextStyle(28), theme.colour("muted"))
         y += 28.0
     y += 14.0
-    bottom = BAR_TOP - 34.0 - _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, width) - 10.0
-    room = bottom - y - 26.0 * (len(card.columns) - 1)
-    step = _row_step([card.columns], width, room, ROW_STEP)
-    for column in card.columns:
+    foot = design.bar_top(False) - 34.0
+    bottom = foot - _notes(canvas, card.notes, left, foot, theme, width if page is None else full) - 10.0
+    if pictured and page is not None and page.above:
+        bottom = page.picture.y - 30.0
+    columns = card.columns
+    if page is not None and page.turned:
+        _turned(canvas, columns, Rect(left, y, width, bottom - y), theme, ROW_STEP)
+        return
+    room = bottom - y - 26.0 * (len(columns) - 1)
+    step = _row_step([columns], width, room, ROW_STEP)
+    for column in columns:
         y = _block(canvas, column, left, y, width, theme, step) + 26.0
 
 
-def _outcome(canvas: Canvas, card: Card, theme: Theme) -> None:
-    left, right, gap = 100.0, WIDTH - 100.0, 64.0
+def _outcome(canvas: Canvas, card: Card, theme: Theme, design: Design) -> None:
+    page = PAGES.get(design.aspect)
+    left, right, gap = (100.0, design.width - 100.0, 64.0) if page is None else (page.left, page.right, page.gap)
     canvas.text(card.heading, left - 2, 118.0, CASE_HEADING, theme.colour("text"))
     for i, line in enumerate(card.lines):
         canvas.text(line, left, 166.0 + 36 * i, TextStyle(28), theme.colour("muted"))
-    count = max(1, len(card.columns))
-    width = (right - left - gap * (count - 1)) / count
     top = 190.0 + 36.0 * len(card.lines)
-    bottom = BAR_TOP - 34.0 - _notes(canvas, card.notes, left, BAR_TOP - 34.0, theme, right - left) - 24.0
-    step = _row_step([(column,) for column in card.columns], width, bottom - top, MOST_ROW)
-    for i, column in enumerate(card.columns):
-        _block(canvas, column, left + i * (width + gap), top, width, theme, step)
+    foot = design.bar_top(False) - 34.0
+    bottom = foot - _notes(canvas, card.notes, left, foot, theme, right - left) - 24.0
+    if page is None:
+        count = max(1, len(card.columns))
+        width = (right - left - gap * (count - 1)) / count
+        step = _row_step([(column,) for column in card.columns], width, bottom - top, MOST_ROW)
+        for i, column in enumerate(card.columns):
+            _block(canvas, column, left + i * (width + gap), top, width, theme, step)
+    elif page.turned:
+        _turned(canvas, card.columns, Rect(left, top, right - left, bottom - top), theme, MOST_ROW)
+    else:
+        step = _row_step([card.columns], right - left, bottom - top - gap * (len(card.columns) - 1), MOST_ROW)
+        for column in card.columns:
+            top = _block(canvas, column, left, top, right - left, theme, step) + gap
+
+
+def _turned(canvas: Canvas, columns: Sequence[CardColumn], room: Rect, theme: Theme, most: float) -> None:
+    """Blocks one after the other in the same place: one is gone before the next appears; each says which it is."""
+    step = _row_step([(column,) for column in columns], room.w, room.h, most)
+    for i, column in enumerate(columns):
+        shown = column.shown if i == 0 else max(0.0, 2.0 * column.shown - 1.0)
+        if i + 1 < len(columns):
+            shown *= max(0.0, 1.0 - 2.0 * columns[i + 1].shown)
+        if shown > 0.0:
+            _block(canvas, replace(column, shown=shown), room.x, room.y, room.w, theme, step)
+            count = f"{i + 1} of {len(columns)}"
+            canvas.text(count, room.right, room.y + 28.0, NOTE, theme.colour("muted"), "rs", shown)
 
 
 @dataclass(frozen=True)
@@ -180,16 +253,18 @@ def compared(columns: Sequence[CardColumn]) -> tuple[tuple[str, ...], tuple[Comp
     return titles, tuple(rows)
 
 
-def _comparison(canvas: Canvas, card: Card, theme: Theme) -> None:
+def _comparison(canvas: Canvas, card: Card, theme: Theme, design: Design) -> None:
     """A table: what is compared on the left, then one column for each title; a note that all cells share stands
     once, under the row's name."""
-    left, right, gap = 100.0, WIDTH - 100.0, 56.0
+    page = PAGES.get(design.aspect)
+    left, right, gap = (100.0, design.width - 100.0, 56.0) if page is None else (page.left, page.right, page.gap)
     canvas.text(card.heading, left - 2, 112.0, CASE_HEADING, theme.colour("text"))
     for i, line in enumerate(card.lines):
         canvas.text(line, left, 158.0 + 36 * i, TextStyle(28), theme.colour("muted"))
     titles, rows = compared(card.columns)
     top = 150.0 + 36.0 * len(card.lines)
-    bottom = BAR_TOP - 30.0 - _notes(canvas, card.notes, left, BAR_TOP - 30.0, theme, right - left) - 16.0
+    foot = design.bar_top(False) - 30.0
+    bottom = foot - _notes(canvas, card.notes, left, foot, theme, right - left) - 16.0
     first = NAME_SHARE * (right - left)
     width = (right - left - first - gap * len(titles)) / max(1, len(titles))
     xs = [left + first + gap + i * (width + gap) for i in range(len(titles))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from spineviz.data.tables import LEVELS
 from spineviz.views.canvas import Canvas, Layer, contrast
 from spineviz.views.labels import LEAST_CONTRAST
-from spineviz.views.layout import Rect
+from spineviz.views.layout import STRIP, Rect
 from spineviz.views.text import GAUGE_NAME, GAUGE_VALUE, NOTE, TILE_VALUE, text_size
 from spineviz.views.theme import Theme
 from spineviz.views.theme import theme as named_theme
@@ -265,36 +265,41 @@ def catheter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
         return None
     way_cm, route_cm = way_mm / 10.0, float(words["route_mm"]) / 10.0
     role = "wire" if name == "wire" else "catheter"
-    return Reading(name, way_cm, "cm", 0, full=1.08 * route_cm, mark=route_cm, mark_word="target", role=role)
+    # the microcatheter goes on beyond the artery's mouth, which is where the way of the catheter ends
+    word, full = ("orifice", 1.03 * way_cm) if name == "microcatheter" else ("target", 0.0)
+    return Reading(name, way_cm, "cm", 0, full=max(1.08 * route_cm, full), mark=route_cm, mark_word=word, role=role)
 
 
 def canal(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
-    """How much of the canal is free, %, with the share before treatment."""
+    """How much of the canal is free, %; weeks after treatment with the share before it."""
     if state.canal_share is None:
         return None
-    before = float(words["before_canal_pct"])
-    return Reading(
-        "canal free", 100.0 * state.canal_share, "%", 0, full=100.0, mark=before, mark_word="before", role="cord"
-    )
+    found = Reading("canal free", 100.0 * state.canal_share, "%", 0, full=100.0, role="cord")
+    if state.weeks is None:
+        return found
+    return replace(found, mark=float(words["before_canal_pct"]), mark_word="before")
 
 
 def cord_depth(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The sac's or cord's depth from front to back where it is narrowest, mm, with the depth before treatment."""
-    return _since("cord depth", state.cord_depth_mm, words["before_cord_depth_mm"])
+    return _since("cord depth", state, state.cord_depth_mm, words["before_cord_depth_mm"])
 
 
 def neural(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """From the tumour to the cord or, below its end, to the nearest root, mm, with the distance before treatment."""
-    return _since("to cord" if plan.has_cord else "to root", state.tumour_neural_mm, words["before_neural_mm"])
+    return _since("to cord" if plan.has_cord else "to root", state, state.tumour_neural_mm, words["before_neural_mm"])
 
 
 def diameter(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
     """The tumour's greatest diameter, mm, with that before treatment."""
-    return _since("tumour", state.tumour_diameter_mm, words["before_diameter_mm"])
+    return _since("tumour", state, state.tumour_diameter_mm, words["before_diameter_mm"])
 
 
-def _since(name: str, now_mm: float | None, before_mm: Any) -> Reading | None:
-    return None if now_mm is None else Reading(name, now_mm, "mm", 1, note=f"{float(before_mm):.1f} mm before")
+def _since(name: str, state: Any, now_mm: float | None, before_mm: Any) -> Reading | None:
+    """What is measured now; weeks after treatment with what it was before."""
+    if now_mm is None:
+        return None
+    return Reading(name, now_mm, "mm", 1, note="" if state.weeks is None else f"{float(before_mm):.1f} mm before")
 
 
 def flow(state: Any, plan: Any, words: Mapping[str, Any]) -> Reading | None:
@@ -382,6 +387,11 @@ GAUGES: Mapping[str, Reader] = MappingProxyType(
 def fits_one_line(reading: Reading, place: Rect) -> bool:
     """Whether name and figure stand side by side in `place`."""
     return text_size(reading.name, GAUGE_NAME)[0] + text_size(reading.figure, GAUGE_VALUE)[0] + 12 <= place.w
+
+
+def is_tile(place: Rect) -> bool:
+    """Whether a column's number has room for a figure under its name."""
+    return place.h >= STRIP
 
 
 def fits_tile(reading: Reading, place: Rect) -> bool:
@@ -480,7 +490,7 @@ def _segments(canvas: Canvas, reading: Reading, track: Rect, theme: Theme) -> No
         start = stop
     for end in ends[:-1]:
         x = track.x + track.w * min(1.0, end)
-        canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("outline"), stroke_px=5.0)
+        canvas.path([(x, track.y - 3), (x, track.bottom + 3)], stroke=theme.colour("plate"), stroke_px=5.0)
     for i, word in enumerate(reading.part_words(track.w)):
         anchor, x = ("ls", track.x) if i == 0 else ("rs", track.right)
         canvas.text(word, x, track.bottom + 32.0, NOTE, theme.colour("muted"), anchor)

@@ -184,7 +184,7 @@ def draw_label(text: str, role: str, box: Rect, theme: Theme, scale: float) -> L
 def draw_leader(port: tuple[float, float], anchor: tuple[float, float], theme: Theme, scale: float) -> Layer:
     """The line from a label to its point, with a dot at the end, as a layer; kept between frames."""
     half = [round(2 * v * scale) / (2 * scale) for v in (*port, *anchor)]
-    return _leader_layer(half[0], half[1], half[2], half[3], scale, theme.colour("line"), theme.colour("outline"))
+    return _leader_layer(half[0], half[1], half[2], half[3], scale, theme.colour("line"), theme.colour("plate"))
 
 
 @lru_cache(maxsize=48)

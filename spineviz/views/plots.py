@@ -21,8 +21,8 @@ Points = tuple[tuple[float, float], ...]
 
 TRACE_PX, DASH = 4.0, (11.0, 11.0)
 _LETTERS = 2
-LETTER_PX = 28.0
-"""How far the letters of two traces keep apart, design pixels."""
+LETTER_PX, LEGEND_STEP = 28.0, 32.0
+"""How far the letters of two traces keep apart, and names that stand below one another, design pixels."""
 
 _LONG_S = 150.0
 """From how many seconds on an axis of time is in minutes."""
@@ -177,7 +177,18 @@ class Axes:
 def axes_of(plot: Plot, width: float, height: float) -> Axes:
     """The axes of `plot` in a picture of `width` by `height` design pixels."""
     widest = max(text_size(_figure(v), NOTE)[0] for v in _ticks(plot.y_top, height))
-    return Axes(widest + 22.0, 44.0, width - 46.0, height - 42.0, plot.x_top, plot.y_top)
+    left, right = widest + 22.0, width - 46.0
+    names = [text_size(trace.name, NOTE)[0] + 52.0 for trace in named(plot)]
+    # where the names do not stand beside each other and the unit, each has a line of its own
+    narrow = sum(names) + text_size(plot.y_unit, HEADER)[0] > right - left
+    return Axes(
+        left, 44.0 + (LEGEND_STEP * len(names) if narrow else 0.0), right, height - 42.0, plot.x_top, plot.y_top
+    )
+
+
+def named(plot: Plot) -> list[Trace]:
+    """The traces whose names stand above the axes."""
+    return [trace for trace in plot.traces if len(trace.name) > _LETTERS]
 
 
 def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) -> Pixels:
@@ -189,12 +200,11 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
     axes = axes_of(plot, width, height)
     _grid(canvas, plot, axes, theme, height)
     _stop(canvas, plot, axes, theme)
-    named = [trace for trace in plot.traces if len(trace.name) > _LETTERS]
-    _legend(canvas, named, axes, theme)
+    _legend(canvas, named(plot), axes, theme)
     drawn = [(trace, [axes.spot(x, y) for x, y in trace.points]) for trace in plot.traces if trace.points]
     for _, spots in drawn:
         if len(spots) > 1:
-            canvas.path(spots, stroke=theme.colour("outline"), stroke_px=TRACE_PX + 3.0)
+            canvas.path(spots, stroke=theme.colour("plate"), stroke_px=TRACE_PX + 3.0)
     for trace, spots in drawn:  # over all the rims, so that one shows through the other's gaps
         if len(spots) > 1:
             ink = theme.colour(trace.role)
@@ -203,7 +213,7 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
     for trace, (x, y) in ends:
         _end(canvas, trace, x, y, theme)
     for (trace, (x, _)), y in zip(ends, _letters([y for _, (_, y) in ends]), strict=True):
-        if trace in named:
+        if trace in named(plot):
             continue
         canvas.text(trace.name, x + 20.0, y + 10.0, LABEL, theme.colour("text"))
     blit(out, canvas.layer())
@@ -212,7 +222,7 @@ def draw_plot(plot: Plot, size_px: tuple[int, int], theme: Theme, scale: float) 
 
 def _end(canvas: Canvas, trace: Trace, x: float, y: float, theme: Theme) -> None:
     """The present point: a disc, of a dashed trace a square."""
-    ink, rim = theme.colour(trace.role), theme.colour("outline")
+    ink, rim = theme.colour(trace.role), theme.colour("plate")
     if trace.dashed:
         canvas.panel(x - 8, y - 8, 16, 16, 3, fill=rim)
         canvas.panel(x - 5.5, y - 5.5, 11, 11, 2, fill=ink)
@@ -222,13 +232,14 @@ def _end(canvas: Canvas, trace: Trace, x: float, y: float, theme: Theme) -> None
 
 
 def _legend(canvas: Canvas, traces: Sequence[Trace], axes: Axes, theme: Theme) -> None:
-    """The names of traces above the axes, from the right, each after the sign that ends it."""
-    x = axes.right + 18.0
-    for trace in reversed(traces):
+    """The names of traces above the axes, from the right, each after the sign that ends it; or below one another."""
+    x, stacked = axes.right + 18.0, axes.top > 44.0
+    for i, trace in enumerate(reversed(traces)):
+        y = 30.0 + LEGEND_STEP * (len(traces) - 1 - i) if stacked else axes.top - 14
         x -= text_size(trace.name, NOTE)[0]
-        canvas.text(trace.name, x, axes.top - 14, NOTE, theme.colour("text"))
-        _end(canvas, trace, x - 18.0, axes.top - 22.0, theme)
-        x -= 52.0
+        canvas.text(trace.name, x, y, NOTE, theme.colour("text"))
+        _end(canvas, trace, x - 18.0, y - 8.0, theme)
+        x = axes.right + 18.0 if stacked else x - 52.0
 
 
 def _stop(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme) -> None:
@@ -236,7 +247,7 @@ def _stop(canvas: Canvas, plot: Plot, axes: Axes, theme: Theme) -> None:
     if plot.stop is None:
         return
     start, end = axes.spot(0.0, plot.stop), axes.spot(plot.x_top, plot.stop)
-    canvas.haloed_line([start, end], theme.colour("text"), theme.colour("outline"), 2.5, DASH)
+    canvas.haloed_line([start, end], theme.colour("text"), theme.colour("plate"), 2.5, DASH)
     canvas.text(plot.stop_word, start[0] + 12.0, start[1] - 10.0, NOTE, theme.colour("text"))
 
 

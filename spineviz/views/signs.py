@@ -74,7 +74,7 @@ def draw_mark(
     if right - left < 1 or bottom - top < 1:
         return None
     canvas = Canvas(right - left, bottom - top, scale, left, top)
-    ink, rim = theme.colour(mark.role), theme.colour("outline")
+    ink, rim = theme.colour(mark.role), theme.colour("plate")
     line_share = 1.0
     if mark.kind == "tick":
         _tick(canvas, points[0], theme)
@@ -96,7 +96,7 @@ def draw_mark(
         if mark.kind == "measure":
             _end_bars(canvas, points[0], points[-1], ink, rim)
     if words is not None:
-        canvas.panel(words.x, words.y, words.w, words.h, 8, fill=theme.colour("outline"), alpha=0.72)
+        canvas.panel(words.x, words.y, words.w, words.h, 8, fill=theme.colour("plate"), alpha=0.72)
         middle = words.y + words.h / 2 + cap_height(WORDS) / 2
         canvas.text(mark.text, words.x + WORDS_PAD, middle, WORDS, theme.colour("text"))
     # a line grows; everything else fades in
@@ -105,9 +105,9 @@ def draw_mark(
 
 def _tick(canvas: Canvas, at: Spot, theme: Theme) -> None:
     x, y = at
-    canvas.disc(x, y, SIGN_RADIUS + 2.5, fill=theme.colour("outline"))
+    canvas.disc(x, y, SIGN_RADIUS + 2.5, fill=theme.colour("plate"))
     canvas.disc(x, y, SIGN_RADIUS, fill=theme.colour("safe"))
-    canvas.path([(x - 9, y + 1), (x - 3, y + 8), (x + 10, y - 8)], stroke=theme.colour("outline"), stroke_px=5.0)
+    canvas.path([(x - 9, y + 1), (x - 3, y + 8), (x + 10, y - 8)], stroke=theme.colour("plate"), stroke_px=5.0)
 
 
 def _stop(canvas: Canvas, at: Spot, theme: Theme) -> None:
@@ -119,9 +119,9 @@ def _stop(canvas: Canvas, at: Spot, theme: Theme) -> None:
         return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
     canvas.path(octagon(SIGN_RADIUS + 5), fill=theme.colour("outline"), closed=True)
-    canvas.path(octagon(SIGN_RADIUS + 2.5), fill=theme.colour("text"), closed=True)
+    canvas.path(octagon(SIGN_RADIUS + 2.5), fill=theme.colour("sign"), closed=True)
     canvas.path(octagon(SIGN_RADIUS), fill=theme.colour("danger"), closed=True)
-    canvas.path([(x - 10, y), (x + 10, y)], stroke=theme.colour("text"), stroke_px=6.0)
+    canvas.path([(x - 10, y), (x + 10, y)], stroke=theme.colour("sign"), stroke_px=6.0)
 
 
 def _ring(canvas: Canvas, at: Spot, radius: float, ink: RGB, rim: RGB, dashed: bool) -> None:

@@ -385,5 +385,6 @@ def ground(size_px: tuple[int, int], theme: Theme) -> NDArray[np.float32]:
     out = top + y * (bottom - top) + np.zeros((1, width, 1), np.float32)
     u = (np.arange(width, dtype=np.float32) / width - 0.5)[None, :, None] * 2
     v = (np.arange(height, dtype=np.float32) / height - 0.42)[:, None, None] * 2
-    out *= 1.0 + 0.30 * np.exp(-2.2 * (u * u + v * v))
-    return out
+    # paper is near white already: there is little left to lighten
+    out *= 1.0 + (0.05 if theme.light else 0.30) * np.exp(-2.2 * (u * u + v * v))
+    return np.minimum(out, 1.0)

@@ -42,12 +42,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Roles that share the colour of another name, because they are the same thing."""
 
-THEMES = ("dark",)
 REQUIRED = (
-    "ground", "panel", "text", "muted", "line", "edge", "outline", "bone", "trabecula", "marrow", "disc", "cord",
-    "roots", "dura", "tumour", "necrosis", "artery", "vein", "contrast", "cement", "balloon", "marker", "cavity", "rim",
-    "cleft", "steel", "wire", "catheter", "hub", "drug", "safe", "danger", "ligament", "cartilage", "muscle", "fat",
-    "skin", "lung", "gown", "glove", "cloth", "table", "mattress", "c-arm", "detector", "floor",
+    "ground", "panel", "text", "muted", "line", "edge", "outline", "plate", "sign", "bone", "trabecula", "marrow",
+    "disc", "cord", "roots", "dura", "tumour", "necrosis", "artery", "vein", "contrast", "cement", "balloon", "marker",
+    "cavity", "rim", "cleft", "steel", "wire", "catheter", "hub", "drug", "safe", "danger", "ligament", "cartilage",
+    "muscle", "fat", "skin", "lung", "gown", "glove", "cloth", "table", "mattress", "c-arm", "detector", "floor",
 )  # fmt: skip
 """The names that every theme has."""
 
@@ -59,7 +58,7 @@ class Theme:
     """Names and their colours.
 
     Attributes:
-        name: "dark".
+        name: "dark", "light" or "contrast".
         colours: name -> "#RRGGBB".
         opacity: name -> 0 to 1, for what is never drawn solid; 1 where a name is missing.
         ground_top, ground_bottom: the stage's ground runs from one to the other.
@@ -86,6 +85,11 @@ class Theme:
         """The colour `name` as three whole numbers from 0 to 255; KeyError as `hex`."""
         red, green, blue = (round(255 * v) for v in self.colour(name))
         return red, green, blue
+
+    @property
+    def light(self) -> bool:
+        """Whether its ground is light, and words on it dark."""
+        return sum(self.colour("ground")) > sum(self.colour("text"))
 
     def opacity_of(self, name: str) -> float:
         """How solid `name` is drawn where a shot does not say otherwise, 0 to 1."""

@@ -75,6 +75,8 @@ def test_only_what_works_is_offered():
         "--jobs", "--cluster",
     ):  # fmt: skip
         assert option in text
+    for word in ("path/to/scene.py:ClassName", "default_rng(7)", "clock", "config.seed"):  # asked of a scene
+        assert word in text
     for later in ("--language", "--narration"):
         assert later not in text
 

@@ -173,6 +173,15 @@ class Zoomed(ZoomedScene):
         self.play(self.get_zoomed_display_pop_out_animation(), rate_func=lambda t: 1 - t, run_time=0.4)
 
 
+class Slow(Scene):
+    """You should see: a dot that takes ten minutes to go nowhere, then a circle."""
+
+    def construct(self):
+        self.add(Dot().add_updater(lambda m, dt: time.sleep(0.04)))
+        self.wait(1000)
+        self.play(Create(Circle()))
+
+
 class Raises(Scene):
     """It fails in its second play."""
 

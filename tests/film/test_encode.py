@@ -3,6 +3,8 @@
 import json
 import os
 import struct
+import subprocess
+import sys
 import wave
 from itertools import pairwise
 
@@ -460,3 +462,35 @@ def test_what_is_no_film_has_no_tags(tmp_path):
         assert read_metadata(path) == {}, data
     assert read_metadata(tmp_path) == read_metadata(tmp_path / "missing") == {}
     assert digest_of({"comment": "[" * 5000}) is None
+
+
+PERTURBED = """
+import hashlib, sys, tempfile
+from pathlib import Path
+import numpy as np
+from spineviz.film.encode import encode_segment
+from spineviz.film.formats import FORMATS
+
+noise = np.random.default_rng(0).integers(0, 255, (200, 400, 3), np.uint8)
+ground = np.full((480, 848, 3), (10, 14, 30), np.uint8)
+ground[100:300, 200:600] = noise
+frames = [np.roll(ground, 3 * i, 1) for i in range(18)]
+for name in sys.argv[1:]:
+    output = FORMATS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"part{output.segment_suffix}"
+        shown = [np.dstack([f, f[:, :, :1]]) if output.alpha else f for f in frames]
+        encode_segment(path, shown, output, (848, 480), 15, len(frames))
+        print(name, hashlib.sha256(path.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone fills memory on request")
+def test_no_byte_depends_on_what_memory_held_before():
+    """glibc fills what is allocated and freed with a byte of choice: an encoder that reads it shows itself."""
+    told = set()
+    for fill in ("0", "2", "3", "170"):
+        environment = {**os.environ, "MALLOC_PERTURB_": fill}
+        command = [sys.executable, "-c", PERTURBED, *FORMATS]
+        told.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(told) == 1

@@ -6,9 +6,11 @@ import importlib.util
 import io
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
+import time
 import wave
 import weakref
 from dataclasses import replace
@@ -22,7 +24,6 @@ from spineviz.data.errors import FaultError, RequestError
 from spineviz.film import manim_pass
 from spineviz.film.encode import decode
 from spineviz.film.manim_scenes import (
-    PURE_HELP,
     Play,
     SceneFile,
     SceneRun,
@@ -145,12 +146,37 @@ def test_the_survey_counts_as_manim_does_and_draws_nothing(tmp_path, monkeypatch
 def test_the_range_is_all_that_is_run(tmp_path):
     told = survey(scene("Plays"), SMALL, tmp_path)
     first = ranges_of(told.plays[:1], 15)[0]
-    before = threading.active_count()
     assert len(list(frames_of_range(scene("Raises"), SMALL, replace_looks("Raises", first, tmp_path), tmp_path))) == 3
     frames = frames_of_range(scene("Plays"), SMALL, first, tmp_path)
     next(frames)
+    assert runs_alive("Plays")
     frames.close()
-    assert threading.active_count() == before
+    assert not runs_alive("Plays")
+
+
+def runs_alive(name: str) -> list[threading.Thread]:
+    """Threads in which the scene is still running."""
+    return [thread for thread in threading.enumerate() if thread.name == str(scene(name))]
+
+
+def test_an_interruption_ends_a_run_that_is_still_on_its_way(tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    frames = frames_of_range(scene("Slow"), SMALL, ranges_of([Play(1, 1.0, 15000, 15, "")], 15)[0], tmp_path)
+    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(Interrupted):
+            next(frames)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not runs_alive("Slow")
+    assert time.monotonic() - started < 300  # the steps alone would take ten minutes
 
 
 def replace_looks(name: str, piece, media: Path):
@@ -389,8 +415,3 @@ def test_manims_settings_and_the_imports_are_as_they_were(tmp_path):
     assert dict(config) == dict(before)
     assert sys.path == places
     assert not [name for name in set(sys.modules) - modules if "scene_examples" in name]
-
-
-def test_the_help_says_what_is_asked_of_a_scene():
-    for word in ("path/to/scene.py:ClassName", "default_rng(7)", "clock", "config.seed"):
-        assert word in PURE_HELP

@@ -126,7 +126,7 @@ def test_a_damaged_piece_is_drawn_anew_and_the_film_is_the_same(finished, spoil)
 def test_what_killed_runs_left_beside_the_film_is_cleared_away(finished):
     asked, _ = finished
     again = request(asked.out.with_name("again.mp4"))
-    left = asked.out.with_name(f".again.mp4.abc{render.PART}")
+    left = asked.out.with_name(f"{render.part_begin(again.out)}{2**22 + 1}-abc{render.PART}")
     left.mkdir()
     (left / "again.mp4").write_bytes(b"half")
     rendered(again)

@@ -4,12 +4,16 @@ import json
 import re
 import tomllib
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spineviz.anatomy.bones import bone
+from spineviz.anatomy.column import column
+from spineviz.anatomy.epidural import epidural
 from spineviz.anatomy.incision import sizes
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset
@@ -17,7 +21,15 @@ from spineviz.data.errors import RequestError
 from spineviz.data.films import read_film
 from spineviz.procedures import overview
 from spineviz.procedures.case import Case
-from spineviz.procedures.overview import APPROACHES, PROCEDURES, SURGERY, MinimalPlan, OpenPlan, plan_overview
+from spineviz.procedures.overview import (
+    APPROACHES,
+    PROCEDURES,
+    SURGERY,
+    MinimalPlan,
+    OpenPlan,
+    SurgeryPlan,
+    plan_overview,
+)
 from spineviz.procedures.tracks import tracks
 from spineviz.procedures.vertebroplasty import plan_vertebroplasty
 
@@ -163,14 +175,39 @@ def test_surgery_frees_the_cord_before_it_holds_the_spine(plan):
     after = surgery.structures_at(surgery.state_at("pointer", 1.0))
     assert "tumour" in before
     assert "tumour" not in after
-    assert {"screws", "rods", surgery.opened_name} <= set(after)
-    assert surgery.level not in after
+    assert {"screws", "rods", surgery.resected_name} <= set(after)
+    assert not {surgery.level, surgery.opened_name} & set(after)
     # straight behind the canal there was bone, and is none
     start = vertebra(surgery.level).landmarks["canal-centre"]
     ray = start + np.arange(0.0, 60.0, 0.5)[:, None] * np.array([0.0, -1.0, 0.0])
     assert before[surgery.level].field(ray).min() < 0.0
-    assert after[surgery.opened_name].field(ray).min() > 0.0
-    assert after[surgery.opened_name].mesh(1.0).volume_ml < before[surgery.level].mesh(1.0).volume_ml
+    assert after[surgery.resected_name].field(ray).min() > 0.0
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("level", ["T8", "L1", "L3"])
+def test_bone_is_taken_with_the_tumour_on_its_side_alone_and_leaves_one_piece(level, side):
+    case = Case().with_values(spine={"level": level}, tumour={"side": side})
+    surgery = SurgeryPlan(SimpleNamespace(
+        case=case, level=level, column=column(level, 1.0), grown=epidural(level, case.tumour.diameter_mm, side),
+    ))  # fmt: skip
+    whole = bone(surgery.procedure.column, level)
+    grown = surgery.procedure.grown.whole
+    opened = surgery._cut("opened", whole, surgery._window, surgery._way)
+    resected = surgery._cut("resected", whole, surgery._window, surgery._way, surgery._hollow)
+    assert whole.mesh(1.0).volume_ml > opened.mesh(1.0).volume_ml > resected.mesh(1.0).volume_ml
+    assert opened.mesh(1.0).pieces == resected.mesh(1.0).pieces == 1
+    # where the tumour lay, and a rim round it, there is none left
+    surface = grown.mesh(1.0, 0.8).points_mm
+    assert resected.field(surface).min() > 0.5
+    assert whole.field(surface).min() < -1.0
+    # the inner half of the pedicle is open on its side; the other pedicle stands as it was
+    sign = 1.0 if side == "right" else -1.0
+    pedicle = vertebra(level).frames["pedicle-right"].origin_mm * [sign, 1.0, 1.0]
+    inner = pedicle - [0.25 * sign * float(vertebra(level).row["PDW_zindrick_mm"].value), 0.0, 0.0]
+    assert whole.field(inner[None])[0] < 0.0 < resected.field(inner[None])[0]
+    other = pedicle * [-1.0, 1.0, 1.0]
+    assert resected.field(other[None])[0] == pytest.approx(whole.field(other[None])[0], abs=0.2)
 
 
 def test_screws_keep_out_of_the_canal_and_have_bone_beside_them(plan):

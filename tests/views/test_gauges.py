@@ -303,12 +303,18 @@ def test_the_innermost_tube_is_counted():
     parked = read("catheter", catheter_mm=412.0)
     assert parked.value == pytest.approx(parked.mark)
     deep = read("catheter", wire_mm=450.0, catheter_mm=412.0, micro_mm=436.0)
-    assert (deep.name, deep.figure) == ("microcatheter", "44 cm")
+    assert (deep.name, deep.figure, deep.mark_word) == ("microcatheter", "44 cm", "orifice")
+    assert deep.mark == parked.mark < deep.value < deep.full
 
 
 def test_what_the_tumour_presses_on_is_set_against_before():
-    pressed = inside(canal_share=0.61, cord_depth_mm=6.4, tumour_neural_mm=0.0, tumour_diameter_mm=17.25)
-    found = {name: GAUGES[name](pressed, treated(), CHEMO) for name in ("canal", "cord_depth", "neural", "diameter")}
+    pressed = {"canal_share": 0.61, "cord_depth_mm": 6.4, "tumour_neural_mm": 0.0, "tumour_diameter_mm": 17.25}
+    names = ("canal", "cord_depth", "neural", "diameter")
+    # until it has been treated there is no "before"
+    untold = {name: GAUGES[name](inside(**pressed), treated(), CHEMO) for name in names}
+    assert all(reading.mark is None and reading.note == reading.mark_word == "" for reading in untold.values())
+    found = {name: GAUGES[name](inside(**pressed, weeks=3.0), treated(), CHEMO) for name in names}
+    assert [reading.figure for reading in untold.values()] == [reading.figure for reading in found.values()]
     assert {name: reading.figure for name, reading in found.items()} == {
         "canal": "61%", "cord_depth": "6.4 mm", "neural": "0.0 mm", "diameter": "17.2 mm",
     }  # fmt: skip

@@ -1,0 +1,38 @@
+"""What is made once in a process, whichever of its threads asks first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from functools import update_wrapper
+from typing import Generic, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class once(Generic[_P, _T]):
+    """`make`, a pure function of hashable arguments, asked once for each of them.
+
+    Unlike with functools.cache, a thread that asks for what another one is making waits for it instead of making it
+    again. What `make` raises is not kept. What is made must not need itself.
+    """
+
+    def __init__(self, make: Callable[_P, _T]) -> None:
+        self._make = make
+        self._made: dict[Hashable, _T] = {}
+        self._locks: dict[Hashable, threading.Lock] = {}
+        update_wrapper(self, make)
+
+    def __call__(self, *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """What `make` gives for these arguments."""
+        key = arguments, tuple(sorted(named.items()))
+        if key not in self._made:
+            with self._locks.setdefault(key, threading.Lock()):
+                if key not in self._made:
+                    self._made[key] = self._make(*arguments, **named)
+        return self._made[key]
+
+    def cache_clear(self) -> None:
+        """Forget what was made."""
+        self._made.clear()
