@@ -1,0 +1,81 @@
+"""What rendering costs from the command line: python tests/bench/bench_render.py [FILM...].
+
+Each on a cache of its own: the draft of every film, two processes against one, a second identical run, and what is drawn
+again after one caption has changed. Exits 1 where a limit is passed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench_promises import timed
+from told import tell
+
+from spineviz.data.films import film_names
+
+LIMIT_DRAFT_S = 180.0
+LEAST_GAIN = 1.7
+LIMIT_AGAIN_S = 3.0
+PART = ("vertebroplasty", "--quality", "hd", "--steps", "6-7")
+"""What two processes are set against one with."""
+
+
+def gain(folder: Path) -> bool:
+    """How much faster two processes are than one; planning is done before, as its time is the same."""
+    cache = folder / "gain"
+    timed("render", *PART, "--dry-run", folder=folder, cache=cache)
+    spent = {}
+    for jobs in ("1", "2"):
+        shutil.rmtree(cache / "pieces", ignore_errors=True)
+        out = ("--jobs", jobs, "--out", f"{jobs}.mp4", "--force")
+        spent[jobs], _ = timed("render", *PART, *out, folder=folder, cache=cache)
+    same = (folder / "1.mp4").read_bytes() == (folder / "2.mp4").read_bytes()
+    print(f"two processes make {'the same' if same else 'OTHER'} bytes", file=sys.stderr)
+    again, _ = timed("render", *PART, "--out", "again.mp4", folder=folder, cache=cache)
+    kept = tell("a second identical run, hd", [again], "s", LIMIT_AGAIN_S)
+    factor = spent["1"] / spent["2"]
+    return tell("two processes against one, hd", [-factor], "times, negative", -LEAST_GAIN) and kept and same
+
+
+def reworded(folder: Path) -> bool:
+    """How many frames are drawn again after one caption has changed: at most those of the step that shows it."""
+    copy = folder / "copy"
+    root = Path(__file__).parents[2]
+    for name in ("spineviz", "scenes", "assets"):
+        shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(copy), "SPINEVIZ_CACHE": str(folder / "reworded")}
+    command = [sys.executable, "-m", "spineviz", "render", "vertebroplasty", "--quality", "draft", "--steps", "3"]
+    subprocess.run([*command, "--out", "a.mp4"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    words = copy / "assets" / "narration" / "en" / "vertebroplasty.toml"
+    text = words.read_text("utf-8")
+    begin = text.index('text = "', text.index("[[step.healthy.caption]]")) + len('text = "')
+    words.write_text(text[:begin] + "See: " + text[begin:], "utf-8")
+    dry = subprocess.run(
+        [*command, "--out", "b.mp4", "--dry-run"], cwd=folder, env=environment, check=True, text=True,
+        capture_output=True,
+    ).stdout  # fmt: skip
+    total, kept = int(dry.split(" frames")[0].split()[-1]), int(dry.split(" of them kept")[0].split()[-1])
+    return tell("frames drawn again after a caption has changed, of its step", [100 * (1 - kept / total)], "%", 60.0)
+
+
+def main(films: list[str]) -> None:
+    """Measure and tell; exit 1 where a limit is passed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kept = [gain(folder), reworded(folder)]
+        for film in films:
+            began = time.perf_counter()
+            draft = ("render", film, "--quality", "draft", "--out", f"{film}.mp4")
+            timed(*draft, folder=folder, cache=folder / f"{film}-draft")
+            kept.append(tell(f"render {film} draft, cold cache", [time.perf_counter() - began], "s", LIMIT_DRAFT_S))
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(film_names()))
