@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from spineviz.film.shot import FluoroShot, Mark, PlotShot, SectionShot, Shot, St
 from spineviz.procedures.navigation import Target
 from spineviz.views.projection import Projection
 from spineviz.views.stage import StageLook
+
+PRESSED_SKIN = 0.24
+"""How solid the skin is drawn while the artery under it is pressed."""
 
 
 class Chemoembolization(EndovascularScene):
@@ -330,13 +334,19 @@ class Chemoembolization(EndovascularScene):
         start = self.cord_view.moved_towards(self.groin_view, now.beat("out"))
         camera = start.moved_towards(self.legs_view, now.beat("legs"))
         over = self.over_artery
+        # skin shows as skin while it is pressed; the glass fades before, and comes back for the legs
+        pressed = now.beat("press")
+        look = self.body_look(faint={"body": now.beat("legs") or 0.5 * (1.0 - now.beat("out"))})
+        if 0.0 < pressed < 1.0:
+            solid = PRESSED_SKIN * min(1.0, 5.0 * pressed, 5.0 * (1.0 - pressed))
+            look = replace(look, glass=look.glass - {"body"}, opacity={**look.opacity, "body": solid})
         inward = np.array([-1.0 if self.side == "right" else 1.0, 1.0, 1.0])
         press, legs = now.shown("press", until="legs"), now.shown("legs")
         feet = [as_point(self.foot(side)) for side in ("right", "left")]
         return self.told(
             now,
             layout="stage",
-            stage=StageShot(camera, self.body_look(faint={"body": 0.5 + 0.5 * now.beat("legs")}), self.groin_view),
+            stage=StageShot(camera, look, self.groin_view),
             labels=(
                 self.label(now, "artery", "artery", as_point(self.plan.puncture.vessel_mm), self.outer, press),
             ),

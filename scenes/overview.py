@@ -234,7 +234,7 @@ class Overview(ProcedureScene):
         inside = np.array(self.on_skin(-40.0, 44.0)) - 45.0 * self.out
         if name == MINIMAL:
             nick = self.nicks["right" if "right" in self.nicks else self.outer]
-            inside = nick.middle() - 30.0 * self.out + 8.0 * self.up + 3.5 * self.right
+            inside = nick.middle() - 30.0 * self.out + 17.0 * self.up + 1.5 * self.right
         return surface_towards(muscle.field, inside, self.out, 60.0)
 
     def shot_recovery(self, now: Moment) -> Shot:

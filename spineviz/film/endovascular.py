@@ -53,7 +53,7 @@ class EndovascularScene(ProcedureScene):
 
         half_way = 0.5 * self.groin
         self.whole = camera_from((180, 6), half_way * [0, 1, 1] + [0, 0, 60], 1750)
-        self.title_view = camera_from((180, 8), half_way * [0, 1, 1] + [0, 0, 40], 1560).shifted(0.42, 0.02)
+        self.title_view = camera_from((180, 8), half_way * [0, 1, 1] + [0, 0, 40], 1290).shifted(0.5, 0.02)
         self.trunk_view = camera_from((186, 6), half_way * [0, 1, 1] + [0, 0, 15], 1050)
         self.close = camera_from((232, 16), self.canal * [0.5, 0.4, 1.0], 215).shifted(0.06, -0.03)
         self.canal_view = camera_from((206, 46), self.canal * [0.35, 0.75, 1.0], 150).shifted(0.05, 0.0)
@@ -297,7 +297,7 @@ class EndovascularScene(ProcedureScene):
     def feeder_point(self) -> Point:
         """A place on the tumour's feeder."""
         feeder = self.plan.tree.branch("feeder-1")
-        return as_point(feeder.centreline.at(0.4 * feeder.length_mm)[0])
+        return as_point(feeder.centreline.at(0.85 * feeder.length_mm)[0])
 
     @cached_property
     def drug_point(self) -> Point:

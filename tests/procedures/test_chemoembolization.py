@@ -253,3 +253,14 @@ def test_removing_or_moving_the_cords_artery_moves_the_search():
     assert near[-1] == ("T12", "left")
     assert far[-1] == ("T9", "left")
     assert set(near) < set(far) | {near[-1]}
+
+
+def test_the_artery_is_pressed_over_its_hole_not_over_the_one_in_the_skin():
+    here = plan(CASES[0])
+    there, puncture = here.structures_at(here.state_at("closing", 0.5, measured=False)), here.puncture
+    pad = there["pad"].world_mesh(2.0).points_mm[:, [0, 2]]
+    assert (pad.min(0) + pad.max(0)) / 2 == pytest.approx(puncture.vessel_mm[[0, 2]], abs=4.0)
+    # straight in front of the hole there is a finger, in front of the nick in the skin the swab alone
+    ahead = np.arange(0.0, 60.0, 0.5)[:, None] * np.array([0.0, 1.0, 0.0])
+    assert there["hand"].field(puncture.vessel_mm + ahead).min() < 0.0
+    assert there["pad"].field(puncture.skin_mm + ahead).min() < 0.0
