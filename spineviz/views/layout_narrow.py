@@ -69,7 +69,7 @@ class Narrow(Design):
     def _gauges(self, count: int) -> tuple[Rect, ...]:
         gap, left, right = 36.0, 40.0, self.width - 40.0
         width = min(310.0, (right - left - gap * (count - 1)) / count)
-        return tuple(Rect(left + i * (width + gap), self.bar_top(True) + 140.0, width, 110.0) for i in range(count))
+        return tuple(Rect(left + i * (width + gap), self.bar_top(True) + 146.0, width, 110.0) for i in range(count))
 
     def _tiles(self, strip: Rect, count: int) -> tuple[Rect, ...]:
         """Side by side along the foot of a wide row, else above one another."""
@@ -144,7 +144,7 @@ class Square(Narrow):
 
     aspect = "1:1"
     height = 1080.0
-    bar_bare, bar_full = 160.0, 270.0
+    bar_bare, bar_full = 160.0, 272.0
     insets_height, insets_focus = 336.0, 368.0
     beside, beside_focus = 450.0, 484.0
     """How wide a section beside a stage is, at rest and in focus."""
