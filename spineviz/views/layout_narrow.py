@@ -64,12 +64,12 @@ class Narrow(Design):
     def caption_place(self, gauges: bool) -> tuple[float, tuple[float, float]]:
         """Over the gauges."""
         top = self.bar_top(gauges)
-        return 40.0, (top + 88.0, top + 136.0)
+        return 40.0, (top + 86.0, top + 134.0)
 
     def _gauges(self, count: int) -> tuple[Rect, ...]:
         gap, left, right = 36.0, 40.0, self.width - 40.0
         width = min(310.0, (right - left - gap * (count - 1)) / count)
-        return tuple(Rect(left + i * (width + gap), self.bar_top(True) + 148.0, width, 110.0) for i in range(count))
+        return tuple(Rect(left + i * (width + gap), self.bar_top(True) + 146.0, width, 110.0) for i in range(count))
 
     def _tiles(self, strip: Rect, count: int) -> tuple[Rect, ...]:
         """Side by side along the foot of a wide row, else above one another."""
@@ -121,8 +121,8 @@ class Narrow(Design):
     def _rows(self, count: int, area: Rect) -> list[Rect]:
         """Frames above one another, under the title."""
         top = TITLE_BOTTOM - 6.0
-        height = (area.bottom - MARGIN - top - GAP * (count - 1)) / count
-        return [Rect(MARGIN, top + i * (height + GAP), area.w - 2 * MARGIN, height) for i in range(count)]
+        pitch = _pitch(area.bottom - MARGIN - top, count)
+        return [Rect(MARGIN, top + i * pitch, area.w - 2 * MARGIN, pitch - GAP) for i in range(count)]
 
 
 class Upright(Narrow):
@@ -144,8 +144,8 @@ class Square(Narrow):
 
     aspect = "1:1"
     height = 1080.0
-    bar_bare, bar_full = 160.0, 262.0
-    insets_height, insets_focus = 340.0, 372.0
+    bar_bare, bar_full = 160.0, 272.0
+    insets_height, insets_focus = 336.0, 368.0
     beside, beside_focus = 450.0, 484.0
     """How wide a section beside a stage is, at rest and in focus."""
 
@@ -186,14 +186,19 @@ class Square(Narrow):
         count = len(parts)
         if count == 2 and any("below" in found for found in parts):
             return column_panels(self._rows(2, area), parts, focus, True, Strip(SIDE, right=True))
-        top, pitch = TITLE_BOTTOM - 6.0, 1053.0 / count  # multiples of nine, as at 16:9
-        pitch -= pitch % 9.0
-        left = (area.w - pitch * count + GAP) / 2
+        top, pitch = TITLE_BOTTOM - 6.0, _pitch(area.w - 2 * MARGIN, count)
+        left = (area.w - pitch * count + GAP) // 2
         frames = [Rect(left + i * pitch, top, pitch - GAP, area.bottom - MARGIN - top) for i in range(count)]
         return column_panels(frames, parts, focus, False, Strip(2 * GAUGE_STEP), True)
 
 
 _WIDE = Wide()
+
+
+def _pitch(room: float, count: int) -> float:
+    """From one of `count` frames in `room` to the next: a multiple of nine, so that equal pictures have equally many
+    pixels at every quality, and are drawn once."""
+    return 9.0 * ((room + GAP) / count // 9.0)
 
 
 def _row(names: Sequence[str], focus: str, room: Rect) -> dict[str, Panel]:

@@ -47,6 +47,8 @@ def test_a_moment_that_is_not_there_is_refused(at, step, told):
     [
         (["vertebroplasty", "--at", "999"], "outside the film"),
         (["vertebroplasty", "--at", "soon"], "'soon' is not a valid float"),
+        (["vertebroplasty", "--at", "1", "--aspect", "2:1"], "'2:1' is not one of '16:9', '9:16', '1:1'"),
+        (["vertebroplasty", "--at", "1", "--theme", "sepia"], "'sepia' is not one of 'contrast', 'dark', 'light'"),
         (["surgery", "--at", "1"], "no film 'surgery'"),
         (["vertebroplasty", "--at", "1", "--out", "x.jpg"], "the ending must be .png"),
         (["vertebroplasty", "--at", "1", "--set", "needle.gauge=12"], "needle.gauge"),

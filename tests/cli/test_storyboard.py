@@ -9,8 +9,8 @@ from spineviz.cli import exit_code_of
 from spineviz.cli.storyboard import command
 from spineviz.film.base import quiet_manim
 from spineviz.film.opening import load_scene
-from spineviz.film.pictures import COLUMNS, TILE_PX, storyboard_sheet
-from spineviz.film.pieces import QUALITIES
+from spineviz.film.pictures import TILES, storyboard_sheet
+from spineviz.film.pieces import ASPECTS, QUALITIES, sized
 from spineviz.film.workers import SceneSource
 
 STANDIN = Path(__file__).parents[1] / "film" / "standin.py"
@@ -20,11 +20,13 @@ def run(*arguments):
     return exit_code_of(lambda: command.main(list(arguments), prog_name="storyboard", standalone_mode=False))
 
 
-def test_every_step_is_on_the_sheet_with_its_words():
-    with quiet_manim(QUALITIES["draft"]):
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_every_step_is_on_the_sheet_with_its_words(aspect):
+    columns, width, height = TILES[aspect]
+    with quiet_manim(sized(QUALITIES["draft"], aspect)):
         scene = load_scene(SceneSource(STANDIN, "Standin"))()
         sheet = storyboard_sheet(scene)
-        assert sheet.shape[1] > COLUMNS * TILE_PX
+        assert sheet.shape[1] > columns * width
         found = 0
         for step in scene.clock.steps:
             frame = scene.frame_at(step.start_s + step.key_s)
@@ -34,13 +36,18 @@ def test_every_step_is_on_the_sheet_with_its_words():
             found += near.any()
         assert found == len(scene.clock.steps)
     ground = np.array(scene.theme.rgb8("ground"))
-    words = sheet[130 + TILE_PX * 9 // 16 : 130 + TILE_PX * 9 // 16 + 150, 40 : 40 + TILE_PX]
+    words = sheet[130 + height : 130 + height + 150, 40 : 40 + width]
     assert (np.abs(words.astype(int) - ground).max(2) > 60).sum() > 500
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["opera"], "no film 'opera'"), (["vertebroplasty", "--out", "x.pdf"], "the ending must be .png")],
+    [
+        (["opera"], "no film 'opera'"),
+        (["vertebroplasty", "--out", "x.pdf"], "the ending must be .png"),
+        (["vertebroplasty", "--aspect", "4:3"], "'4:3' is not one of '16:9', '9:16', '1:1'"),
+        (["vertebroplasty", "--theme", "neon"], "'neon' is not one of 'contrast', 'dark', 'light'"),
+    ],
 )
 def test_a_wrong_request_writes_nothing(tmp_path, monkeypatch, capsys, arguments, told):
     monkeypatch.chdir(tmp_path)

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spineviz.cli.options import ASPECTS as CLI_ASPECTS
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, Step, film, film_names
-from spineviz.film.pieces import LONGEST_S, QUALITIES, parse_steps, pieces
+from spineviz.film.pieces import ASPECTS, LONGEST_S, QUALITIES, parse_steps, pieces, sized
+from spineviz.views.designs import design_of
 
 
 @st.composite
@@ -58,6 +60,29 @@ def test_qualities_are_sixteen_to_nine_with_even_sides():
     for quality in QUALITIES.values():
         assert quality.width_px % 2 == quality.height_px % 2 == 0
         assert quality.width_px / quality.height_px == pytest.approx(16 / 9, abs=0.002)
+
+
+def test_aspects_keep_the_shorter_side_and_have_even_sides():
+    shapes = {"16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1.0}
+    assert set(ASPECTS) == set(shapes) == set(CLI_ASPECTS)
+    for quality in QUALITIES.values():
+        for aspect, shape in shapes.items():
+            made = sized(quality, aspect)
+            assert made.aspect == aspect
+            assert min(made.size_px) == min(quality.size_px)
+            assert made.width_px % 2 == made.height_px % 2 == 0
+            assert made.width_px / made.height_px == pytest.approx(shape, abs=0.002)
+            assert (made.name, made.frames_per_s) == (quality.name, quality.frames_per_s)
+            assert design_of(made.size_px).aspect == aspect
+        assert sized(quality, "16:9") == quality
+        assert sized(sized(quality, "9:16"), "16:9") == quality
+    assert sized(QUALITIES["hd"], "9:16").size_px == (720, 1280)
+    assert sized(QUALITIES["draft"], "1:1").size_px == (480, 480)
+
+
+def test_another_aspect_is_refused_with_those_there_are():
+    with pytest.raises(RequestError, match="--aspect '4:3': give 16:9, 9:16, 1:1"):
+        sized(QUALITIES["hd"], "4:3")
 
 
 CLOCK = Film("f", "F", (), tuple(Step(f"s{i}", i, 1.0, 0.5, {}) for i in range(12)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spineviz.film.base import quiet_manim
 from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.painter import Painter
-from spineviz.film.pieces import QUALITIES
+from spineviz.film.pieces import ASPECTS, QUALITIES, sized
 from spineviz.film.screen import (
     _dimmed,
     _header,
@@ -42,7 +42,8 @@ from spineviz.film.shot import (
 )
 from spineviz.geometry.frames import Frame
 from spineviz.views.canvas import blit
-from spineviz.views.layout import BAR_TOP, COLUMN_PITCH, Rect
+from spineviz.views.layout import Rect
+from spineviz.views.layout_wide import BAR_TOP, COLUMN_PITCH
 from spineviz.views.text import COLUMN_TITLE, LABEL, TITLE, text_size
 from spineviz.views.theme import theme
 from spineviz.views.ultrasound import figure
@@ -392,3 +393,60 @@ def test_a_plot_says_its_own_name_where_the_shot_gives_none():
     assert _header(PlotShot("pressure")) == ("Pressure and volume", "")
     assert _header(PlotShot("response")) == ("Weeks after treatment", "illustrative")
     assert _header(PlotShot("response", "of the tumour", "Later")) == ("Later", "of the tumour")
+
+
+# other aspects and themes
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_a_frame_has_the_size_of_its_aspect_and_is_covered(aspect):
+    quality = sized(QUALITIES["draft"], aspect)
+    with quiet_manim(quality):
+        scene = Standin()
+        assert scene.frame_at(1.0).shape == (quality.height_px, quality.width_px, 3)
+        for layer in scene.screen.layers(scene.instant(3.0)):
+            frame = np.zeros((quality.height_px, quality.width_px, 3), np.uint8)
+            blit(frame, layer)  # no layer is of another size than the screen takes
+        foot = scene.frame_at(1.0)[-6:, 6:-6]
+        assert np.abs(foot.astype(int) - np.array(scene.theme.rgb8("panel"))).max() <= 2
+
+
+@pytest.mark.parametrize("aspect", [aspect for aspect in ASPECTS if aspect != "16:9"])
+def test_the_bar_rises_for_its_gauges(aspect):
+    with quiet_manim(sized(QUALITIES["draft"], aspect)):
+        scene = Standin()
+        shot = replace(scene.shot_at(3.9), gauges=("cement",))
+        bare = replace(shot, gauges=())
+        assert shot_key(shot, scene.design) != shot_key(bare, scene.design)
+        assert shot_key(shot) == shot_key(bare)  # at 16:9 it is of one height
+        now = replace(scene.instant(3.9), shot=shot, previous=bare, changed_s=3.8)
+        panel, tops = np.array(scene.theme.rgb8("panel")), []
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            frame = np.zeros((*scene.frame_at(0.0).shape[:2], 3), np.uint8)
+            for layer in scene.screen.layers(replace(now, share=share)):
+                blit(frame, layer)
+            other = np.flatnonzero(np.abs(frame[:, -4].astype(int) - panel).max(1) > 2)
+            tops.append(int(other.max()) + 1)
+        assert tops == sorted(tops, reverse=True)
+        assert tops[0] == pytest.approx(scene.design.bar_top(False) * 480 / 1080, abs=9)
+        assert tops[-1] == pytest.approx(scene.design.bar_top(True) * 480 / 1080, abs=9)
+
+
+@pytest.mark.parametrize("name", ["light", "contrast"])
+def test_a_theme_is_the_scene_s_own(name):
+    with quiet_manim(QUALITIES["draft"]):
+        themed, plain = Standin(theme=name), Standin()
+        frames = themed.frame_at(1.0), plain.frame_at(1.0)
+        assert themed.theme is theme(name)
+        assert (frames[0] != frames[1]).any()
+        assert np.array_equal(frames[1], Standin().frame_at(1.0))  # one scene's theme leaves the next alone
+        bar = frames[0][-8:, 100:200].reshape(-1, 3)
+        assert np.abs(np.median(bar, axis=0) - np.array(theme(name).rgb8("panel"))).max() <= 2
+
+
+def test_what_is_out_of_focus_pales_on_paper_and_darkens_in_the_dark():
+    picture = np.full((4, 4, 3), (30, 120, 220), np.uint8)
+    dark, light = (_dimmed(picture, 0.5, theme(name))[0, 0].astype(int) for name in ("dark", "light"))
+    assert dark.tolist() == [15, 60, 110]
+    paper = np.array(theme("light").rgb8("panel"))
+    assert light == pytest.approx((np.array([30, 120, 220]) + paper) / 2, abs=1)

@@ -27,6 +27,21 @@ def test_words_are_ways_to_the_eye(words, way):
     assert direction(words) == pytest.approx(np.array(way) / np.linalg.norm(way))
 
 
+@given(st.floats(0.3, 4.0), angles, points)
+def test_a_wider_field_shows_the_same_things_nearer_to_the_middle(factor, azimuth, point):
+    camera = camera_from((azimuth, 10.0), (1, 2, 3), 300.0)
+    wider = camera.widened(factor)
+    assert wider.visible_height_mm() == pytest.approx(factor * camera.visible_height_mm())
+    middle = np.array(SIZE) / 2
+    before, after = (c.project([point], SIZE)[0][0] - middle for c in (camera, wider))
+    assert after == pytest.approx(before / factor, abs=1e-9)
+
+
+def test_a_field_cannot_be_nothing():
+    with pytest.raises(ValueError, match="factor must be more than 0, got 0"):
+        camera_from("behind").widened(0)
+
+
 def test_unknown_words_are_refused_with_the_words_there_are():
     with pytest.raises(ValueError, match="front, behind, right, left, above, below"):
         camera_from("yonder")

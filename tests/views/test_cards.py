@@ -1,13 +1,15 @@
 """Cards: everything is on them, nothing runs over."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from spineviz.film.shot import CardColumn, CardRow, CardShot
 from spineviz.views.cards import compared, draw_card, picture_place
-from spineviz.views.layout import BAR_TOP, HEIGHT, WIDTH, Rect
+from spineviz.views.designs import DESIGNS, WIDE
+from spineviz.views.layout import Rect
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
@@ -31,23 +33,58 @@ CARDS = {
 }
 
 
-def drawn(card, pictured=False):
-    layer = draw_card(card, DARK, 1.0, pictured)
+@pytest.fixture(params=DESIGNS.values(), ids=DESIGNS)
+def design(request):
+    return request.param
+
+
+def drawn(card, pictured=False, design=WIDE):
+    layer = draw_card(card, DARK, 1.0, pictured, design)
     height, width = layer.pixels.shape[:2]
     return layer, Rect(layer.x_px, layer.y_px, width, height)
 
 
 @pytest.mark.parametrize("kind", list(CARDS))
-def test_a_card_lies_inside_the_screen_and_above_the_bar(kind):
-    bottom = HEIGHT if kind == "title" else BAR_TOP
-    assert Rect(40, 40, WIDTH - 80, bottom - 56).holds(drawn(CARDS[kind])[1])
+def test_a_card_lies_inside_the_screen_and_above_the_bar(design, kind):
+    bottom = design.height if kind == "title" else design.bar_top(False)
+    assert Rect(40, 40, design.width - 80, bottom - 56).holds(drawn(CARDS[kind], design=design)[1])
 
 
-def test_words_leave_the_picture_free():
-    layer, _ = drawn(CARDS["case"], pictured=True)
-    place = picture_place()
-    covered = layer.pixels[:, max(0, round(place.x) - layer.x_px) :, 3]
-    assert not covered.any()
+def test_words_leave_the_picture_free(design):
+    place = picture_place(design).rect
+    assert Rect(0, 0, design.width, design.bar_top(False)).holds(place)
+    screen = full(drawn(CARDS["case"], pictured=True, design=design)[0], design)
+    assert not screen[round(place.y) : round(place.bottom), round(place.x) : round(place.right)].any()
+
+
+def test_blocks_that_take_turns_are_never_seen_together():
+    square = DESIGNS["1:1"]
+
+    def turned(*shown):
+        columns = tuple(replace(c, shown=s) for c, s in zip(BLOCKS, shown, strict=True))
+        return full(drawn(replace(CARDS["outcome"], columns=columns, notes=()), design=square)[0], square)
+
+    bare = turned(0.0, 0.0, 0.0)
+    alone = [turned(*(1.0 if i <= last else 0.0 for i in range(3))) - bare for last in range(3)]
+    assert all((part > 0).sum() > 3000 for part in alone)
+    assert np.array_equal(turned(1.0, 0.5, 0.0), bare)  # one has gone before the next comes
+    assert (turned(1.0, 0.25, 0.0) != bare).any()
+    assert (turned(1.0, 0.75, 0.0) != bare).any()
+
+
+def test_an_upright_card_has_its_blocks_in_one_column():
+    upright = DESIGNS["9:16"]
+    places = []
+    for i in range(3):
+        columns = tuple(replace(c, shown=float(k == i)) for k, c in enumerate(BLOCKS))
+        bare = tuple(replace(c, shown=0.0) for c in BLOCKS)
+        one, none = (
+            full(drawn(replace(CARDS["outcome"], columns=c), design=upright)[0], upright) for c in (columns, bare)
+        )
+        rows, across = np.nonzero(one != none)
+        places.append((rows.min(), rows.max(), across.min(), across.max()))
+    assert all(one[1] < two[0] for one, two in pairwise(places))
+    assert len({place[2:] for place in places}) == 1
 
 
 def test_rows_draw_together_to_fit_and_then_refuse():
@@ -104,8 +141,8 @@ def test_figures_compared_stand_at_one_height_in_columns_of_their_own():
 BOTH = CARDS["comparison"].columns[:2]
 
 
-def full(layer):
-    out = np.zeros((int(HEIGHT), int(WIDTH)), int)
+def full(layer, design=WIDE):
+    out = np.zeros((int(design.height), int(design.width)), int)
     height, width = layer.pixels.shape[:2]
     out[layer.y_px : layer.y_px + height, layer.x_px : layer.x_px + width] = layer.pixels[:, :, 3]
     return out

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineviz.data.tables import level_below
+from spineviz.views.designs import WIDE
 from spineviz.views.gauges import (
     GAUGES,
     LADDER,
@@ -19,12 +20,12 @@ from spineviz.views.gauges import (
     fits_one_line,
     fits_tile,
 )
-from spineviz.views.layout import Rect, gauge_places
+from spineviz.views.layout import Rect
 from spineviz.views.text import NOTE, text_size
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
-PLACE = gauge_places(3)[0]
+PLACE = WIDE.gauge_places(3)[0]
 WORDS = {
     "cement_planned_ml": 3.2, "cement_ml": 3.2, "standing_wedge_deg": 17.04, "standing_anterior_mm": 16.0,
 }  # fmt: skip
@@ -229,7 +230,7 @@ def test_every_gauge_of_a_shot_stays_in_its_place(count):
         Reading("wedge", 12.5, "°", note="16.9° standing"),
         Reading("front height", 18.9, "mm", note="16.0 mm standing"),
     ][:count]
-    for reading, place in zip(readings, gauge_places(count), strict=True):
+    for reading, place in zip(readings, WIDE.gauge_places(count), strict=True):
         stacked = not fits_one_line(reading, place)
         layer = draw_gauge(reading, place, DARK, 1.0, stacked)
         height, width = layer.pixels.shape[:2]
@@ -243,7 +244,7 @@ def test_three_gauges_stand_on_one_line():
         Reading("back wall", 14.9, "mm"),
         Reading("cement", 3.7, "mL"),
     ):
-        assert fits_one_line(reading, gauge_places(3)[0])
+        assert fits_one_line(reading, WIDE.gauge_places(3)[0])
 
 
 # the way through the arteries
@@ -356,7 +357,7 @@ def test_gauges_of_the_arteries_stay_in_their_places(count):
         flow_share=1.0, weeks=12.0, tumour_diameter_mm=22.0, tumour_neural_mm=10.5, canal_share=1.0,
         cord_depth_mm=12.1, pressure_min=10.0,
     )  # fmt: skip
-    place = gauge_places(count)[0]
+    place = WIDE.gauge_places(count)[0]
     for name in ARTERIAL:
         reading = GAUGES[name](whole, treated("T10"), CHEMO)
         layer = draw_gauge(reading, place, DARK, 1.0, not fits_one_line(reading, place))

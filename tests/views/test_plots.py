@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineviz.physics.transport import flow_figures
-from spineviz.views.layout import COLUMN, PAD
+from spineviz.views.layout import PAD
+from spineviz.views.layout_wide import COLUMN
 from spineviz.views.plots import (
+    LEGEND_STEP,
     PLOTS,
     TITLES,
     Axes,
@@ -213,3 +215,16 @@ def test_every_plot_has_a_title_that_fits_its_panel_and_the_response_says_what_i
     for title, header in TITLES.values():
         assert text_size(title, HEADER)[0] + text_size(header, NOTE)[0] + 24.0 < COLUMN - 2 * PAD - 12.0
     assert TITLES["response"][1] == "illustrative"
+
+
+def test_names_that_do_not_stand_beside_each_other_stand_below_each_other():
+    points = ((0.0, 10.0), (1.0, 20.0))
+    plot = Plot("weeks", "%", 2.0, 30.0, (Trace("canal free", points, "cord"), Trace("tumour size", points, "tumour")))
+    wide, narrow = axes_of(plot, 572.0, 400.0), axes_of(plot, 350.0, 400.0)
+    assert wide.top == 44.0
+    assert narrow.top == 44.0 + 2 * LEGEND_STEP
+    light = draw_plot(plot, (350, 400), theme("dark"), 1.0).astype(int).min(2) > 180
+    rows = np.flatnonzero(light[: round(narrow.top), 100:].any(1))
+    assert len(np.flatnonzero(np.diff(rows) > 1)) >= 1  # two lines of words, a gap between them
+    words = light[: round(narrow.top) - 34, :60]
+    assert not words.any()  # where the axis and its unit stand

@@ -1,4 +1,4 @@
-"""The dark theme against the eye: contrast, and colours that stay apart for every kind of colour vision."""
+"""The themes against the eye: contrast, and colours that stay apart for every kind of colour vision."""
 
 from __future__ import annotations
 
@@ -127,16 +127,62 @@ def test_dark_theme_has_the_colours_of_the_design():
     assert {name: theme("dark").hex(name) for name in LOOK} == LOOK
 
 
+TEXT, LINES = {"dark": 4.5, "light": 4.5, "contrast": 7.0}, {"dark": 3.0, "light": 3.0, "contrast": 4.5}
+"""Theme -> the least contrast of text and of lines: WCAG 2.2, 1.4.3 and 1.4.11; of contrast 1.4.6, and 1.4.3."""
+
+LAID_OVER = [("text", "plate", 0.72), ("text", "plate", 0.82), ("text", "ground", 0.82), ("muted", "ground", 0.82),
+             ("text", "panel", 0.94)]  # fmt: skip
+"""Words, what lies under them over a picture, and how solid that is: a sign's, a column's note, the title, a label."""
+
+
+@pytest.fixture(params=TEXT)
+def named(request):
+    return theme(request.param)
+
+
+def over(colour: str, solid: float, below: str) -> str:
+    """`colour`, so solid, over `below`."""
+    mixed = (solid * a + (1 - solid) * b for a, b in zip(rgb(colour), rgb(below), strict=True))
+    return "#" + "".join(f"{round(255 * v):02X}" for v in mixed)
+
+
+def test_every_theme_is_measured():
+    assert set(theme_names()) == set(TEXT) == set(LINES)
+
+
 @pytest.mark.parametrize("ground", ["ground", "panel"])
 @pytest.mark.parametrize("ink", ["text", "muted"])
-def test_text_is_legible_on_its_ground(ink, ground):
-    assert contrast(theme().hex(ink), theme().hex(ground)) >= 4.5
+def test_text_is_legible_on_its_ground(named, ink, ground):
+    assert contrast(named.hex(ink), named.hex(ground)) >= TEXT[named.name]
 
 
 @pytest.mark.parametrize("ground", ["ground_top", "ground_bottom"])
 @pytest.mark.parametrize("ink", ["text", "muted"])
-def test_text_is_legible_on_the_stage(ink, ground):
-    assert contrast(theme().hex(ink), getattr(theme(), ground)) >= 4.5
+def test_text_is_legible_on_the_stage(named, ink, ground):
+    assert contrast(named.hex(ink), getattr(named, ground)) >= TEXT[named.name]
+
+
+@pytest.mark.parametrize("below", ["#000000", "#808080", "#FFFFFF"])
+@pytest.mark.parametrize(("ink", "plate", "solid"), LAID_OVER)
+def test_text_over_a_picture_is_legible_whatever_the_picture(named, ink, plate, solid, below):
+    assert contrast(named.hex(ink), over(named.hex(plate), solid, below)) >= TEXT[named.name]
+
+
+def test_what_is_written_on_a_stop_sign_shows(named):
+    assert contrast(named.hex("sign"), named.hex("danger")) >= 4.5
+    assert contrast(named.hex("plate"), named.hex("safe")) >= 3.0  # the tick
+
+
+def test_grounds_and_text_are_what_the_theme_s_name_says():
+    assert luminance(theme("light").hex("ground")) > 0.8 > 0.05 > luminance(theme("light").hex("text"))
+    assert (theme("contrast").hex("ground"), theme("contrast").hex("text")) == ("#000000", "#FFFFFF")
+    assert [theme(name).light for name in ("dark", "light", "contrast")] == [False, True, False]
+
+
+def test_strong_roles_are_brighter_in_the_contrast_theme():
+    strong = ("artery", "vein", "cement", "tumour", "cord", "balloon", "drug", "contrast", "safe", "danger", "disc")
+    for name in strong:
+        assert luminance(theme("contrast").hex(name)) > luminance(theme("dark").hex(name)), name
 
 
 @pytest.mark.parametrize("ground", ["ground", "panel"])
@@ -158,14 +204,14 @@ def test_text_is_legible_on_the_stage(ink, ground):
         "steel",
     ],
 )
-def test_lines_show_on_their_ground(ink, ground):
-    assert contrast(theme().hex(ink), theme().hex(ground)) >= 3.0
+def test_lines_show_on_their_ground(named, ink, ground):
+    assert contrast(named.hex(ink), named.hex(ground)) >= LINES[named.name]
 
 
 @pytest.mark.parametrize("vision", MACHADO)
 @pytest.mark.parametrize(("one", "two"), TOUCHING)
-def test_what_touches_stays_apart_for_every_eye(one, two, vision):
-    seen = [lab(MACHADO[vision] @ linear(theme().hex(name))) for name in (one, two)]
+def test_what_touches_stays_apart_for_every_eye(named, one, two, vision):
+    seen = [lab(MACHADO[vision] @ linear(named.hex(name))) for name in (one, two)]
     assert ciede2000(*seen) >= 14.0
 
 
@@ -183,14 +229,15 @@ def test_colour_is_the_hex_as_shares_and_bytes():
     assert 0.0 < theme().opacity_of("rim") < theme().opacity_of("channel") == theme().opacity_of("cavity") < 1.0
 
 
-def test_packed_bone_has_no_colour_of_its_own():
-    assert theme().hex("rim") == theme().hex("trabecula")
+def test_packed_bone_has_no_colour_of_its_own(named):
+    assert named.hex("rim") == named.hex("trabecula")
+    assert named.hex("roots") == named.hex("cord")
 
 
 def test_unknown_names_are_refused_with_the_names_there_are():
     with pytest.raises(KeyError, match="cement"):
         theme().hex("pancreas")
-    with pytest.raises(RequestError, match="no theme 'neon'; there is dark"):
+    with pytest.raises(RequestError, match="no theme 'neon'; there is contrast, dark, light"):
         theme("neon")
     assert "dark" in theme_names()
 
