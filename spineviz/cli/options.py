@@ -152,13 +152,16 @@ def check_out(out: Path, force: bool, endings: Sequence[str]) -> Path:
     """`out` if a file may be written there, before any work is spent on it; the ending "" stands for a folder.
 
     Raises RequestError, naming --out and the path, for an ending other than `endings` (".png"), a folder that is
-    missing or cannot be written, a folder or special file in the way, and a file in the way without `force`.
+    missing or cannot be written, a folder, special file or dangling link in the way, and a file in the way without
+    `force`.
     """
     if out.suffix.lower() not in endings:
         raise RequestError(f"--out {out}: the ending must be {' or '.join(endings)}")
     try:
         if not out.parent.is_dir():
             raise RequestError(f"--out {out}: the folder {out.parent} does not exist; give one that does")
+        if out.is_symlink() and not out.exists():
+            raise RequestError(f"--out {out}: is a link that leads nowhere; remove it or give another name")
         if "" in endings and out.exists() and not out.is_dir():
             raise RequestError(f"--out {out}: is not a folder; give the name of one")
         if "" not in endings and out.exists() and not out.is_file():
