@@ -309,7 +309,7 @@ def killed(start, moment, count, whom, after_s):
             said.append(process.stdout.readline().strip())
             assert said[-1], process.stderr.read()
         time.sleep(after_s)
-        family = below(process)
+        family = [child for child in below(process) if "resource_tracker" not in " ".join(child.cmdline())]
         if whom == "group":
             os.killpg(process.pid, signal.SIGKILL)
         elif whom == "parent":
@@ -319,7 +319,7 @@ def killed(start, moment, count, whom, after_s):
             drawing[whom].kill()
         rest, err = process.communicate(timeout=100)
     assert are_gone(family)
-    return process.returncode, [*said, *rest.split("\n")], err
+    return process.returncode, [*said, *rest.split("\n")], err, family
 
 
 def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, out):
@@ -331,7 +331,7 @@ def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, o
         ("_move", 1, "group"), ("joining", 1, "group"),
     ]  # fmt: skip
     for moment, count, whom in moments:
-        code, said, err = killed(told_moments, moment, count, whom, chance.uniform(0.0, 0.1))
+        code, said, err, family = killed(told_moments, moment, count, whom, chance.uniform(0.0, 0.1))
         where = (moment, count, whom, err)
         if isinstance(whom, int):  # one that draws: another takes its place
             assert (code, said[-2], err) == (0, "whole", ""), where
@@ -343,7 +343,9 @@ def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, o
         left = [name for name in names(out.parent) if name not in ("film.json", "film.mp4")]
         assert all(name.startswith(render.part_begin(out)) for name in left), where
         begun = set(names(piece_store().folder)) - kept().keys()
-        assert not left + list(begun) or whom == "group", where  # where all are killed none is left to clear away
+        if family and whom != "group":  # where nobody lives on to clear it away, what is begun waits for the next run
+            assert not left, where
+            assert not begun, where
         if out.exists():
             assert out.read_bytes() == whole, where
             out.unlink()
