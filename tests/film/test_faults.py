@@ -322,7 +322,7 @@ def killed(start, moment, count, whom, after_s):
     return process.returncode, [*said, *rest.split("\n")], err, family
 
 
-def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, out):
+def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, tmp_path, out, monkeypatch):
     chance, finished, whole = random.Random(5), {}, None
     moments = [
         ("planning", 1, "parent"), ("planning", 1, "group"),
@@ -351,7 +351,7 @@ def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, o
             out.unlink()
         assert finished.items() <= kept().items(), where
         finished = kept()
-    assert len(finished) == 8
+    assert len(finished) == 7
     with told_moments() as process:
         said, err = process.communicate(timeout=100)
     assert (process.returncode, err) == (0, "")
@@ -359,6 +359,12 @@ def test_killed_at_any_moment_a_render_goes_on_to_the_same_bytes(told_moments, o
     assert out.read_bytes() == whole
     assert names(out.parent) == ["film.json", "film.mp4"]
     assert names(piece_store().folder) == sorted(finished)
+    monkeypatch.setenv("SPINEVIZ_CACHE", str(tmp_path / "other"))
+    out.unlink()
+    with told_moments() as process:  # the undisturbed run
+        said, err = process.communicate(timeout=100)
+    assert said.count("frame") == 390
+    assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -465,7 +471,7 @@ def spoil(path, how, other):
             stream.truncate(10**9)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_cache_that_is_spoilt_at_random_changes_nothing(drawn, undisturbed, seed):
     chance, cache = random.Random(seed), Path(os.environ["SPINEVIZ_CACHE"])
     paths = sorted(piece_store().folder.iterdir())
