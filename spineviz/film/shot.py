@@ -1,7 +1,8 @@
 """What is on screen at a moment, as plain data: scenes make it, tests and workers read it without drawing.
 
 A scene answers `shot_at(time_s) -> Shot`; the film draws it. All that a Shot holds is in millimetres, words and
-shares; pixels, panels and fades between layouts are the film's business. The layouts (look.md; 16:9):
+shares; pixels, panels and fades between layouts are the film's business. The layouts, told for 16:9 (on upright and
+square screens the same views stand above and below one another, and cameras are fitted to them):
 
     "stage+insets"   stage large on the left, right column: fluoroscopy[0] above, section below. With one inset only,
                      that one takes the whole column; `plot` stands below both.

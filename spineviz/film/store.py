@@ -231,7 +231,12 @@ def remove(path: Path) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of that number."""
+    """Whether a process of that number runs; one that has ended and that nobody has waited for does not."""
     import psutil
 
-    return bool(psutil.pid_exists(pid))
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True

@@ -182,6 +182,38 @@ def test_no_worker_is_told(cluster, tmp_path, monkeypatch):
         render_film(Request(SHOW, tmp_path / "film.mp4"), Told(), cluster_hands(cluster.address, SHOW))
 
 
+def test_a_worker_that_hangs_holds_up_nobody_and_when_all_die_what_is_finished_is_kept(
+    cluster, alone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE_S", 3.0)
+    cluster.worker("one")
+    cluster.worker("two")
+    cluster.running["one"].send_signal(signal.SIGSTOP)
+    told, out = Told(), tmp_path / "film.mp4"
+
+    def end():
+        for name in cluster.running.keys() - {"scheduler"}:
+            cluster.kill(name)
+
+    told.after = end
+    with pytest.raises(FaultError, match=r"no worker for 3 s; what is finished is kept: start one and render again"):
+        render_film(Request(SHOW, out), told, cluster_hands(cluster.address, SHOW))
+    assert told.count > 0
+    assert not list(tmp_path.glob("*film*"))
+    again = Told()
+    render_film(Request(SHOW, out), again, local_hands(1))
+    assert again.there == told.count
+    assert out.read_bytes() == alone
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "tls://127.0.0.1:9", "http://x", "tcp://[::1", "tcp://127.0.0.1"])
+def test_an_address_that_cannot_be_is_told(tmp_path, monkeypatch, address):
+    monkeypatch.setattr(module, "ANSWER_S", 1.0)
+    with pytest.raises(FaultError, match=rf"--cluster {re.escape(address)}: no scheduler answers there; start one"):
+        render_film(Request(SHOW, tmp_path / "film.mp4"), Told(), cluster_hands(address, SHOW))
+    assert not list(tmp_path.glob("*film*"))
+
+
 def test_batches_are_neighbours_of_so_much_work():
     tasks = [Task(str(i), Piece(i, "s", 4.0 * i, 4.0 * i + 4.0), 60) for i in range(11)]
     batches = in_batches(tasks, 0.1, 20.0)

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from spineviz.data.errors import FaultError, RequestError
 from spineviz.film import store as module
-from spineviz.film.store import LIMIT_GB, PieceStore, limit_bytes, piece_store
+from spineviz.film.store import LIMIT_GB, PieceStore, limit_bytes, lives, piece_store
 
 NAMES = [f"{i:064x}" for i in range(1, 9)]
 
@@ -85,6 +88,19 @@ def test_what_dead_writers_left_is_swept_and_that_of_the_living_stays(tmp_path):
         store.sweep()
         assert part.exists()
     assert not dead.exists()
+
+
+def test_a_process_that_has_ended_writes_no_more_though_nobody_has_waited_for_it():
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert lives(process.pid)
+        process.stdout.read()  # to its end
+        until = time.monotonic() + 10
+        while lives(process.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert process.returncode is None
+        assert not lives(process.pid)
+    assert lives(os.getpid())
+    assert not lives(10**30)
 
 
 def test_the_pieces_used_longest_ago_go_first_and_those_in_use_stay(tmp_path):
