@@ -1,7 +1,7 @@
 """What rendering costs from the command line: python tests/bench/bench_render.py [FILM...].
 
-Each on a cache of its own: the draft of every film, two processes against one, a second identical run, and what is drawn
-again after one caption has changed. Exits 1 where a limit is passed.
+Each on a cache of its own: the draft of every film, two processes against one, a second identical run, and what is
+drawn again after one caption has changed. Exits 1 where a limit is passed.
 """
 
 from __future__ import annotations
