@@ -81,7 +81,7 @@ def test_wheel_says_what_it_needs(wheel):
     assert data["License-Expression"] == "MIT"
     needs = [line.split(";")[0] for line in data.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert any(n.startswith("manim") and "<0.23" in n for n in needs)
-    assert {"test", "dev"} == set(data.get_all("Provides-Extra", []))
+    assert {"cluster", "dev", "test"} == set(data.get_all("Provides-Extra", []))
 
 
 def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -132,7 +132,7 @@ def show_of(name: str, case: Case, rendition: Rendition, steps: str | None, case
     """
     from spineviz.data.films import film, film_names
     from spineviz.film.manim_scenes import is_film_scene, parse_scene_file
-    from spineviz.film.opening import SceneSource, load_scene
+    from spineviz.film.opening import load_scene
     from spineviz.film.pieces import parse_steps
     from spineviz.film.plays import PlaysShow
     from spineviz.film.rendition import Rendition
@@ -140,8 +140,7 @@ def show_of(name: str, case: Case, rendition: Rendition, steps: str | None, case
 
     scene, source = parse_scene_file(name), None
     if scene is not None and is_film_scene(scene):
-        source = SceneSource(scene.path, scene.class_name)
-        name = load_scene(source).film_name
+        source, name = scene, load_scene(scene).film_name
     if scene is None or name in film_names():
         clock = film(name)
         chosen = parse_steps(steps, clock) if steps is not None else tuple(range(len(clock.steps)))

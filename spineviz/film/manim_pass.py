@@ -41,7 +41,8 @@ from manim.renderer.cairo_renderer import CairoRenderer
 from manim.scene.scene_file_writer import SceneFileWriter
 
 from spineviz.data.errors import FaultError, RequestError
-from spineviz.film.manim_scenes import Frame, Play, SceneFile, Survey, shown
+from spineviz.film.manim_scenes import Frame, Play, Survey
+from spineviz.film.opening import SceneSource, shown
 from spineviz.film.pieces import QUALITIES, Quality
 
 SEED = 0
@@ -101,8 +102,10 @@ class Pass:
         watcher: who says what is drawn, and gets it; None draws nothing and collects captions, chapters and sound.
     """
 
-    def __init__(self, scene_file: SceneFile, quality: Quality, media: Path, watcher: Watcher | None = None) -> None:
-        self.scene_file, self.quality, self.media, self.watcher = scene_file, quality, media, watcher
+    def __init__(
+        self, scene_source: SceneSource, quality: Quality, media: Path, watcher: Watcher | None = None
+    ) -> None:
+        self.scene_source, self.quality, self.media, self.watcher = scene_source, quality, media, watcher
         self.plays: list[Play] = []
         self.captions: list[tuple[float, float, str]] = []
         self.chapters: dict[float, str] = {}
@@ -119,9 +122,9 @@ class Pass:
             # what a scene prints is no result of this program; it is told once, where nothing is drawn
             speech = stack.enter_context(Path(os.devnull).open("w")) if self.watcher else sys.stderr
             stack.enter_context(contextlib.redirect_stdout(speech))
-            module = stack.enter_context(_imported(self.scene_file.path, self.quality, self.media))
-            with _faults_told(self.scene_file.path):
-                self._run(getattr(module, self.scene_file.class_name))
+            module = stack.enter_context(_imported(self.scene_source.path, self.quality, self.media))
+            with _faults_told(self.scene_source.path):
+                self._run(getattr(module, self.scene_source.class_name))
 
     def aside(self) -> contextlib.AbstractContextManager[Any]:
         """While the pass waits for others: they write to standard output as ever."""
@@ -129,14 +132,14 @@ class Pass:
 
     def _run(self, scene_class: type[Scene]) -> None:
         if config.renderer != RendererType.CAIRO:
-            raise Enough(RequestError(f"{self.scene_file}: asks for the OpenGL renderer; only Cairo's is there"))
+            raise Enough(RequestError(f"{self.scene_source}: asks for the OpenGL renderer; only Cairo's is there"))
         scene = scene_class()
         renderer = _Renderer(self, scene)
         scene.renderer = renderer
         size = (self.quality.height_px, self.quality.width_px)
         if renderer.camera.pixel_array.shape[:2] != size:
             raise Enough(
-                RequestError(f"{self.scene_file}: sets pixel_width or pixel_height itself; leave that to --quality")
+                RequestError(f"{self.scene_source}: sets pixel_width or pixel_height itself; leave that to --quality")
             )
         scene.render()
         self.listen(renderer.file_writer)
@@ -169,9 +172,9 @@ class Pass:
         ]
 
 
-def survey_of(scene_file: SceneFile, quality: Quality, media: Path) -> Survey:
+def survey_of(scene_source: SceneSource, quality: Quality, media: Path) -> Survey:
     """As manim_scenes.survey."""
-    work = Pass(scene_file, quality, media)
+    work = Pass(scene_source, quality, media)
     with _files_read() as read:
         try:
             work.run()
@@ -179,7 +182,7 @@ def survey_of(scene_file: SceneFile, quality: Quality, media: Path) -> Survey:
             assert end.fault is not None  # nobody else ends a survey
             raise end.fault from None
     if not work.frame:
-        raise RequestError(f"{scene_file}: shows nothing; a film needs a play() or a wait() in construct()")
+        raise RequestError(f"{scene_source}: shows nothing; a film needs a play() or a wait() in construct()")
     end_s = work.time_s
     captions = [(max(0.0, start), min(end, end_s), text) for start, end, text in work.captions]
     return Survey(
@@ -187,13 +190,13 @@ def survey_of(scene_file: SceneFile, quality: Quality, media: Path) -> Survey:
         tuple(sorted(one for one in captions if one[0] < one[1])),
         tuple((start, name) for start, name in work.chapters.items() if start < end_s),
         work.sound,
-        _sources(scene_file.path, read, media),
+        _sources(scene_source.path, read, media),
     )
 
 
-def classes_of(scene_file: SceneFile) -> tuple[list[str], list[str]]:
+def classes_of(scene_source: SceneSource) -> tuple[list[str], list[str]]:
     """Names of the file's Scene classes, and of all else that stands in it."""
-    with _alone(scene_file.path) as module:
+    with _alone(scene_source.path) as module:
         scenes = [
             name
             for name, found in inspect.getmembers(module, inspect.isclass)
@@ -202,12 +205,12 @@ def classes_of(scene_file: SceneFile) -> tuple[list[str], list[str]]:
         return scenes, [name for name in vars(module) if name not in scenes and not name.startswith("__")]
 
 
-def is_procedure_scene(scene_file: SceneFile) -> bool:
+def is_procedure_scene(scene_source: SceneSource) -> bool:
     """As manim_scenes.is_film_scene."""
     from spineviz.film.base import ProcedureScene
 
-    with _alone(scene_file.path) as module:
-        return issubclass(getattr(module, scene_file.class_name), ProcedureScene)
+    with _alone(scene_source.path) as module:
+        return issubclass(getattr(module, scene_source.class_name), ProcedureScene)
 
 
 class _Renderer(CairoRenderer):

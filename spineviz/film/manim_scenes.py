@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.data.errors import FaultError, RequestError
+from spineviz.film.opening import SceneSource
 from spineviz.film.pieces import LONGEST_S, Quality
 
 if TYPE_CHECKING:
@@ -37,22 +38,6 @@ if TYPE_CHECKING:
 Frame = NDArray[np.uint8]
 
 IMPURE = "so the scene is not the same each time it runs; seed its random numbers and ask no clock (see render --help)"
-
-
-@dataclass(frozen=True)
-class SceneFile:
-    """A scene class in a file of the user's.
-
-    Attributes:
-        path: the Python file, absolute.
-        class_name: the class, a manim Scene.
-    """
-
-    path: Path
-    class_name: str
-
-    def __str__(self) -> str:
-        return f"{shown(self.path)}:{self.class_name}"
 
 
 @dataclass(frozen=True)
@@ -125,7 +110,7 @@ class Survey:
     files: tuple[Path, ...]
 
 
-def parse_scene_file(text: str) -> SceneFile | None:
+def parse_scene_file(text: str) -> SceneSource | None:
     """The scene that `text` (path/to/scene.py:ClassName) names; None where it is a plain film's name.
 
     Raises:
@@ -148,8 +133,8 @@ def parse_scene_file(text: str) -> SceneFile | None:
         raise RequestError(f"FILM {text}: there is no file {place}; give path/to/scene.py:ClassName")
     from spineviz.film.manim_pass import classes_of
 
-    scene_file = SceneFile(path.resolve(), name)
-    scenes, others = classes_of(scene_file)
+    scene_source = SceneSource(path.resolve(), name)
+    scenes, others = classes_of(scene_source)
     has = f"the file has {', '.join(scenes)}" if scenes else "the file has no Scene"
     if not name:
         raise RequestError(f"FILM {text}: give the scene's class too, {place}:ClassName; {has}")
@@ -157,17 +142,17 @@ def parse_scene_file(text: str) -> SceneFile | None:
         raise RequestError(f"FILM {text}: {name} is not a manim Scene; {has}")
     if name not in scenes:
         raise RequestError(f"FILM {text}: no class {name}; {has}")
-    return scene_file
+    return scene_source
 
 
-def is_film_scene(scene_file: SceneFile) -> bool:
+def is_film_scene(scene_source: SceneSource) -> bool:
     """Whether the class is a film of this project's kind, a ProcedureScene, which is drawn by time and not by plays."""
     from spineviz.film.manim_pass import is_procedure_scene
 
-    return is_procedure_scene(scene_file)
+    return is_procedure_scene(scene_source)
 
 
-def survey(scene_file: SceneFile, quality: Quality, media: Path) -> Survey:
+def survey(scene_source: SceneSource, quality: Quality, media: Path) -> Survey:
     """Run the scene once without drawing.
 
     Args:
@@ -179,7 +164,7 @@ def survey(scene_file: SceneFile, quality: Quality, media: Path) -> Survey:
     """
     from spineviz.film.manim_pass import survey_of
 
-    return survey_of(scene_file, quality, media)
+    return survey_of(scene_source, quality, media)
 
 
 def ranges_of(plays: Sequence[Play], frames_per_s: float, most_s: float = LONGEST_S) -> tuple[Range, ...]:
@@ -200,9 +185,9 @@ def _follows(before: Play, after: Play) -> bool:
     return after.number == before.number + 1
 
 
-def frames_of_range(scene_file: SceneFile, quality: Quality, wanted: Range, media: Path) -> Iterator[Frame]:
+def frames_of_range(scene_source: SceneSource, quality: Quality, wanted: Range, media: Path) -> Iterator[Frame]:
     """The frames (H, W, 3) sRGB of a range, in a run of its own; see SceneRun.frames."""
-    with SceneRun(scene_file, quality, media) as run:
+    with SceneRun(scene_source, quality, media) as run:
         yield from run.frames(wanted)
 
 
@@ -216,8 +201,8 @@ class SceneRun:
         media: as for `survey`.
     """
 
-    def __init__(self, scene_file: SceneFile, quality: Quality, media: Path) -> None:
-        self.scene_file, self.quality, self.media = scene_file, quality, media
+    def __init__(self, scene_source: SceneSource, quality: Quality, media: Path) -> None:
+        self.scene_source, self.quality, self.media = scene_source, quality, media
         self._thread: threading.Thread | None = None
         self._next = 0
         self._stopping = False
@@ -268,7 +253,7 @@ class SceneRun:
         self._orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._made: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._wanted, self._next, self._stopping = wanted, 0, False
-        self._thread = threading.Thread(target=self._run, name=str(self.scene_file), daemon=True)
+        self._thread = threading.Thread(target=self._run, name=str(self.scene_source), daemon=True)
         self._thread.start()
 
     # --- in the thread ---
@@ -276,7 +261,7 @@ class SceneRun:
     def _run(self) -> None:
         from spineviz.film.manim_pass import Enough, Pass
 
-        work = Pass(self.scene_file, self.quality, self.media, self)
+        work = Pass(self.scene_source, self.quality, self.media, self)
         try:
             work.run()
             self._made.put(("failed", self._differs(f"it ends before play {len(work.plays) + 1}, which it had before")))
@@ -331,12 +316,4 @@ class SceneRun:
         return order
 
     def _differs(self, how: str) -> FaultError:
-        return FaultError(f"{self.scene_file}: {how}; {IMPURE}")
-
-
-def shown(path: Path) -> str:
-    """A path for people: relative to the working folder where it lies in it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
+        return FaultError(f"{self.scene_source}: {how}; {IMPURE}")

@@ -30,10 +30,26 @@ _OF_BONES = ("scipy.ndimage", "spineviz.anatomy.sacrum", "vtkmodules.util.numpy_
 
 @dataclass(frozen=True)
 class SceneSource:
-    """Where a scene class stands: the module's file and the class's name."""
+    """Where a scene class stands, this project's or a user's.
+
+    Attributes:
+        path: the Python file, absolute.
+        class_name: the class, a manim Scene.
+    """
 
     path: Path
     class_name: str
+
+    def __str__(self) -> str:
+        return f"{shown(self.path)}:{self.class_name}"
+
+
+def shown(path: Path) -> str:
+    """A path for people: relative to the working folder where it lies in it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def scene_source(film_name: str) -> SceneSource:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from spineviz.film.drawing import Task
 from spineviz.film.engine import fingerprint, versions
-from spineviz.film.manim_scenes import Range, SceneFile, SceneRun, Survey, ranges_of, survey
+from spineviz.film.manim_scenes import Range, SceneRun, Survey, ranges_of, survey
 from spineviz.film.naming import digest_of
+from spineviz.film.opening import SceneSource
 from spineviz.film.pieces import Piece
 from spineviz.film.rendition import Rendition
 from spineviz.film.shows import Told
@@ -38,7 +39,7 @@ class PlaysPiece(Piece):
 class PlaysJob:
     """A scene of the user's; `opened` gives what draws its plays."""
 
-    scene: SceneFile
+    scene: SceneSource
     rendition: Rendition
     forks = False
     """A scene stands still in a thread, which a copy of the process would not have."""
@@ -59,7 +60,7 @@ class PlaysJob:
 class PlaysDrawer:
     """Draws ranges of plays."""
 
-    def __init__(self, scene: SceneFile, run: SceneRun) -> None:
+    def __init__(self, scene: SceneSource, run: SceneRun) -> None:
         self.scene, self.run = scene, run
 
     @property
@@ -84,7 +85,7 @@ class PlaysShow:
         scene, rendition: which, and how drawn.
     """
 
-    scene: SceneFile
+    scene: SceneSource
     rendition: Rendition
 
     @property

@@ -332,13 +332,18 @@ def part_begin(out: Path) -> str:
 def _stoppable() -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP end the work as an exception does, so that everything is cleared away.
 
-    That takes some seconds at most, in which further ones are not heeded: they would leave half of it behind.
+    From then on further ones are not heeded, until the process has ended: they would leave half of it behind, or take
+    the exit code's place.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    stopped = False
+
     def stop(number: int, _: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
         for other, _handler in before:
             signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
@@ -351,7 +356,7 @@ def _stoppable() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before:
+        for number, handler in before if not stopped else []:
             signal.signal(number, handler)
 
 

@@ -145,7 +145,7 @@ class Square(Narrow):
     aspect = "1:1"
     height = 1080.0
     bar_bare, bar_full = 160.0, 272.0
-    insets_height, insets_focus = 336.0, 368.0
+    insets_height, insets_focus = 336.0, 364.0
     beside, beside_focus = 450.0, 484.0
     """How wide a section beside a stage is, at rest and in focus."""
 

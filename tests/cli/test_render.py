@@ -53,7 +53,7 @@ def run(*arguments):
         (["vertebroplasty", "--format", "avi"], "'mp4', 'webm', 'gif', 'mov', 'png'"),
         (["vertebroplasty", "--format", "webm", "--out", "film.mp4"], "the ending must be .webm"),
         (["vertebroplasty", "--aspect", "4:3"], "'16:9', '9:16', '1:1'"),
-        (["vertebroplasty", "--theme", "pink"], "'dark', 'light', 'contrast'"),
+        (["vertebroplasty", "--theme", "pink"], "'contrast', 'dark', 'light'"),
         ([], "FILM"),
     ],
 )

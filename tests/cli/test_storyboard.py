@@ -8,10 +8,9 @@ import pytest
 from spineviz.cli import exit_code_of
 from spineviz.cli.storyboard import command
 from spineviz.film.base import quiet_manim
-from spineviz.film.opening import load_scene
+from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.pictures import TILES, storyboard_sheet
 from spineviz.film.pieces import ASPECTS, QUALITIES, sized
-from spineviz.film.workers import SceneSource
 
 STANDIN = Path(__file__).parents[1] / "film" / "standin.py"
 

@@ -8,11 +8,11 @@ import pytest
 
 from spineviz.film.aside import Aside
 from spineviz.film.base import quiet_manim
-from spineviz.film.opening import load_scene
+from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.pictures import lone_frame
 from spineviz.film.pieces import QUALITIES
 from spineviz.film.shot import FluoroShot
-from spineviz.film.workers import FORKS, SceneSource
+from spineviz.film.workers import FORKS
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
 

@@ -25,7 +25,6 @@ from spineviz.film import manim_pass
 from spineviz.film.encode import decode
 from spineviz.film.manim_scenes import (
     Play,
-    SceneFile,
     SceneRun,
     frames_of_range,
     is_film_scene,
@@ -33,14 +32,15 @@ from spineviz.film.manim_scenes import (
     ranges_of,
     survey,
 )
+from spineviz.film.opening import SceneSource
 from spineviz.film.pieces import Quality
 
 EXAMPLES = Path(__file__).with_name("examples.py")
 SMALL = Quality("small", 192, 108, 15)
 
 
-def scene(name: str) -> SceneFile:
-    return SceneFile(EXAMPLES, name)
+def scene(name: str) -> SceneSource:
+    return SceneSource(EXAMPLES, name)
 
 
 def frames_of_manim(name: str, folder: Path) -> list[np.ndarray]:
@@ -277,9 +277,9 @@ def test_a_file_that_cannot_be_imported_is_told_by_line(tmp_path, source, says):
 
 def test_a_scene_file_is_parsed_and_what_is_wrong_is_said(tmp_path, monkeypatch):
     assert parse_scene_file("vertebroplasty") is None
-    assert parse_scene_file(f"{EXAMPLES}:Plays") == SceneFile(EXAMPLES, "Plays")
+    assert parse_scene_file(f"{EXAMPLES}:Plays") == SceneSource(EXAMPLES, "Plays")
     monkeypatch.chdir(EXAMPLES.parent)
-    assert parse_scene_file("examples.py:Plays") == SceneFile(EXAMPLES, "Plays")
+    assert parse_scene_file("examples.py:Plays") == SceneSource(EXAMPLES, "Plays")
     (tmp_path / "near.py").write_text("from manim import Scene\nclass Plays(Scene): pass\n")
     (tmp_path / "other.py").write_text("from near import Plays\n")
     for text, says in {
@@ -302,7 +302,7 @@ def test_a_scene_without_a_film_is_refused(tmp_path):
         survey(scene("Empty"), SMALL, tmp_path)
     (tmp_path / "gl.py").write_text("from manim import *\nconfig.renderer = 'opengl'\nclass A(Scene): pass\n")
     with pytest.raises(RequestError, match="asks for the OpenGL renderer"):
-        survey(SceneFile(tmp_path / "gl.py", "A"), SMALL, tmp_path / "media")
+        survey(SceneSource(tmp_path / "gl.py", "A"), SMALL, tmp_path / "media")
     assert config.renderer.value == "cairo"
 
 
@@ -319,7 +319,7 @@ def test_random_numbers_of_the_file_are_seeded_as_those_of_construct(tmp_path, s
     rng, numpy_rng = random.Random(0), np.random.RandomState(0)
     file = rng.random(), numpy_rng.random_sample()
     rng, numpy_rng = random.Random(seed or 0), np.random.RandomState(seed or 0)
-    told = survey(SceneFile(tmp_path / "chance.py", "A"), SMALL, tmp_path / "media")
+    told = survey(SceneSource(tmp_path / "chance.py", "A"), SMALL, tmp_path / "media")
     assert eval(told.captions[0][2]) == (*file, rng.random(), numpy_rng.random_sample())
 
 
@@ -328,7 +328,7 @@ def test_the_size_asked_for_wins_over_the_files_own(tmp_path):
         "from manim import *\nconfig.pixel_width = 400\nconfig.frame_rate = 60\nconfig.background_color = BLUE\n"
         "class A(Scene):\n    def construct(self):\n        self.wait(0.4)\n"
     )
-    own = SceneFile(tmp_path / "own.py", "A")
+    own = SceneSource(tmp_path / "own.py", "A")
     told = survey(own, SMALL, tmp_path / "media")
     frames = list(frames_of_range(own, SMALL, ranges_of(told.plays, 15)[0], tmp_path / "media"))
     assert len(frames) == 6
@@ -357,7 +357,7 @@ def test_modules_beside_the_scene_and_files_that_it_reads_count_among_its_source
         f"        with open({str(folder / 'way.csv')!r}) as stream:\n            way = stream.read()\n"
         "        runs.append(way)\n        print('a word')\n        self.wait(0.2 * len(runs))\n"
     )
-    a = SceneFile(beside / "scene.py", "A")
+    a = SceneSource(beside / "scene.py", "A")
     told = survey(a, SMALL, tmp_path / "media")
     assert set(told.files) == {beside / "near.py", beside / "scene.py", folder / "way.csv"}
     assert "near" not in sys.modules
@@ -398,7 +398,7 @@ def test_what_a_scene_prints_is_told_once_and_never_as_a_result(tmp_path, capsys
         "from manim import *\n"
         "class A(Scene):\n    def construct(self):\n        print('a word')\n        self.wait(0.2)\n"
     )
-    loud = SceneFile(tmp_path / "loud.py", "A")
+    loud = SceneSource(tmp_path / "loud.py", "A")
     told = survey(loud, SMALL, tmp_path / "media")
     assert capsys.readouterr() == ("", "a word\n")
     frames = frames_of_range(loud, SMALL, ranges_of(told.plays, 15)[0], tmp_path / "media")

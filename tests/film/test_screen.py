@@ -103,8 +103,8 @@ def test_a_dimmed_clear_picture_dims_what_shows_through_it(light):
     def over(layer):
         return layer[:, :, :3] + (1 - layer[:, :, 3:] / 255) * back
 
-    assert np.abs(over(_dimmed(picture, light)) - light * over(picture)).max() <= 1.01
-    assert np.array_equal(_dimmed(picture[:, :, :3], light), np.round(picture[:, :, :3] * light))
+    assert np.abs(over(_dimmed(picture, light, theme("dark"))) - light * over(picture)).max() <= 1.01
+    assert np.array_equal(_dimmed(picture[:, :, :3], light, theme("dark")), np.round(picture[:, :, :3] * light))
 
 
 def test_the_ground_of_a_transparent_film_is_clear_and_its_columns_are_not(matte):
