@@ -23,9 +23,9 @@ QUALITIES = {"draft": "854x480 at 15", "hd": "1280x720 at 30", "fhd": "1920x1080
 FORMATS = {
     "mp4": "H.264",
     "webm": "VP9",
-    "gif": "480 pixels wide, 10 frames a second",
+    "gif": "480 pixels wide, 10 frames a second, no sound",
     "mov": "ProRes 4444 with a clear ground",
-    "png": "a folder of pictures",
+    "png": "a folder of pictures alone",
 }
 """Name of a format -> what it is, in words for --help."""
 

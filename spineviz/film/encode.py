@@ -255,6 +255,7 @@ def join_segments(
     chapters: Sequence[Timed] = (),
     captions: Sequence[Timed] = (),
     sound: Path | None = None,
+    language: str = "",
 ) -> None:
     """Write the segments one after another into `path`, without encoding them again (but for GIF).
 
@@ -267,6 +268,7 @@ def join_segments(
         chapters: start, end (s) and title of each; the steps, by which a GIF's size is judged.
         captions: start, end (s) and words of each, as soft subtitles, in order.
         sound: a WAV file.
+        language: of captions and sound, a code of ISO 639-1 by which players name them; empty where nobody knows.
 
     Raises:
         RequestError: a GIF's step would be too large.
@@ -276,7 +278,7 @@ def join_segments(
     elif fmt.name == "png":
         _join_png(path, segments, counts, metadata)
     else:
-        _join_film(path, segments, counts, fmt, metadata, chapters, captions, sound)
+        _join_film(path, segments, counts, fmt, metadata, chapters, captions, sound, language)
 
 
 def _join_film(
@@ -288,9 +290,12 @@ def _join_film(
     chapters: Sequence[Timed],
     captions: Sequence[Timed],
     sound: Path | None,
+    language: str,
 ) -> None:
     options = {"fflags": "+bitexact"}
-    if fmt.name != "webm":
+    if fmt.name == "webm":
+        options["default_mode"] = "infer_no_subs"  # the captions are in the picture already: shown when asked for
+    else:
         # a .mov file's own short tags hold 64 kB at most
         options["movflags"] = "+faststart" + ("+use_metadata_tags" if fmt.name == "mov" else "")
     with (
@@ -306,14 +311,21 @@ def _join_film(
         stream.codec_context.codec_tag = origin.codec_context.codec_tag  # which kind of ProRes it is stands there
         tracks = [_copied(stream, segments, counts, fmt, origin.codec_context.extradata, origin.average_rate)]
         if sound is not None:
-            tracks.append(_sounding(_sound_stream(container, sound, fmt), sound))
+            heard = _sound_stream(container, sound, fmt)
+            heard.metadata["language"] = _LANGUAGES[language]
+            tracks.append(_sounding(heard, sound))
         if captions:
-            tracks.append(_caption_packets(_caption_stream(container, fmt), captions, fmt))
+            read = _caption_stream(container, fmt)
+            read.metadata["language"] = _LANGUAGES[language]
+            tracks.append(_caption_packets(read, captions, fmt))
         if chapters:
             container.set_chapters([_chapter(i, chapter) for i, chapter in enumerate(chapters, 1)])
         for _, packet in merge(*tracks, key=lambda item: item[0]):
             container.mux(packet)
 
+
+_LANGUAGES = {"": "und", "en": "eng"}
+"""Code of ISO 639-1 -> that of ISO 639-2, which containers hold."""
 
 Track = Iterator[tuple[Fraction, Any]]
 """Packets with their times in seconds, in the order in which they are to be written."""

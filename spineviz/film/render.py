@@ -231,6 +231,7 @@ def _join(request: Request, parts: Sequence[KeptPiece], about: dict[str, Any], f
             told.chapters,
             told.captions,
             sound,
+            told.language,
         )
     except FileNotFoundError as error:
         if all(piece.path.exists() for piece in parts):

@@ -27,11 +27,13 @@ class Told:
     Attributes:
         description: all of it, as plain values: the JSON beside the film.
         chapters, captions: (start_s, end_s, text) each, seconds of what is written.
+        language: of the captions, a code of ISO 639-1; empty where nobody knows.
     """
 
     description: dict[str, Any]
     chapters: tuple[tuple[float, float, str], ...]
     captions: tuple[tuple[float, float, str], ...]
+    language: str = ""
 
 
 class Show(Protocol):
@@ -170,7 +172,7 @@ class FilmShow:
             chapters.append((round(begin, 3), round(begin + step.seconds, 3), said["title"]))
             captions += [(round(a + shift, 3), round(b + shift, 3), text) for a, b, text in said["captions"]]
             begin += step.seconds
-        return Told(description(self, about), tuple(chapters), tuple(captions))
+        return Told(description(self, about), tuple(chapters), tuple(captions), self.rendition.language)
 
 
 def film_title(name: str) -> str:

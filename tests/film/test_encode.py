@@ -11,6 +11,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -33,6 +34,7 @@ COUNTS = [7, 1, 30, 2, 12]
 TAGS = {"title": "Vertebroplasty · L1", "comment": json.dumps({"digest": "abc", "text": "ä" * 60_000}), "genre": "x"}
 CHAPTERS = [(0.0, 2.4, "Needle & way"), (2.4, 5.2, "Zément")]
 CAPTIONS = [(0.2, 1.0, "The needle\nenters <here> & stops"), (1.0, 1.4, "Ärzte"), (2.0, 9.0, "Last")]
+ALL = {"chapters": CHAPTERS, "captions": CAPTIONS, "language": "en"}
 CODECS = {
     "mp4": ("h264", "yuv420p"),
     "webm": ("vp9", "yuv420p"),
@@ -87,10 +89,7 @@ def sound(tmp_path_factory):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory, sound):
     """name -> the joined film with all that it can hold, and its segments."""
-    return {
-        name: made(tmp_path_factory.mktemp(name), name, COUNTS, chapters=CHAPTERS, captions=CAPTIONS, sound=sound)
-        for name in FORMATS
-    }
+    return {name: made(tmp_path_factory.mktemp(name), name, COUNTS, **ALL, sound=sound) for name in FORMATS}
 
 
 def pictures(path):
@@ -146,7 +145,7 @@ def test_a_segment_of_any_length_and_shape_is_whole(tmp_path, name):
 
 @every_format
 def test_equal_frames_give_equal_bytes(tmp_path, films, sound, name):
-    again, parts = made(tmp_path, name, COUNTS, chapters=CHAPTERS, captions=CAPTIONS, sound=sound)
+    again, parts = made(tmp_path, name, COUNTS, **ALL, sound=sound)
     out, before = films[name]
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(parts, before, strict=True))
     if name == "png":
@@ -312,6 +311,18 @@ def test_captions_come_back_as_soft_subtitles(films, name):
                 start = float(packet.pts * packet.time_base)
                 found.append((start, start + float(packet.duration * packet.time_base), words.decode()))
     assert found == [(pytest.approx(a), pytest.approx(b), words) for a, b, words in CAPTIONS]
+
+
+@every_film
+def test_tracks_name_their_language(films, name):
+    with av.open(str(films[name][0])) as container:
+        assert {stream.language for stream in (*container.streams.subtitles, *container.streams.audio)} == {"eng"}
+
+
+def test_captions_are_shown_only_when_they_are_asked_for(films):
+    """They are in the picture already. Players of mp4 and mov decide by themselves; the file says so in webm."""
+    with av.open(str(films["webm"][0])) as container:
+        assert not container.streams.subtitles[0].disposition & Disposition.default
 
 
 @every_film
