@@ -457,17 +457,6 @@ def _with_words(picture: bytes, words: Mapping[str, str]) -> bytes:
     return picture[:_PNG_HEAD] + chunks + picture[_PNG_HEAD:]
 
 
-def write_vtt(path: Path, captions: Sequence[Timed]) -> None:
-    """Write captions as WebVTT (https://www.w3.org/TR/webvtt1/), for players of pages."""
-    cues = [f"{_clock(start)} --> {_clock(end)}\n{_escaped(words)}\n" for start, end, words in _cues(captions)]
-    path.write_text("\n".join(["WEBVTT\n", *cues]), "utf-8", newline="\n")
-
-
-def _clock(ms: int) -> str:
-    minutes, rest = divmod(ms, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
-
-
 def _escaped(words: str) -> str:
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -23,10 +23,11 @@ from spineviz.film.encode import (
     encode_segment,
     join_segments,
     read_metadata,
-    write_vtt,
 )
 from spineviz.film.formats import FORMATS
 from spineviz.film.gif import MOST_STEP_BYTES, check_gif_step, check_gif_steps, frame_bytes
+from spineviz.film.pieces import ASPECTS, QUALITIES
+from spineviz.film.rendition import Rendition
 from spineviz.film.sidecar import digest_of
 
 SIZE, RATE = (128, 72), 10
@@ -102,12 +103,25 @@ def pictures(path):
 
 
 @every_format
-@pytest.mark.parametrize(
-    ("size", "counts", "rate"),
-    [((128, 72), [8, 4], 15), ((128, 72), [1], 30), ((480, 854), [2, 1], 10), ((854, 480), [1, 3], 30)],
-)
-def test_a_film_is_what_its_format_says(tmp_path, name, size, counts, rate):
-    rate = 10 if name == "gif" else rate
+@pytest.mark.parametrize("counts", [[8, 4], [1]])
+def test_a_film_is_what_its_format_says(tmp_path, name, counts):
+    probe(tmp_path, name, counts, SIZE, RATE)
+
+
+@every_format
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_a_film_is_what_its_rendition_says(tmp_path, name, quality, aspect):
+    """From 480p to 4K: the shorter side is the quality's height, and a GIF is 480 wide."""
+    size = Rendition(quality, aspect, name).size
+    across, down = map(int, aspect.split(":"))
+    assert size.width_px / size.height_px == pytest.approx(across / down, rel=0.003)
+    assert name == "gif" or min(size.size_px) == QUALITIES[quality].height_px
+    probe(tmp_path, name, [1, 2], size.size_px, size.frames_per_s)
+
+
+def probe(tmp_path, name, counts, size, rate):
+    """Make a film and compare what stands in it with what was asked for."""
     out, _ = made(tmp_path, name, counts, size, rate)
     if name == "png":
         files = sorted(out.iterdir())
@@ -346,17 +360,6 @@ def test_segments_of_another_kind_are_not_joined(tmp_path, name):
         join_segments(tmp_path / "out", [good, other], [3, 3], fmt, {})
     with pytest.raises(ValueError, match="a: 3 frames, not 4"):
         join_segments(tmp_path / "out", [good], [4], fmt, {})
-
-
-def test_captions_for_pages(tmp_path):
-    write_vtt(tmp_path / "a.vtt", [*CAPTIONS, (3725.5, 3726.0, "a\n\nb --> c")])
-    assert (tmp_path / "a.vtt").read_bytes().decode() == (
-        "WEBVTT\n\n"
-        "00:00:00.200 --> 00:00:01.000\nThe needle\nenters &lt;here&gt; &amp; stops\n\n"
-        "00:00:01.000 --> 00:00:01.400\nÄrzte\n\n"
-        "00:00:02.000 --> 00:00:09.000\nLast\n\n"
-        "01:02:05.500 --> 01:02:06.000\na\nb --&gt; c\n"
-    )
 
 
 # --- the size of a GIF ---
