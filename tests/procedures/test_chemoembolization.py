@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spineviz.anatomy import epidural
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film
 from spineviz.procedures.case import load_case
@@ -264,3 +265,14 @@ def test_the_artery_is_pressed_over_its_hole_not_over_the_one_in_the_skin():
     ahead = np.arange(0.0, 60.0, 0.5)[:, None] * np.array([0.0, 1.0, 0.0])
     assert there["hand"].field(puncture.vessel_mm + ahead).min() < 0.0
     assert there["pad"].field(puncture.skin_mm + ahead).min() < 0.0
+
+
+def test_a_kept_plan_is_the_same_to_the_last_bit_and_grows_no_tumour_anew(monkeypatch):
+    made = plan(CASES[0])
+    monkeypatch.setattr(epidural, "grown", lambda *_: pytest.fail("the tumour was grown again"))
+    read = plan_chemoembolization(load_case(None, CASES[0]))
+    assert read is not made
+    shapes = (made.grown.shape.packed(), read.grown.shape.packed())
+    assert all(np.array_equal(shapes[0][name], shapes[1][name]) for name in shapes[0])
+    for step, share in (("ascent", 0.4), ("feeder", 0.8), ("drug", 0.5), ("weeks", 0.7)):
+        assert made.state_at(step, share) == read.state_at(step, share)
