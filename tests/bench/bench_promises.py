@@ -19,8 +19,8 @@ from told import tell
 from spineviz.data.films import film_names
 
 LIMIT_LIST_S = 0.4
-LIMIT_STILL_S = 10.0
-LIMIT_DRAFT_S = 360.0
+LIMIT_STILL_S = 6.0
+LIMIT_DRAFT_S = 180.0
 LIMIT_MEMORY_GB = 1.5
 
 
