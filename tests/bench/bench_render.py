@@ -50,7 +50,7 @@ def reworded(folder: Path) -> bool:
     subprocess.run([*command, "--out", "a.mp4"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     words = copy / "assets" / "narration" / "en" / "vertebroplasty.toml"
     text = words.read_text("utf-8")
-    begin = text.index('text = "', text.index("[[step.healthy.caption]]")) + len('text = "')
+    begin = text.index('text = "', text.index("[step.healthy]")) + len('text = "')
     words.write_text(text[:begin] + "See: " + text[begin:], "utf-8")
     dry = subprocess.run(
         [*command, "--out", "b.mp4", "--dry-run"], cwd=folder, env=environment, check=True, text=True,
