@@ -102,11 +102,14 @@ def thinned(sweep: Sweep, off_mm: float) -> Sweep:
     straight, all where it bends."""
     step = np.linalg.norm(np.diff(sweep.points_mm, axis=0), axis=1)
     arc = np.r_[0.0, np.cumsum(step)]
-    half_side, half_front = sweep.side * sweep.side_mm[:, None], sweep.front * sweep.front_mm[:, None]
-    bend = np.zeros(len(arc))
-    for line in (half_side, -half_side, half_front, -half_front):
-        bent = np.gradient(np.gradient(sweep.points_mm + line, arc, axis=0), arc, axis=0)
-        bend = np.maximum(bend, np.linalg.norm(bent, axis=1))
+
+    def slope(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.gradient(values, arc, axis=0))
+
+    # how the middle bends, the breadths swell and, where they differ, the ellipse turns
+    bend = np.linalg.norm(slope(slope(sweep.points_mm)), axis=1)
+    bend += np.maximum(np.abs(slope(slope(sweep.side_mm))), np.abs(slope(slope(sweep.front_mm))))
+    bend += np.abs(sweep.side_mm - sweep.front_mm) * (slope(sweep.side) ** 2).sum(axis=1)
     bend = np.maximum.reduce([bend, np.r_[bend[1:], 0.0], np.r_[0.0, bend[:-1]]])
     # a chord of length c is off by bend * c**2 / 8
     rings = np.r_[0.0, np.cumsum(step / np.sqrt(8.0 * off_mm / np.maximum(bend[1:], 1e-6)).clip(1e-6, _FURTHEST_MM))]

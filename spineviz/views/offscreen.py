@@ -201,7 +201,7 @@ class Store:
         self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
-            ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion),
+            ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion),
             ("blur", shaders.BLUR_FRAGMENT), ("finish", shaders.finish_fragment(glazed=False)),
             ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
@@ -324,9 +324,11 @@ class Offscreen:
         self._seen_from: object = None
         self._base: frozenset[Key] = frozenset()
         self._before: frozenset[Key] = frozenset()
+        self._rested = 0
         self._places: dict[Key, _Place] = {}
         self._order: tuple[Key, ...] = ()
         self._covered = ~no_tiles(size_px)  # what may hold more than the ground: at first nobody knows
+        self._glazed = ~no_tiles(size_px)
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
@@ -362,10 +364,13 @@ class Offscreen:
         seen_from, before = (camera.key, range_mm, shadows), self._places
         if seen_from != self._seen_from:
             self._seen_from, self._base, self._before, before = seen_from, frozenset(), frozenset(), {}
+            self._rested = 0
         order, self._order = self._order, tuple(("glass", *s.key) for s in glass)
         self._places = self._placed(clip, solid, faces, glass, before)
         now = frozenset([s.key for s in solid] + [f.full_key for f in faces])
-        standing = now & self._before
+        # an eye that moves may draw two pictures from one place, to mix them: only a third one tells that it rests
+        standing = now & self._before if self._rested >= 2 else frozenset()
+        self._rested += 1
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
         self._before = now
         covered = self._under(self._places)
@@ -376,27 +381,26 @@ class Offscreen:
             if not hard.any():
                 return self._picture[::-1].copy(), self._nearest[::-1].copy()
             soft = self._shadowed(hard, camera, clip, range_mm, solid, shadows) & worked
-        self._limit(hard, soft)
+        self._scene.scissor = self._limited(hard)
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
         self._scene.use()
-        if based:
-            self._restore(rectangles(hard, self.size_px))
-        else:
-            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=self._scene.scissor)
+        self._restore(rectangles(hard, self.size_px), based)
+        if not based:
             self._base = standing
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
         self._draw_parts(solid, faces, now - self._base, view, projection)
         self._cast(camera, range_mm, shadows, rectangles(hard, self.size_px), rectangles(soft, self.size_px))
-        if self._order or order:
+        panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
+        self._glazed = panes
+        if (hard & (panes | left)).any():
             gl.enable_direct(_CLIP_DISTANCE_0)
-            self._draw_glass(glass, view, projection)
+            self._draw_glass(glass, view, projection, hard & (panes | left))
             gl.disable_direct(_CLIP_DISTANCE_0)
-        panes = self._under({key: self._places[key] for key in self._order})
         self._finish(range_mm, shadows, soft & ~panes, soft & panes)
-        self._read()
+        self._read(box_round(soft, self.size_px))
         self.store.trim()
         return self._picture[::-1].copy(), self._nearest[::-1].copy()
 
@@ -472,31 +476,32 @@ class Offscreen:
             max(reach, *(-x for x in across)) + _PAD_PX, max(reach, *(-y for y in up)) + _PAD_PX,
         )  # fmt: skip
 
-    def _limit(self, hard: Tiles, soft: Tiles) -> None:
-        """Draw only within the box round `hard`, and read what lies in the box round `soft`."""
+    def _limited(self, tiles: Tiles) -> Box:
+        """Draw only what shows in the box round `tiles`; returns that box as left, low, width and height in what is
+        drawn."""
         k = self.factor
-        left, low, right, high = self._drawn_px = box_round(hard, self.size_px)
-        self._scene.scissor = k * left, k * low, k * (right - left), k * (high - low)
-        self._read_px = box_round(soft, self.size_px)
+        left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
+        return k * left, k * low, k * (right - left), k * (high - low)
 
-    def _restore(self, boxes: list[Box]) -> None:
-        """What is kept of what stands still, in `boxes`."""
+    def _restore(self, boxes: list[Box], based: bool) -> None:
+        """Leave in `boxes` what is kept of what stands still if it is `based` on that, or nothing."""
         gl = self._gl
-        program = self.store.screens["copy"][0]
-        self._still.color_attachments[0].use(0)
-        self._still.depth_attachment.use(1)
-        program["colour"].value, program["depth"].value = 0, 1
+        if based:
+            program = self.store.screens["copy"][0]
+            self._still.color_attachments[0].use(0)
+            self._still.depth_attachment.use(1)
+            program["colour"].value, program["depth"].value = 0, 1
         gl.depth_func = "1"
-        self.store.fill("copy", boxes, self.size_px)
+        self.store.fill("copy" if based else "clear", boxes, self.size_px)
         gl.depth_func = "<="
 
-    def _read(self) -> None:
-        """Fetch what was drawn."""
-        left, low, right, high = self._read_px
+    def _read(self, box: Box) -> None:
+        """Fetch what was drawn in `box`."""
+        left, low, right, high = box
         depth = self._picture.shape[2]
         new = self._target.read(viewport=(left, low, right - left, high - low), components=depth, alignment=1)
         self._picture[low:high, left:right] = np.frombuffer(new, np.uint8).reshape(high - low, right - left, depth)
-        left, low, right, high = _half(self._read_px)
+        left, low, right, high = _half(box)
         new = self._small_target.read(
             viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
         )
@@ -590,15 +595,18 @@ class Offscreen:
             paint.use(0)
             self.store.face_quad.render(self._gl.TRIANGLE_STRIP)
 
-    def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
+    def _draw_glass(
+        self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64], tiles: Tiles
+    ) -> None:
+        """The panes, where they show in `tiles`."""
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._panes = gl.framebuffer([self._glass], self._depth)
-        self._panes.scissor = self._scene.scissor
+        self._panes.scissor = self._limited(tiles)
         self._panes.use()
         self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
-        self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._scene.scissor)
+        self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._panes.scissor)
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
@@ -656,7 +664,7 @@ class Offscreen:
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
-        self._covered = ~no_tiles(self.size_px)
+        self._covered = self._glazed = ~no_tiles(self.size_px)
         self._seen_from = None
 
     def rest(self) -> None:

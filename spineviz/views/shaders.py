@@ -290,7 +290,13 @@ void main()
 SCREEN_VERTEX = """
 #version 330
 in vec2 corner;
-void main() { gl_Position = vec4(corner, 0.0, 1.0); }
+void main() { gl_Position = vec4(corner, 1.0, 1.0); }  // as far away as can be
+"""
+
+CLEAR_FRAGMENT = """
+#version 330
+out vec4 shown;
+void main() { shown = vec4(0.0); }
 """
 
 COPY_FRAGMENT = """
@@ -445,10 +451,10 @@ void main()
   colour = colour * (1.0 - g.a) + g.rgb;
   covered = covered * (1.0 - g.a) + g.a;
 #endif
-  // an ordered dither of one step, so that shading shows no bands; the ground has its own
+  // an ordered dither of one step, so that shading shows no bands; what shows of the ground has its own
   int x = p.x & 3, y = p.y & 3, z = x ^ y;
   float dither = float(((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)) / 16.0 - 0.46875;
-  dither = covered > 0.0 ? dither : 0.0;
+  dither *= covered;
   shown = vec4(colour + dither / 255.0, 1.0);
   if (clear) shown = vec4(min(colour + dither / 255.0, covered), covered);
 }

@@ -228,9 +228,13 @@ class Stage:
         if turning or coming:
             before, _ = self._drawn(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
             share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
-            mixed = after.astype(np.uint16) * np.uint16(share)
-            mixed += before.astype(np.uint16) * np.uint16(256 - share)
-            after = (mixed >> 8).astype(np.uint8)
+            unlike = (after != before).any(axis=2)
+            rows, columns = np.flatnonzero(unlike.any(axis=1)), np.flatnonzero(unlike.any(axis=0))
+            if len(rows):
+                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                mixed = after[box].astype(np.uint16) * np.uint16(share)
+                mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
+                after[box] = mixed >> 8
         return after, depth
 
     def _drawn(
