@@ -201,8 +201,8 @@ class Store:
         self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
-            ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion),
-            ("blur", shaders.BLUR_FRAGMENT), ("finish", shaders.finish_fragment(glazed=False)),
+            ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
+            ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT), ("finish", shaders.finish_fragment(glazed=False)),
             ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
@@ -226,8 +226,8 @@ class Store:
     def mesh(
         self, key: tuple[object, ...], make: Callable[[], Mesh], rounds: int = 0, triangles_per_mm2: float = 0.0
     ) -> Kept:
-        """The buffers of a surface, its normals smoothed so many rounds, simplified to `triangles_per_mm2` where that is
-        more than 0; `make` is asked only where `key` is new."""
+        """The buffers of a surface, its normals smoothed so many rounds, simplified to `triangles_per_mm2` where
+        that is more than 0; `make` is asked only where `key` is new."""
         return self._get(
             ("mesh", *key, rounds, triangles_per_mm2), lambda: self._upload(make(), rounds, triangles_per_mm2)
         )

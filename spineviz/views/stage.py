@@ -98,10 +98,10 @@ _UNDER_MM = 1.5
 
 _KEPT_PICTURES = 2
 _SPACING_PX = 6.0
-_TRIANGLES = 0.7
+_TRIANGLES = 0.8
 """Triangles of a lasting surface for each mm² at a spacing of 1 mm. A simplified surface is off by what is in inverse
 proportion to their number, so that at other spacings, which go with the pixels, it is off by as much of a pixel: for
-bones by less than a tenth on average, by half of one at most (tests/views/test_stage.py)."""
+bones by less than a tenth on average, by two thirds of one at most (tests/views/test_stage.py)."""
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
