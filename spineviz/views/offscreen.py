@@ -202,8 +202,8 @@ class Store:
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
             ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
-            ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT), ("finish", shaders.finish_fragment(glazed=False)),
-            ("glazed", shaders.finish_fragment(glazed=True)),
+            ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
+            ("finish", shaders.finish_fragment(glazed=False)), ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
             self.screens[name] = program, gl.vertex_array(program, [(self.spots, "2f", "corner")])
