@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakSet
 
@@ -29,6 +30,9 @@ _RESTS_AFTER = 30
 
 _MOST_TRIANGLES = 128
 """A surface of more is drawn block by block, those out of the picture not at all."""
+
+_SIDE_BY_SIDE = 2
+"""Surfaces that are simplified at a time."""
 
 _PAD_PX = 6
 """Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
@@ -60,6 +64,36 @@ class Kept:
     bounds_mm: NDArray[np.float64] | None = None
     blocks: NDArray[np.int64] | None = None
     corners_mm: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A surface that is to be drawn.
+
+    Attributes:
+        key: names it; with an equal key it is kept.
+        make: makes it.
+        rounds: how often its normals are smoothed.
+        triangles_per_mm2: more than 0: it is simplified to so many.
+    """
+
+    key: Key
+    make: Callable[[], Mesh]
+    rounds: int = 0
+    triangles_per_mm2: float = 0.0
+
+    @property
+    def full_key(self) -> Key:
+        """What tells it from every other."""
+        return *self.key, self.rounds, self.triangles_per_mm2
+
+    def made(self) -> tuple[Mesh, NDArray[np.float32]]:
+        """The surface and the normals (N, 3) at its vertices."""
+        mesh = self.make()
+        normals = vertex_normals(mesh, self.rounds)
+        if self.triangles_per_mm2 > 0.0:
+            return lightened(mesh, normals, round(self.triangles_per_mm2 * mesh.area_mm2))
+        return mesh, normals
 
 
 @dataclass(frozen=True)
@@ -223,14 +257,18 @@ class Store:
             )
         return self._programs[kinds]
 
-    def mesh(
-        self, key: tuple[object, ...], make: Callable[[], Mesh], rounds: int = 0, triangles_per_mm2: float = 0.0
-    ) -> Kept:
-        """The buffers of a surface, its normals smoothed so many rounds, simplified to `triangles_per_mm2` where
-        that is more than 0; `make` is asked only where `key` is new."""
-        return self._get(
-            ("mesh", *key, rounds, triangles_per_mm2), lambda: self._upload(make(), rounds, triangles_per_mm2)
-        )
+    def mesh(self, wanted: Wanted) -> Kept:
+        """The buffers of a surface; its maker is asked only where it is new."""
+        return self._get(("mesh", *wanted.full_key), lambda: self._upload(*wanted.made()))
+
+    def prepare(self, wanted: Sequence[Wanted]) -> None:
+        """Make those surfaces that are new side by side: VTK simplifies without Python's lock."""
+        new = {("mesh", *one.full_key): one for one in wanted if ("mesh", *one.full_key) not in self._kept}
+        if len(new) > 1:
+            with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+                made = list(threads.map(Wanted.made, new.values()))
+            for key, surface in zip(new, made, strict=True):
+                self._get(key, partial(self._upload, *surface))
 
     def paint(self, face: Face) -> Any:
         """The paint of a face as a texture."""
@@ -269,12 +307,9 @@ class Store:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _upload(self, mesh: Mesh, rounds: int, triangles_per_mm2: float) -> Kept:
+    def _upload(self, mesh: Mesh, normals: NDArray[np.float32]) -> Kept:
         if not len(mesh.triangles):
             return Kept([], {}, 0)
-        normals = vertex_normals(mesh, rounds)
-        if triangles_per_mm2 > 0.0:
-            mesh, normals = lightened(mesh, normals, round(triangles_per_mm2 * mesh.area_mm2))
         data = np.concatenate([mesh.points_mm, normals], axis=1, dtype=np.float32)
         one, two, three = (data[mesh.triangles[:, i], :3] for i in range(3))
         blocks = in_blocks((one + two + three) / 3.0, _MOST_TRIANGLES)

@@ -21,7 +21,7 @@ from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, corners
+from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted, corners
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -256,14 +256,14 @@ class Stage:
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
         voids = tuple(s for _, s in sorted(shown.items()) if _role(s) in VOIDS)
-        for name in sorted(shown):
-            structure = shown[name]
-            spacing = self._spacing_mm(structure, camera)
-            if outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px):
-                continue  # its mesh is not even made
-            rounds = 2 if _role(structure) in GROWN else 0
-            per_mm2 = _TRIANGLES / spacing if structure.lasting else 0.0
-            mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing), rounds, per_mm2)
+        in_sight = {
+            name: self._wanted(structure, camera)
+            for name, structure in sorted(shown.items())
+            if not outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px)
+        }  # of the others the mesh is not even made
+        store.prepare([wanted for wanted in in_sight.values() if wanted.triangles_per_mm2 > 0.0])
+        for name, wanted in in_sight.items():
+            structure, mesh = shown[name], store.mesh(wanted)
             if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
@@ -317,6 +317,15 @@ class Stage:
         red, green, blue = (value + _HALO_WHITE * (1.0 - value) for value in surface.tone[:3])
         nearer = surface.nearer + 1e-4
         return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1, nearer=nearer)
+
+    def _wanted(self, structure: Structure, camera: Camera) -> Wanted:
+        spacing = self._spacing_mm(structure, camera)
+        return Wanted(
+            key=(structure.key, spacing),
+            make=partial(structure.mesh, spacing),
+            rounds=2 if _role(structure) in GROWN else 0,
+            triangles_per_mm2=_TRIANGLES / spacing if structure.lasting else 0.0,
+        )
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm
