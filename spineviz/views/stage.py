@@ -102,6 +102,8 @@ _TRIANGLES = 0.8
 """Triangles of a lasting surface for each mm² at a spacing of 1 mm. A simplified surface is off by what is in inverse
 proportion to their number, so that at other spacings, which go with the pixels, it is off by as much of a pixel: for
 bones by less than a tenth on average, by two thirds of one at most (tests/views/test_stage.py)."""
+_LIGHT_FROM_MM = 1.0
+"""From this spacing on a lasting surface is simplified: a denser one takes longer to simplify than is won by it."""
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
@@ -320,11 +322,14 @@ class Stage:
 
     def _wanted(self, structure: Structure, camera: Camera) -> Wanted:
         spacing = self._spacing_mm(structure, camera)
+        light = structure.lasting and spacing >= _LIGHT_FROM_MM
+        if light and spacing < 2.0 * _LIGHT_FROM_MM:
+            spacing = _LIGHT_FROM_MM  # a camera that draws near asks for few different ones
         return Wanted(
             key=(structure.key, spacing),
             make=partial(structure.mesh, spacing),
             rounds=2 if _role(structure) in GROWN else 0,
-            triangles_per_mm2=_TRIANGLES / spacing if structure.lasting else 0.0,
+            triangles_per_mm2=_TRIANGLES / spacing if light else 0.0,
         )
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:

@@ -483,7 +483,7 @@ def test_a_light_surface_lies_on_the_dense_one_and_is_lit_as_it_is():
 
 
 @pytest.mark.parametrize("level", ["T10", "L3"])
-@pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0])
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
 def test_bones_are_off_by_less_than_a_pixel_where_few_triangles_draw_them(level, spacing_mm):
     import pyvista as pv
 
