@@ -23,7 +23,7 @@ from spineviz.views.canvas import Box
 from spineviz.views.tiles import Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
 
 _KEPT_BYTES = 24_000_000
-"""Vertex buffers held at most; the one unused for longest goes first."""
+"""Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
 
 _RESTS_AFTER = 30
 """A window that others have drawn so many pictures since gives back what only a moving film needs."""
@@ -56,6 +56,7 @@ class Kept:
         bounds_mm: (2, 3) low and high corner of a surface in its local frame; None when there is nothing to draw.
         blocks: where each block of neighbouring triangles begins among the indices, and where the last one ends.
         corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
+        used_at: how many pictures the store had seen when it was used last.
     """
 
     parts: list[Any]
@@ -64,6 +65,7 @@ class Kept:
     bounds_mm: NDArray[np.float64] | None = None
     blocks: NDArray[np.int64] | None = None
     corners_mm: NDArray[np.float64] | None = None
+    used_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -293,9 +295,13 @@ class Store:
                 self._windows.discard(other)
 
     def trim(self) -> None:
-        """Let go of what was unused for longest, down to the limit. Not while a picture is being made."""
-        while self._held > _KEPT_BYTES and len(self._kept) > 1:
-            _, old = self._kept.popitem(last=False)
+        """Let go of what was unused for longest, down to the limit, but not of what the last pictures show, which would
+        be made anew for each. Not while a picture is being made."""
+        while self._held > _KEPT_BYTES and self._kept:
+            key, old = next(iter(self._kept.items()))
+            if old.used_at >= self._round - 2:
+                return
+            del self._kept[key]
             self._held -= old.size
             for part in (*old.draws.values(), *old.parts):
                 part.release()
@@ -305,6 +311,7 @@ class Store:
             self._kept[key] = make()
             self._held += self._kept[key].size
         self._kept.move_to_end(key)
+        self._kept[key].used_at = self._round
         return self._kept[key]
 
     def _upload(self, mesh: Mesh, normals: NDArray[np.float32]) -> Kept:
