@@ -316,7 +316,7 @@ class Incision:
                 halves.append(lofted(list(np.stack([across, deep, np.repeat(z[:, None], len(way), axis=1)], axis=2))))
             return joined(*halves)
 
-        return self._structure(name, "ligament", "muscle", Field(distance, self._bounds(), exact=False), make)
+        return self._structure(name, "muscle", "muscle", Field(distance, self._bounds(), exact=False), make)
 
     def _bed(self, name: str) -> Structure:
         """Deep muscle that stays: the floor of a deep wound, and its border beside the muscles held aside."""
