@@ -64,8 +64,9 @@ class Chemoembolization(EndovascularScene):
             section=SectionShot("axial", 24.0, self.words("compression", "axial")),
             focus="section" if now.during("depth") else "",
             labels=(
-                self.label(now, "tumour", "tumour", facing(at, "tumour", FRONT_RIGHT), "left", shown,
-                           rest=self.tumour_rest),
+                self.label(
+                    now, "tumour", "tumour", facing(at, "tumour", FRONT_RIGHT), "left", shown, rest=self.tumour_rest
+                ),
                 self.label(now, self.pressed, "cord", self.nerve_point(now), "right", now.shown("depth")),
                 self.label(now, "root", "roots", self.root_point(now), "left", root, 0.9),
             ),

@@ -540,7 +540,8 @@ class ChemoembolizationPlan(FilmPlan):
 
         Seen from the front: "axial" through the tumour in the canal, front uppermost, left on screen right; "sagittal"
         beside the middle on the tumour's side, head up, front on the left; "orifice" like "axial", where the target's
-        artery springs, midway from the aorta's middle to the canal's; "groin" across the vessels at the puncture, front uppermost.
+        artery springs, midway from the aorta's middle to the canal's; "groin" across the vessels at the puncture, front
+        uppermost.
         """
         axial = np.array([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]])
         sagittal = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
