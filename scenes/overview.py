@@ -71,7 +71,7 @@ class Overview(ProcedureScene):
         self.front_near = camera_from((252, 26), (0, -12, 0), 205 * size).shifted(0.06, -0.03)
         self.behind_left = camera_from((322, 20), (0, -22, 0), 300 * size).shifted(0.05, -0.04)
         self.behind_near = camera_from((336, 34), (0, -22, 0), 225 * size).shifted(0.05, -0.02)
-        self.behind_rods = camera_from((358, 16), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
+        self.behind_rods = camera_from((354, 16), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
         self.at_tumour = camera_from((302, 22), (0, -18, 0), 205 * size).shifted(0.05, -0.02)
         self.window_bone = camera_from((296, 20), (0, -12, 0), 250 * size)
         self.window_cut = camera_from((280, 9), (0, -6, 0), 205 * size)
