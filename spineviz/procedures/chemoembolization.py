@@ -538,17 +538,19 @@ class ChemoembolizationPlan(FilmPlan):
 
         Seen from the front: "axial" through the tumour in the canal, front uppermost, left on screen right; "sagittal"
         beside the middle on the tumour's side, head up, front on the left; "orifice" like "axial", where the target's
-        artery springs; "groin" across the vessels at the puncture, front uppermost.
+        artery springs, midway from the aorta's middle to the canal's; "groin" across the vessels at the puncture, front
+        uppermost.
         """
         axial = np.array([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]])
         sagittal = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
         middle = self.grown.canal_point_mm
         trunk = self.tree.branch(self.ways.trunk(self.target))
         orifice = trunk.centreline.at(trunk.wall_mm + 2.0)[0]
+        between = (trunk.centreline.points_mm[0][1] + middle[1]) / 2
         return {
             "axial": Frame(axial, np.array([0.0, 0.45 * middle[1], middle[2]])),
             "sagittal": Frame(sagittal, np.array([0.6 * middle[0], 0.0, 0.0])),
-            "orifice": Frame(axial, np.array([0.6 * orifice[0], 0.6 * orifice[1], orifice[2]])),
+            "orifice": Frame(axial, np.array([0.0, between, orifice[2]])),
             "groin": self._groin_plane(),
         }
 

@@ -256,6 +256,19 @@ def test_removing_or_moving_the_cords_artery_moves_the_search():
     assert set(near) < set(far) | {near[-1]}
 
 
+@pytest.mark.parametrize("time_s", [65.8, 66.0, 66.1, 66.3, 66.7])
+def test_the_dilator_goes_up_the_artery_and_not_through_its_back_wall(time_s):
+    """What of it is past the artery's middle lies in the artery."""
+    made = plan(())
+    out = made.structures_at_time(time_s)
+    points = out["dilator"].world_mesh(0.5).points_mm
+    puncture = made.puncture
+    past = points[(points - puncture.axis_mm) @ puncture.direction > 3.0]
+    arteries = np.min([out[name].field(past) for name in made.groups["vessels"]], axis=0) if len(past) else np.zeros(0)
+    assert (arteries < 0.6).all()
+    assert len(past) > 50 or time_s < 66.0
+
+
 def test_the_artery_is_pressed_over_its_hole_not_over_the_one_in_the_skin():
     here = plan(CASES[0])
     there, puncture = here.structures_at(here.state_at("closing", 0.5, measured=False)), here.puncture
