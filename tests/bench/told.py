@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -13,8 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-for _name in ("LP_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # as a worker of the film draws; read when the libraries are loaded
+_AS_WORKER = {name: "1" for name in ("LP_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+if not _AS_WORKER.keys() <= os.environ.keys():  # read when the libraries are loaded, which they may be by now
+    os.environ.update(_AS_WORKER)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @cache
