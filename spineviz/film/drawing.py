@@ -118,6 +118,7 @@ class FilmDrawer:
 
     def __init__(self, scene: ProcedureScene, frames_per_s: int) -> None:
         self.scene, self.frames_per_s = scene, frames_per_s
+        scene.camera.let_go()
 
     @property
     def about(self) -> dict[str, Any]:
