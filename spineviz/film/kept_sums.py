@@ -16,7 +16,7 @@ from spineviz.film.engine import processor_extensions, versions
 from spineviz.film.naming import digest_of, sources
 
 _MARK_BYTES = 32
-"""A file begins with a digest of the rest."""
+"""A file begins with a digest of its name and of the rest."""
 
 
 def kept_arrays(name: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray]]) -> Mapping[str, NDArray]:
@@ -26,16 +26,20 @@ def kept_arrays(name: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray
     path = cache_folder() / "sums" / f"{told}.sum"
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError):
         held = path.read_bytes()
-        packed = memoryview(held)[_MARK_BYTES:]
-        if hashlib.sha256(packed).digest() == held[:_MARK_BYTES]:
+        packed = held[_MARK_BYTES:]
+        if _mark(told, packed) == held[:_MARK_BYTES]:
             with np.load(io.BytesIO(packed), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
     made = make()
     stream = io.BytesIO()
     np.savez(stream, **made)  # type: ignore[arg-type]
     with contextlib.suppress(OSError):
-        write_whole(path, hashlib.sha256(stream.getvalue()).digest() + stream.getvalue())
+        write_whole(path, _mark(told, stream.getvalue()) + stream.getvalue())
     return made
+
+
+def _mark(told: str, packed: bytes) -> bytes:
+    return hashlib.sha256(told.encode() + packed).digest()
 
 
 @cache

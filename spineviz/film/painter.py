@@ -25,7 +25,11 @@ Kept = TypeVar("Kept")
 MOST_STAGES, MOST_FLUOROSCOPES = 2, 3
 """How many windows and monitors are kept open: each holds pictures or line integrals in memory."""
 STAGE_CLOSES_AFTER = 30
-"""A window that others have drawn so many pictures since is closed: it holds 20 bytes for each of its large pixels."""
+"""A window that others have drawn so many pictures since is closed: it holds 80 bytes for each of its pixels."""
+_SIDE_BY_SIDE = 1.3
+"""Windows that together are larger than this, the largest being 1, are not kept open side by side, unless both are
+drawn in turn: which shows when one is asked for again after at most `_IN_TURN` pictures."""
+_IN_TURN = 3
 _ROADMAP = "roadmap"
 """The role of what a roadmap alone shows."""
 
@@ -42,9 +46,10 @@ class Painter:
 
     def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2, keep: Keep | None = None) -> None:
         self.theme, self.seed, self.supersample, self.keep = theme, seed, supersample, keep
-        self._stages: OrderedDict[Hashable, Any] = OrderedDict()
+        self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
         self._drawn_at: dict[Hashable, int] = {}
+        self._closed_at: dict[Hashable, int] = {}
         self._drawn, self._began = 0, 0
 
     def stage(self, size_px: Size, structures: Structures, shot: StageShot, clear: bool = False) -> Pixels:
@@ -55,6 +60,10 @@ class Painter:
         key = (size_px, clear)
         self._drawn_at[key] = self._drawn
         self._close_unused(self._drawn - STAGE_CLOSES_AFTER)
+        if key not in self._stages and self._drawn - self._closed_at.get(key, -_IN_TURN - 1) > _IN_TURN:
+            sizes = [width * height for (width, height), _ in (key, *self._stages)]
+            if sum(sizes) > _SIDE_BY_SIDE * max(sizes):
+                self._close_unused(self._drawn - 1)
         stage = _kept(
             self._stages, key, lambda: Stage(size_px, self.theme, self.supersample, clear), MOST_STAGES, _close
         )
@@ -166,6 +175,7 @@ class Painter:
         """Close the windows that have not drawn after the picture number `since`."""
         for key in [key for key in self._stages if self._drawn_at[key] <= since]:
             self._stages.pop(key).close()
+            self._closed_at[key] = self._drawn
 
     def _fluoroscope(self, size_px: Size, shot: FluoroShot, type_px: float) -> Any:
         from spineviz.views.attenuation import made_anew
@@ -203,7 +213,7 @@ def _close(stage: Any) -> None:
 
 
 def _kept(
-    store: OrderedDict[Hashable, Any],
+    store: OrderedDict[Any, Any],
     key: Hashable,
     make: Callable[[], Any],
     most: int,

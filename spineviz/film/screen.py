@@ -760,14 +760,14 @@ def _veil(size_px: tuple[int, int], theme_name: str, design: Design) -> Layer:
     below."""
     if design.height > design.width:
         down = np.interp(np.linspace(0, 1, size_px[1]), [0.0, 0.3, 0.55, 1.0], [0.1, 0.2, 0.86, 0.96])
-        share = np.broadcast_to(down[:, None], (size_px[1], size_px[0]))
+        alpha = down[:, None, None]
     else:
         ends = [0.0, 0.62, 0.9, 1.0] if design.aspect == "1:1" else [0.0, 0.45, 0.8, 1.0]
         across = np.interp(np.linspace(0, 1, size_px[0]), ends, [0.96, 0.86, 0.25, 0.15])
-        share = np.broadcast_to(across[None, :], (size_px[1], size_px[0]))
-    alpha = share[:, :, None]
+        alpha = across[None, :, None]
     colour = alpha * np.array(named_theme(theme_name).colour("ground"))
-    return Layer(dithered(np.concatenate([colour, alpha], axis=2)), 0, 0)
+    run = np.concatenate([colour, alpha], axis=2)
+    return Layer(dithered(np.broadcast_to(run, (size_px[1], size_px[0], 4))), 0, 0)
 
 
 @lru_cache(maxsize=12)
