@@ -222,6 +222,7 @@ def _core_half(level: str) -> Grid:
     # where a joint was carved the cortex is at least the plate of bone under a facet
     cut = np.clip((carved - half.values) / 0.4, 0.0, 1.0)
     values = carved + thick + cut * np.maximum(_shell_mm() - thick, 0.0)
+    _raw_half.forget(level, FIELD_SPACING_MM)  # both that are made from it are there
     return Grid(half.origin_mm, half.spacing_mm, values.astype(np.float32))
 
 

@@ -14,7 +14,12 @@ from spineviz.cli.options import json_option
 from spineviz.data.cache import cache_folder
 from spineviz.data.errors import FaultError
 
-KINDS = {"plans": "plans of cases", "pieces": "finished pieces of films", "about": "what films say of themselves"}
+KINDS = {
+    "plans": "plans of cases",
+    "pieces": "finished pieces of films",
+    "about": "what films say of themselves",
+    "sums": "what radiographs are summed from",
+}
 """Folder of the cache -> what lies there."""
 
 

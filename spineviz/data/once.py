@@ -33,6 +33,10 @@ class once(Generic[_P, _T]):
                     self._made[key] = self._make(*arguments, **named)
         return self._made[key]
 
+    def forget(self, *arguments: _P.args, **named: _P.kwargs) -> None:
+        """Let go of what was made for these arguments."""
+        self._made.pop((arguments, tuple(sorted(named.items()))), None)
+
     def cache_clear(self) -> None:
         """Forget what was made."""
         self._made.clear()

@@ -221,9 +221,10 @@ class ProcedureScene(Scene):
 
     def make_painter(self) -> Paints:
         """What draws views."""
+        from spineviz.film.kept_sums import kept_arrays
         from spineviz.film.painter import Painter
 
-        return Painter(self.theme, seed=int(getattr(self.plan.case, "seed", 0)))
+        return Painter(self.theme, seed=int(getattr(self.plan.case, "seed", 0)), keep=kept_arrays)
 
     # what a scene may use
 

@@ -28,6 +28,10 @@ _BT709 = 1
 _PER_S = 1000
 """Chapters and captions are timed in milliseconds."""
 
+_LARGE_PX, _LARGE_LOOKAHEAD = 2560 * 1440, 10
+"""x264 holds the 40 frames ahead that preset medium looks at, and more: 0.38 GB at 1080p, 1.4 GB at 4K. Of frames that
+are larger than this it looks at fewer ahead: 0.6 GB at 4K, for smaller files and up to 3 dB less of above 45."""
+
 _DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
 _SOUND_RATE, _SOUND_BITS = 48000, 96000
 _ASS_HEADER = b"""[Script Info]
@@ -139,7 +143,7 @@ def encode_segment(
             # 1 is BT.709 for three of them, and limited range for the last
             for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
                 setattr(stream.codec_context, name, _BT709)
-        stream.options = dict(coding.options)
+        stream.options = _options(coding, size_px)
         last: NDArray[np.uint8] | None = None
         picture: Any = None
         for frame in frames:
@@ -152,6 +156,14 @@ def encode_segment(
     if written != count:
         raise ValueError(f"{path.name}: {written} frames came, not {count}")
     return written
+
+
+def _options(coding: _Coding, size_px: tuple[int, int]) -> dict[str, str]:
+    """What the encoder of pictures of `size_px` is told."""
+    out = dict(coding.options)
+    if coding.encoder == "libx264" and size_px[0] * size_px[1] > _LARGE_PX:
+        out["x264-params"] += f":rc-lookahead={_LARGE_LOOKAHEAD}"
+    return out
 
 
 def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:

@@ -15,6 +15,7 @@ from spineviz.views.theme import Theme
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
     from spineviz.geometry.frames import Frame
+    from spineviz.views.attenuation import Keep
 
 Size = tuple[int, int]
 Pixels = NDArray[np.uint8]
@@ -22,7 +23,13 @@ Structures = Mapping[str, "Structure"]
 Kept = TypeVar("Kept")
 
 MOST_STAGES, MOST_FLUOROSCOPES = 2, 3
-"""How many windows and monitors are kept open: each holds meshes or line integrals in memory."""
+"""How many windows and monitors are kept open: each holds pictures or line integrals in memory."""
+STAGE_CLOSES_AFTER = 30
+"""A window that others have drawn so many pictures since is closed: it holds 80 bytes for each of its pixels."""
+_SIDE_BY_SIDE = 1.3
+"""Windows that together are larger than this, the largest being 1, are not kept open side by side, unless both are
+drawn in turn: which shows when one is asked for again after at most `_IN_TURN` pictures."""
+_IN_TURN = 3
 _ROADMAP = "roadmap"
 """The role of what a roadmap alone shows."""
 
@@ -34,23 +41,31 @@ class Painter:
         theme: the colours.
         seed: of the radiograph's noise.
         supersample: of the stage.
+        keep: where what radiographs are summed from is kept; None: nowhere.
     """
 
-    def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2) -> None:
-        self.theme, self.seed, self.supersample = theme, seed, supersample
-        self._stages: OrderedDict[Hashable, Any] = OrderedDict()
+    def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2, keep: Keep | None = None) -> None:
+        self.theme, self.seed, self.supersample, self.keep = theme, seed, supersample, keep
+        self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
+        self._drawn_at: dict[Hashable, int] = {}
+        self._closed_at: dict[Hashable, int] = {}
+        self._drawn, self._began = 0, 0
 
     def stage(self, size_px: Size, structures: Structures, shot: StageShot, clear: bool = False) -> Pixels:
         """The 3-D view, (H, W, 3), or without its ground (H, W, 4) with colours multiplied by alpha."""
         from spineviz.views.stage import Stage
 
+        self._drawn += 1
+        key = (size_px, clear)
+        self._drawn_at[key] = self._drawn
+        self._close_unused(self._drawn - STAGE_CLOSES_AFTER)
+        if key not in self._stages and self._drawn - self._closed_at.get(key, -_IN_TURN - 1) > _IN_TURN:
+            sizes = [width * height for (width, height), _ in (key, *self._stages)]
+            if sum(sizes) > _SIDE_BY_SIDE * max(sizes):
+                self._close_unused(self._drawn - 1)
         stage = _kept(
-            self._stages,
-            (size_px, clear),
-            lambda: Stage(size_px, self.theme, self.supersample, clear),
-            MOST_STAGES,
-            _close,
+            self._stages, key, lambda: Stage(size_px, self.theme, self.supersample, clear), MOST_STAGES, _close
         )
         return stage.draw(_without_roadmap(structures), shot.camera, shot.look)
 
@@ -140,7 +155,10 @@ class Painter:
         return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
     def forget(self) -> None:
-        """Drop every picture that was drawn; meshes, textures and line integrals stay."""
+        """Drop every picture that was drawn; meshes, textures and line integrals stay, and of windows those that have
+        drawn since the last time."""
+        self._close_unused(self._began)
+        self._began = self._drawn
         for stage in self._stages.values():
             stage.forget()
         for fluoroscope in self._fluoroscopes.values():
@@ -153,13 +171,21 @@ class Painter:
         self._stages.clear()
         self._fluoroscopes.clear()
 
+    def _close_unused(self, since: int) -> None:
+        """Close the windows that have not drawn after the picture number `since`."""
+        for key in [key for key in self._stages if self._drawn_at[key] <= since]:
+            self._stages.pop(key).close()
+            self._closed_at[key] = self._drawn
+
     def _fluoroscope(self, size_px: Size, shot: FluoroShot, type_px: float) -> Any:
+        from spineviz.views.attenuation import made_anew
         from spineviz.views.fluoroscopy import Fluoroscope
 
+        keep = self.keep or made_anew
         return _kept(
             self._fluoroscopes,
             (size_px, shot.projection.key),
-            lambda: Fluoroscope(size_px, shot.projection, self.seed, type_px, words=False),
+            lambda: Fluoroscope(size_px, shot.projection, self.seed, type_px, words=False, keep=keep),
             MOST_FLUOROSCOPES,
         )
 
@@ -187,7 +213,7 @@ def _close(stage: Any) -> None:
 
 
 def _kept(
-    store: OrderedDict[Hashable, Any],
+    store: OrderedDict[Any, Any],
     key: Hashable,
     make: Callable[[], Any],
     most: int,

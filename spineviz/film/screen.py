@@ -747,30 +747,30 @@ def _bar_opacity(shot: Shot) -> float:
     return 0.0 if shot.card is not None and shot.card.kind == "title" else 1.0
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _ground(size_px: tuple[int, int], theme_name: str) -> Layer:
     pixels = np.empty((size_px[1], size_px[0], 3), np.uint8)
     pixels[:] = named_theme(theme_name).rgb8("ground")
     return Layer(pixels, 0, 0)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _veil(size_px: tuple[int, int], theme_name: str, design: Design) -> Layer:
     """The ground's colour over a card's backdrop, deepest where the words stand: on the left, of an upright screen
     below."""
     if design.height > design.width:
         down = np.interp(np.linspace(0, 1, size_px[1]), [0.0, 0.3, 0.55, 1.0], [0.1, 0.2, 0.86, 0.96])
-        share = np.broadcast_to(down[:, None], (size_px[1], size_px[0]))
+        alpha = down[:, None, None]
     else:
         ends = [0.0, 0.62, 0.9, 1.0] if design.aspect == "1:1" else [0.0, 0.45, 0.8, 1.0]
         across = np.interp(np.linspace(0, 1, size_px[0]), ends, [0.96, 0.86, 0.25, 0.15])
-        share = np.broadcast_to(across[None, :], (size_px[1], size_px[0]))
-    alpha = share[:, :, None]
+        alpha = across[None, :, None]
     colour = alpha * np.array(named_theme(theme_name).colour("ground"))
-    return Layer(dithered(np.concatenate([colour, alpha], axis=2)), 0, 0)
+    run = np.concatenate([colour, alpha], axis=2)
+    return Layer(dithered(np.broadcast_to(run, (size_px[1], size_px[0], 4))), 0, 0)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=12)
 def _frame(
     panel: Panel, theme_name: str, scale: float, title: str, header: str, lit: bool, column: bool = False
 ) -> Layer:
@@ -789,7 +789,7 @@ def _frame(
     return canvas.layer()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=6)
 def _note(words: str, picture: Rect, theme_name: str, scale: float) -> Layer:
     """Words on a dark band at the lower edge of a picture, on two lines where one is too narrow."""
     theme = named_theme(theme_name)
@@ -814,7 +814,7 @@ def note_lines(words: str, width: float) -> tuple[str, ...]:
     return min(pairs, key=lambda pair: max(text_size(line, LABEL)[0] for line in pair))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: float) -> Layer:
     """Title and muted line, shaded as far to the right as the bare stage under them goes."""
     theme = named_theme(theme_name)
@@ -827,7 +827,7 @@ def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: flo
     return canvas.layer()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _tag(words: str, place: Rect, theme_name: str, scale: float) -> Layer:
     """A word on a chip with a bright rim."""
     theme = named_theme(theme_name)
@@ -851,7 +851,7 @@ def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, flo
     canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _bar(step: int, steps: int, theme_name: str, scale: float, design: Design, gauges: bool, top: float) -> Layer:
     """The bar from `top` down with its step dots: those done and the present one filled, the present one ringed."""
     theme = named_theme(theme_name)
@@ -868,7 +868,7 @@ def _bar(step: int, steps: int, theme_name: str, scale: float, design: Design, g
     return canvas.layer()
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _caption(text: str, theme_name: str, scale: float, design: Design, gauges: bool) -> Layer:
     theme, top = named_theme(theme_name), design.bar_top(gauges)
     x, lines = design.caption_place(gauges)

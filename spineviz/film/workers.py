@@ -43,8 +43,9 @@ TRIES = 2
 """How often a piece is tried whose worker died."""
 
 
-WORKER_MB, PIXEL_BYTES = 400.0, 145.0
-"""What a worker holds: so many megabytes, and bytes for each pixel of a frame (measured, see tests/bench)."""
+WORKER_MB, PIXEL_BYTES = 600.0, 150.0
+"""What a worker holds that shares with another: so many megabytes, and bytes for each pixel of a frame (measured, see
+tests/bench)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ therefore an image of its own, kept by (key, pose, what lies under it), and a fr
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from spineviz.views.angiography import Image, cell_matrix, shape_path
 from spineviz.views.projection import Lattice, Projection, beam, lattice_over, splat
 from spineviz.views.rasters import Shelf, spline_weights
 from spineviz.views.voxels import (
+    BLOCK,
     Absorption,
     Seen,
     Voxels,
@@ -59,8 +60,26 @@ _LEEWAY_MM = 10.0
 """How far what reaches beyond the picture may move until its cubes are chosen anew."""
 _MOST_CUBES_BYTES, _MOST_IMAGES_BYTES, _MOST_MATRICES_BYTES = 12_000_000, 6_000_000, 12_000_000
 """Cubes held by all monitors, and images and matrices of cells by each, beyond those of what moves just now."""
+Keep = Callable[[tuple[Hashable, ...], Callable[[], dict[str, NDArray]]], Mapping[str, NDArray]]
+"""Arrays that depend on what a tuple of plain values names and on the project's sources: made, or found where an
+earlier picture, also of another process, left them."""
 ROADMAP = "roadmap"
 """The role of vessels that are there in a roadmap only: no radiograph shows them."""
+
+
+def made_anew(_: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray]]) -> Mapping[str, NDArray]:
+    """The Keep that keeps nothing."""
+    return make()
+
+
+def _stands(structure: Structure) -> bool:
+    """Whether the cubes of `structure` serve other films and pieces too: it is bone, and nothing broke it."""
+    return structure.role == "bone" and structure.healthy is None
+
+
+def _place_key(structure: Structure) -> tuple[Hashable, ...]:
+    """What tells a structure, its place and its size from another, in any process; a key alone may be rounded."""
+    return (*_pose_key(structure), structure.field.bounds_mm.tobytes())
 
 
 def _pose_key(structure: Structure) -> tuple[str, bytes]:
@@ -132,11 +151,13 @@ class LineIntegrals:
         size_px: width and height of the picture.
         projection: where source and detector stand.
         absorption: material -> 1/mm; by default the table of the project.
+        keep: where what takes long is kept; nothing that moves is. It must not be shared by absorptions.
     """
 
     size_px: tuple[int, int]
     projection: Projection
     absorption: Absorption = absorption_per_mm
+    keep: Keep = made_anew
     _images: Shelf[Image] = field(default_factory=lambda: Shelf(_bytes, _MOST_IMAGES_BYTES), repr=False)
     _matrices: Shelf[csr_array] = field(default_factory=lambda: Shelf(_csr_bytes, _MOST_MATRICES_BYTES), repr=False)
     _own_pose: set[Hashable] = field(default_factory=set, repr=False)
@@ -151,6 +172,7 @@ class LineIntegrals:
         self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
         self._soft = lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
         self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._soft_is_first = True
 
     def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
         """What X-rays meet of `structures`, in order of rank; a picture begins."""
@@ -253,7 +275,7 @@ class LineIntegrals:
         body, pose = self._voxels(structure, spacing), structure.world_from_local
         weight = body.weight_mm2
         if len(weight):
-            weight = weight - body.volume_mm3 * self._ground(structure, body, spacing, under)[body.block]
+            weight -= body.volume_mm3 * self._ground(structure, body, spacing, under)[body.block]
         world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
         return splat(self.projection, lattice, world, weight)
 
@@ -324,7 +346,14 @@ class LineIntegrals:
         def choose() -> _Chosen:
             leeway = _LEEWAY_MM * self._most_magnified(low_high)
             seen: Seen | None = None if whole else (lambda p, margin: self._sees(p, margin + leeway))
-            return _Chosen(voxels(structure, spacing, self.absorption, mottle, seen), structure.world_from_local)
+
+            def make() -> dict[str, NDArray]:
+                return voxels(structure, spacing, self.absorption, mottle, seen).arrays()
+
+            view = None if whole else self._view_key
+            name = ("cubes", *_place_key(structure), structure.material, structure.core_material, spacing, view)
+            arrays = self.keep(name, make) if _stands(structure) else make()
+            return _Chosen(Voxels(BLOCK * spacing, **arrays), structure.world_from_local)
 
         found = _shared_voxels.get(thing, version, choose)
         if found.pose.matrix.tobytes() != structure.world_from_local.matrix.tobytes():
@@ -349,7 +378,24 @@ class LineIntegrals:
     def _soft_image(self, soft: Sequence[Structure]) -> Image:
         """The line integral of skin, muscle, lung and fat, by marching the rays through them in wide steps."""
         lattice = self._soft
-        return self._images.get("soft", tuple(_pose_key(s) for s in soft), lambda: self._marched(soft, lattice))
+
+        def march() -> dict[str, NDArray]:
+            return {"image": self._marched(soft, lattice)}
+
+        def make() -> Image:
+            # flesh that moves is another one in every picture: only what a monitor shows first is worth keeping
+            first, self._soft_is_first = self._soft_is_first, False
+            name = ("soft", *((*_place_key(s), s.material) for s in soft), self._view_key)
+            return self.keep(name, march)["image"] if first else march()["image"]
+
+        return self._images.get("soft", tuple(_pose_key(s) for s in soft), make)
+
+    @property
+    def _view_key(self) -> tuple[Hashable, ...]:
+        """What tells the projection and the picture's size from others, to the last digit."""
+        seen = self.projection
+        where = seen.world_from_view.matrix.tobytes()
+        return where, seen.field_of_view_mm, seen.source_to_isocentre_mm, seen.source_to_detector_mm, self.size_px
 
     def _marched(self, soft: Sequence[Structure], lattice: Lattice) -> Image:
         out = np.zeros((lattice.rows, lattice.columns), np.float32)

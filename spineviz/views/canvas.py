@@ -18,6 +18,9 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; the last two lie outside."""
 
+_ROWS_AT_ONCE = 64
+"""Rows of a picture that are worked out at one time: numbers of a whole one would take half a gigabyte at 4K."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -304,9 +307,13 @@ def contrast(one: RGB, other: RGB) -> float:
 
 def dithered(premultiplied: NDArray[np.floating]) -> Pixels:
     """Pixels (h, w, 4) from values 0 to 1, rounded up or down by chance so that a slow gradient shows no bands."""
-    chance = np.random.default_rng(0).random((*premultiplied.shape[:2], 1))
-    pixels = np.floor(255.0 * premultiplied + chance).clip(0, 255).astype(np.uint8)
-    return np.minimum(pixels, pixels[:, :, 3:])  # a colour multiplied by alpha is never more than alpha
+    rng, out = np.random.default_rng(0), np.empty(premultiplied.shape, np.uint8)
+    for top in range(0, len(out), _ROWS_AT_ONCE):
+        few = premultiplied[top : top + _ROWS_AT_ONCE]
+        pixels = np.floor(255.0 * few + rng.random((*few.shape[:2], 1))).clip(0, 255).astype(np.uint8)
+        # a colour multiplied by alpha is never more than alpha
+        np.minimum(pixels, pixels[:, :, 3:], out=out[top : top + _ROWS_AT_ONCE])
+    return out
 
 
 def _solid(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:

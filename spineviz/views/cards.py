@@ -126,7 +126,7 @@ def draw_card(card: Card, theme: Theme, scale: float, pictured: bool = False, de
     return _card_layer(words, pictured, theme.name, scale, design)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float, design: Design) -> Layer:
     from spineviz.views.theme import theme as named
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.structure import Structure
 from spineviz.views.angiography import Image, mapped, subtracted
-from spineviz.views.attenuation import ROADMAP, Anatomy, LineIntegrals
+from spineviz.views.attenuation import ROADMAP, Anatomy, Keep, LineIntegrals, made_anew
 from spineviz.views.marks import (
     Colour,
     Grey,
@@ -85,6 +85,7 @@ class Fluoroscope:
         text_px: size of the burnt-in type; by default 24 pixels on a panel of 415.
         words: whether "seen from ..." and the pulse counter are burnt in beside the letters.
         absorption: material -> 1/mm; by default the table of the project.
+        keep: where what takes long to sum is kept.
     """
 
     size_px: tuple[int, int]
@@ -93,10 +94,11 @@ class Fluoroscope:
     text_px: float | None = None
     words: bool = True
     absorption: Absorption = absorption_per_mm
+    keep: Keep = made_anew
     _sums: OrderedDict[tuple, tuple[Anatomy, _Tone]] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
-        self._lines = LineIntegrals(self.size_px, self.projection, self.absorption)
+        self._lines = LineIntegrals(self.size_px, self.projection, self.absorption, self.keep)
         self.mm_per_px = self._lines.mm_per_px
 
     def forget(self) -> None:

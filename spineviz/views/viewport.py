@@ -43,6 +43,11 @@ class FilmCamera(Camera):
         self.display_funcs[Viewport] = self.display_viewports
         return Viewport if isinstance(mobject, Viewport) else found
 
+    def let_go(self) -> None:
+        """Drop the camera's own picture and its ground, of which frames that are not manim's have no need."""
+        self.background = np.zeros((0, 0, self.n_channels), self.pixel_array_dtype)
+        self.pixel_array = self.background
+
     def display_viewports(self, viewports: list[Viewport], pixels: np.ndarray) -> None:
         """Lay the layers of `viewports` over `pixels` (H, W, 4; colours multiplied by alpha), in place."""
         for viewport in viewports:

@@ -18,7 +18,7 @@ Seen = Callable[[Points, float], NDArray[np.bool_]]
 Absorption = Callable[[str], float]
 """Material -> linear attenuation, 1/mm."""
 
-_BLOCK = 4
+BLOCK = 4
 """Voxels a side of the blocks in which the surface is looked for and in which the ground under a structure is taken."""
 _STEEPNESS = 1.3
 """How steep a field that is not exact may be (a body that has lost a third of its height reads 1.5 times as steep, but
@@ -96,24 +96,62 @@ def absorption_at(
 class Voxels:
     """A structure as small cubes in its local frame.
 
+    They are many and are kept for every bone in the picture, so each takes four bytes: its place in its block, and
+    rounded to what no picture shows, how full it is and what it is made of.
+
     Attributes:
-        points_mm: (N, 3) centres.
-        volume_mm3: (N,) how much of each cube the structure takes.
-        weight_mm2: (N,) that volume times its own attenuation.
-        block: (N,) the block in which each cube lies.
-        block_points_mm: (B, 3) where what lies under a block is asked for.
+        side_mm: of a block; a cube's is a quarter of it.
+        corner: (B, 3) where each block lies on the lattice of blocks that is tied to the local origin.
+        first: (B + 1,) the first cube of each block, and where the last one's end.
+        place: (N,) which of its block each cube is, counted with z fastest.
+        share: (N,) how much of each cube the structure takes, 1 to 255 of 255.
+        coefficient_per_mm: (N,) its own attenuation there.
     """
 
-    points_mm: NDArray[np.float32]
-    volume_mm3: NDArray[np.float32]
-    weight_mm2: NDArray[np.float32]
-    block: NDArray[np.int32]
-    block_points_mm: NDArray[np.float64]
+    side_mm: float
+    corner: NDArray[np.int16]
+    first: NDArray[np.int32]
+    place: NDArray[np.uint8]
+    share: NDArray[np.uint8]
+    coefficient_per_mm: NDArray[np.float16]
 
     @property
     def nbytes(self) -> int:
         """How much memory they take."""
-        return sum(array.nbytes for array in vars(self).values())
+        return sum(array.nbytes for array in self.arrays().values())
+
+    def arrays(self) -> dict[str, NDArray]:
+        """Everything as named arrays, from which `Voxels(side_mm, **arrays)` makes the same."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    @property
+    def block(self) -> NDArray[np.int32]:
+        """(N,) the block in which each cube lies."""
+        return np.repeat(np.arange(len(self.corner), dtype=np.int32), np.diff(self.first))
+
+    @property
+    def points_mm(self) -> NDArray[np.float32]:
+        """(N, 3) centres."""
+        middles = ((self.corner + 0.5) * self.side_mm).astype(np.float32)
+        return middles[self.block] + _cell(BLOCK, self.side_mm / BLOCK).astype(np.float32)[self.place]
+
+    @property
+    def volume_mm3(self) -> NDArray[np.float32]:
+        """(N,) how much of each cube the structure takes."""
+        return self.share * np.float32((self.side_mm / BLOCK) ** 3 / 255.0)
+
+    @property
+    def weight_mm2(self) -> NDArray[np.float32]:
+        """(N,) that volume times its own attenuation."""
+        return self.volume_mm3 * self.coefficient_per_mm.astype(np.float32)
+
+    @property
+    def block_points_mm(self) -> NDArray[np.float64]:
+        """(B, 3) where what lies under a block is asked for: the middle of what the structure takes of it."""
+        block, volume, places = self.block, self.volume_mm3, self.points_mm
+        count = len(self.corner)
+        total = np.maximum(np.bincount(block, volume, count), 1e-12)
+        return np.stack([np.bincount(block, volume * places[:, i], count) / total for i in range(3)], axis=1)
 
 
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
@@ -169,8 +207,8 @@ def _blocks_near(
 
 _HALVES = np.array([[1.25, -0.25], [0.75, 0.25], [0.25, 0.75], [-0.25, 1.25]])
 """What is known in the middles of the two halves of a block, carried on a line to the middles of its four cubes."""
-_CUBES_FROM_OCTANTS = np.einsum("ia,jb,kc->ijkabc", _HALVES, _HALVES, _HALVES).reshape(_BLOCK**3, 8)
-_CUBE_OF_OCTANT = np.arange(_BLOCK**3).reshape(2, 2, 2, 2, 2, 2).transpose(0, 2, 4, 1, 3, 5).reshape(8, 8)
+_CUBES_FROM_OCTANTS = np.einsum("ia,jb,kc->ijkabc", _HALVES, _HALVES, _HALVES).reshape(BLOCK**3, 8)
+_CUBE_OF_OCTANT = np.arange(BLOCK**3).reshape(2, 2, 2, 2, 2, 2).transpose(0, 2, 4, 1, 3, 5).reshape(8, 8)
 """(octant, place in it) -> the cube of the block, counted with z fastest."""
 
 
@@ -188,8 +226,8 @@ def _filled(
     `middles_mm` (B, 3) lie in the world, `turn` is the world_from_local rotation, `at_middle_mm` (shapes, B) are the
     distances at the middles; fields that are not exact may read `spare_mm` too much.
     """
-    share = np.zeros((len(shapes), len(middles_mm), _BLOCK**3), np.float32)
-    side = _BLOCK * spacing_mm
+    share = np.zeros((len(shapes), len(middles_mm), BLOCK**3), np.float32)
+    side = BLOCK * spacing_mm
     octants, cubes = _cell(2, side / 2) @ turn.T, _cell(2, spacing_mm) @ turn.T
 
     def edges(distance_mm: NDArray, wide_mm: float) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
@@ -227,8 +265,8 @@ def voxels(
     pattern is carried along. Where `seen` says no to points of the world (with a margin), the cubes are left out.
     """
     pose = structure.world_from_local
-    middles, distance = _blocks_near(structure, _BLOCK * spacing_mm, spacing_mm, seen)
-    cell = _cell(_BLOCK, spacing_mm)
+    middles, distance = _blocks_near(structure, BLOCK * spacing_mm, spacing_mm, seen)
+    cell = _cell(BLOCK, spacing_mm)
     world = pose.points(middles) if len(middles) else middles
     core = structure.core if structure.core_material is not None else None
     shapes, at_middle = [structure.field], [distance]
@@ -248,13 +286,17 @@ def voxels(
         # the weight is own * shell + inner * core; kept as a coefficient so that one multiplication remains
         within = np.minimum(inside[0][kept], share) if inside else share
         coefficient = (own + (inner - own) * within / np.maximum(share, 1e-6)).astype(np.float32)
-    used = share > 0.0
-    block = np.repeat(np.arange(len(middles), dtype=np.int32), len(cell)).reshape(share.shape)[used]
-    places = (middles[:, None, :] + cell)[used].astype(np.float32)
-    volume = share[used] * np.float32(spacing_mm**3)
-    total = np.maximum(np.bincount(block, volume, len(middles)), 1e-12)
-    heart = np.stack([np.bincount(block, volume * places[:, i], len(middles)) / total for i in range(3)], axis=1)
-    return Voxels(places, volume, (volume * coefficient[used]).astype(np.float32), block, heart)
+    full = np.round(255.0 * share).astype(np.uint8)
+    used = full > 0
+    side_mm = BLOCK * spacing_mm
+    return Voxels(
+        side_mm,
+        np.floor(middles / side_mm).astype(np.int16),
+        np.r_[0, np.cumsum(used.sum(axis=1))].astype(np.int32),
+        np.broadcast_to(np.arange(BLOCK**3, dtype=np.uint8), used.shape)[used],
+        full[used],
+        coefficient[used].astype(np.float16),
+    )
 
 
 def _marrow(
@@ -272,7 +314,7 @@ def _marrow(
     """
     name = structure.core_material if structure.core is not None else structure.material
     inner: NDArray | float = absorption(str(name))
-    octants = _cell(2, _BLOCK / 2 * spacing_mm) @ structure.world_from_local.rotation.T
+    octants = _cell(2, BLOCK / 2 * spacing_mm) @ structure.world_from_local.rotation.T
     points = (world_mm[:, None, :] + octants).reshape(-1, 3)
     if structure.bone_share is not None:
         known = np.asarray(structure.bone_share(points)).reshape(len(world_mm), 8)

@@ -29,6 +29,22 @@ def test_threads_that_ask_at_once_get_the_one_thing_that_was_made():
     assert made("a") is not found[0]
 
 
+def test_what_is_let_go_is_made_again_and_nothing_else():
+    calls = []
+
+    @once
+    def made(name: str) -> object:
+        calls.append(name)
+        return object()
+
+    first, other = made("a"), made("b")
+    made.forget("a")
+    made.forget("never made")
+    assert made("b") is other
+    assert made("a") is not first
+    assert calls == ["a", "b", "a"]
+
+
 def test_what_failed_is_asked_again():
     fails = [True]
 

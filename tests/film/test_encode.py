@@ -508,3 +508,11 @@ def test_no_byte_depends_on_what_memory_held_before():
         command = [sys.executable, "-c", PERTURBED, *FORMATS]
         told.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(("size", "ahead"), [((1920, 1080), 40), ((2560, 1440), 40), ((3840, 2160), 10)])
+def test_large_frames_are_looked_at_few_at_a_time(tmp_path, size, ahead):
+    frame = np.zeros((size[1], size[0], 3), np.uint8)
+    encode_segment(tmp_path / "a.mp4", [frame], FORMATS["mp4"], size, RATE, 1)
+    # x264 writes what it was told into the stream
+    assert f"rc_lookahead={ahead} ".encode() in (tmp_path / "a.mp4").read_bytes()

@@ -17,7 +17,7 @@ from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.operators import difference, moved
 from spineviz.views.fluoroscopy import PROJECTIONS, Fluoroscope, beam, projection
 from spineviz.views.rasters import Shelf
-from spineviz.views.voxels import absorption_at, absorption_per_mm, bone_absorption_per_mm, voxels
+from spineviz.views.voxels import Voxels, absorption_at, absorption_per_mm, bone_absorption_per_mm, voxels
 
 COEFFICIENT = {"air": 0.0, "water": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
 UNIT = COEFFICIENT.__getitem__
@@ -557,3 +557,52 @@ def test_wrong_requests_are_named():
         projection("ap", field_of_view_mm=-3)
     with pytest.raises(ValueError, match="at least 16 by 16, got 8 by 90"):
         Fluoroscope((8, 90), projection("ap"))
+
+
+def test_a_kept_radiograph_is_that_of_a_fresh_process_to_the_last_bit_and_what_is_broken_is_not_kept():
+    import spineviz.views.attenuation as module
+
+    shelf, made = {}, []
+
+    def keep(name, make):
+        if name not in shelf:
+            made.append(name[0])
+            shelf[name] = make()
+        return shelf[name]
+
+    rod, flesh = cancellous(None, radius=14.0), part("flesh", box([0, 0, 0], [200, 160, 200], 20.0), "muscle", 0)
+    rib = Structure("rib", "bone", "cortical", capsule([-120, 0, -20], [120, 10, 30], 4.0), None, "rib", RANKS["bone"])
+    broken = replace(cancellous(None, radius=9.0), name="broken", key=f"broken-{next(KEYS)}", healthy=lambda p: p)
+    things, pictures = together(flesh, rod, rib, broken), []
+    for kept in (module.made_anew, keep, keep):
+        module._shared_voxels.clear()
+        module._shared_grounds.clear()
+        seen = Fluoroscope((96, 80), projection("ap", field_of_view_mm=60), words=False, keep=kept)
+        pictures.append(seen.attenuation(things))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[0], pictures[2])
+    assert sorted(made) == ["cubes", "cubes", "soft"]
+    # elsewhere, or from elsewhere, a long bone is another thing; a small one is the same in every view
+    module._shared_voxels.clear()
+    Fluoroscope((96, 80), projection("lateral", field_of_view_mm=60), words=False, keep=keep).attenuation(things)
+    assert sorted(made) == ["cubes", "cubes", "cubes", "soft", "soft"]
+
+
+def test_cubes_are_the_same_from_their_arrays():
+    body = voxels(cancellous(None), 0.7, absorption_per_mm)
+    same = Voxels(body.side_mm, **body.arrays())
+    for name in ("points_mm", "volume_mm3", "weight_mm2", "block", "block_points_mm"):
+        assert np.array_equal(getattr(body, name), getattr(same, name))
+    assert body.nbytes < 5 * len(body.place)
+    assert len(body.points_mm) == len(body.place)
+
+
+def test_many_bodies_are_summed_as_few_are(monkeypatch):
+    from spineviz.views import projection as module
+
+    rng = np.random.default_rng(0)
+    points, weights = rng.uniform(-40, 40, (5000, 3)).astype(np.float32), rng.uniform(0, 1, 5000).astype(np.float32)
+    seen, lattice = projection("ap", field_of_view_mm=60), module.Lattice(70, 90, 1.0)
+    whole = module.splat(seen, lattice, points, weights)
+    monkeypatch.setattr(module, "_AT_ONCE", 700)
+    assert np.allclose(module.splat(seen, lattice, points, weights), whole, atol=1e-6)
