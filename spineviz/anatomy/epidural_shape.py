@@ -260,11 +260,19 @@ def growth_direction(level: str) -> Vector:
 def _cord_at(level: str, height: float) -> tuple[Vector, Vector]:
     """(3,) the middle of cord or filum at `height` over the body's middle, and (2,) its half width and depth, at least
     those of a small bundle of roots."""
-    mesh = nerves(level)["cord"].mesh(1.0)
-    near = mesh.points_mm[np.abs(mesh.points_mm[:, 2] - height) < 2.0]
+    near = _ring_at(nerves(level)["cord"].mesh(1.0), height)
     half = np.ptp(near, axis=0)[:2] / 2
     least = 0.0 if level in CORD_LEVELS else figure("core_mm")
     return np.array([0.0, float(near[:, 1].min() + near[:, 1].max()) / 2, height]), np.maximum(half, least)
+
+
+def _ring_at(mesh: Mesh, height: float) -> Points:
+    """(N, 3) where the edges of `mesh` pass the plane z = `height`."""
+    starts, ends = (mesh.points_mm[mesh.triangles[:, order].ravel()] for order in ([0, 1, 2], [1, 2, 0]))
+    passing = (starts[:, 2] < height) != (ends[:, 2] < height)
+    start, end = starts[passing], ends[passing]
+    share = (height - start[:, 2]) / (end[:, 2] - start[:, 2])
+    return start + share[:, None] * (end - start)
 
 
 @lru_cache(maxsize=32)
