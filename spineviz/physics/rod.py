@@ -36,6 +36,7 @@ _FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are ask
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
+_ROOM_KEPT = 0.1  # the share of its room that no node loses in one step
 _NEIGHBOURS = np.arange(-3, 4)
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
 _FINE_MM = 1.5  # no segment of a centreline is longer
@@ -173,13 +174,48 @@ class Lumen:
         """(K,) the lumen's radius at places on the way: that of the widest tube round them."""
         return self.clearance_mm(self.at(np.clip(way_mm, 0.0, self.length_mm)))
 
-    def clearance_mm(self, points_mm: Points, radius_mm: float = 0.0) -> Floats:
-        """(M,) how far a ball of `radius_mm` at each of (M, 3) points is from the wall; negative in or behind it."""
-        gaps = []
-        for tube in self.tubes:
-            place, _, radius, _ = tube.nearest(points_mm, radius_mm)
-            gaps.append(radius - np.linalg.norm(points_mm - place, axis=1))
-        return np.max(gaps, axis=0)
+    @cached_property
+    def free_mm(self) -> Floats:
+        """(N,) the lumen's radius at every whole millimetre of the way, and at its end."""
+        return self.radius_at(np.arange(0.0, self.length_mm + 1.0, 1.0))
+
+    def clearance_mm(self, points_mm: Points, radius_mm: ArrayLike = 0.0) -> Floats:
+        """(M,) how far a ball of `radius_mm` (one number or (M,)) at each of (M, 3) points is from the wall; negative
+        in or behind it."""
+        return self.deepest(points_mm, radius_mm)[2]
+
+    def deepest(self, points_mm: Points, radius_mm: ArrayLike = 0.0) -> tuple[Points, Floats, Floats]:
+        """For each of (M, 3) points the place (M, 3) with most clearance on the centreline of the tube that it lies
+        deepest in, the radius (M,) there less `radius_mm`, and the clearance (M,)."""
+        node, vertex, starts = self.pairs(points_mm)
+        at = points_mm[node]
+        place, _, radius, _ = self.all_tubes.nearest(at, np.broadcast_to(radius_mm, len(points_mm))[node], vertex)
+        gap = radius - np.linalg.norm(at - place, axis=1)
+        most = np.maximum.reduceat(gap, starts)
+        # of several that are as deep the first
+        which = np.flatnonzero(gap == most[node])
+        which = which[np.searchsorted(node[which], np.arange(len(points_mm)))]
+        return place[which], radius[which], most
+
+    def pairs(
+        self, points_mm: Points, behind_mm: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Which of (M, 3) points lies in which tube: (P,) the points, (P,) the vertex of `all_tubes` that each lies
+        deepest in, and (M,) where the pairs of each point begin.
+
+        Of each point the tubes that it may lie deepest in, and those whose wall it is behind by less than `behind_mm`.
+        """
+        tubes = self.all_tubes
+        squared = (points_mm**2).sum(1)[:, None] + (tubes.points_mm**2).sum(1) - 2.0 * points_mm @ tubes.points_mm.T
+        depth = tubes.radius_mm - np.sqrt(np.maximum(squared, 0.0))
+        every = np.arange(len(points_mm))
+        cuts = [0, *tubes.ends, len(tubes.points_mm)]
+        vertex = np.stack([a + depth[:, a:b].argmax(1) for a, b in pairwise(cuts)], axis=1)
+        gap = depth[every[:, None], vertex]
+        # on a segment beside the vertex it may be deeper by no more than the segment is long
+        near = (gap > -behind_mm) | (gap >= gap.max(1, keepdims=True) - _FINE_MM)
+        node, which = np.nonzero(near)
+        return node, vertex[node, which], np.searchsorted(node, every)
 
     def moved(self, rotation: ArrayLike, shift_mm: ArrayLike) -> Lumen:
         """The same lumen after a rotation (3, 3) and then a shift (3,)."""
@@ -526,6 +562,16 @@ class _Problem:
             turn = turn - self.half[:, None] * ((u + v) @ self.cross.T)
         return 0.5 * float(self.bend @ (turn * turn).sum(1))
 
+    def stretched(self, nodes: Points, step: Points) -> Points:
+        """(M, 3) the gradient of what a step stretches beyond its first order: an edge that is turned grows longer."""
+        length, tangent = self.edges(nodes)
+        change = np.diff(step, axis=0, prepend=0.0)
+        edge = length[1:, None] * tangent[1:] + change
+        longer = np.sqrt((edge * edge).sum(1)) - length[1:] - (tangent[1:] * change).sum(1)
+        pull: Points = (self.stretch * longer)[:, None] * tangent[1:]
+        pull[:-1] -= pull[1:]
+        return pull
+
     def leading(self, nodes: Points) -> float:
         """What it costs that the tip is not where it is led."""
         if self.tip_mm is None:
@@ -564,17 +610,7 @@ class _Problem:
     def locate(self, nodes: Points) -> None:
         """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
         self._tried = None
-        pairs = []
-        before = 0
-        for tube in self.lumen.tubes:
-            vertex = tube.vertices(nodes)
-            gap = tube.radius_mm[vertex] - np.linalg.norm(nodes - tube.points_mm[vertex], axis=1)
-            near = np.flatnonzero(gap > -_MARGIN_MM)
-            pairs.append(np.stack([near, vertex[near] + before]))
-            before += len(tube.points_mm)
-        found = np.concatenate(pairs, axis=1)
-        self._node, self._vertex = found[:, np.argsort(found[0], kind="stable")]
-        self._starts = np.searchsorted(self._node, np.arange(len(nodes)))
+        self._node, self._vertex, self._starts = self.lumen.pairs(nodes, _MARGIN_MM)
 
     def _rooms(self, nodes: Points) -> tuple[Floats, tuple[Any, ...]]:
         """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
@@ -669,18 +705,20 @@ class _Problem:
         value -= barrier * float(np.log(room).sum())
         grad -= barrier * push / room[:, None]
         own += force[:, None, None] * (bowl + push[:, :, None] * push[:, None, :] / room[:, None, None])
-        return _Local(value, grad, _banded(own, first, second_next), room, push)
+        return _Local(value, grad, _banded(own, first, second_next), room, push, bowl)
 
 
 @dataclass(frozen=True, eq=False)
 class _Local:
-    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands, each wall's room and its gradient."""
+    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands; each
+    wall's room (M,), its gradient (M, 3), and how hollow it is (M, 3, 3), which is its second derivative less a sign."""
 
     value: float
     grad: Floats
     bands: Floats
     room: Floats
     push: Floats
+    bowl: Floats
 
 
 def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
@@ -699,9 +737,11 @@ def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
 def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most: int) -> Points:
     """The minimum near `nodes` while the barrier falls to a small share of the energy: primal-dual interior point.
 
-    Steps never leave the walls. Damping is added where the Hessian is not positive.
+    Edges are stiff and the nodes many, so that a straight step, which makes every edge that it turns longer, could
+    only be short: each step is bent, by a second-order correction with the same factors, so that what it turns keeps
+    its length. A step goes most of the way to the first wall; damping is added where the Hessian is not positive.
     """
-    from scipy.linalg.lapack import dpbsv
+    from scipy.linalg.lapack import dpbsv, dpbtrs
 
     problem.locate(nodes)
     damping = 0.0
@@ -714,10 +754,10 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
             if damping:
                 bands = bands.copy()
                 bands[8] += damping * float(np.median(here.bands[8]))
-            _, solved, wrong = dpbsv(bands, -here.grad.ravel())
+            factor, solved, wrong = dpbsv(bands, -here.grad.ravel())
             if not wrong:
                 break
-            damping = max(4 * damping, 1e-7)
+            damping = max(10 * damping, 1e-6)
         step = solved.reshape(-1, 3)
         descent = -float((step * here.grad).sum())
         if descent < 60.0 * barrier:
@@ -727,51 +767,48 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
                 continue
             if descent < 0.3 * barrier:
                 break
-        forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
-        share = 1.0
+        aside = -dpbtrs(factor, problem.stretched(nodes, step).ravel())[0].reshape(-1, 3)
+        # a correction is no longer than half of what it corrects
+        aside *= min(1.0, 0.5 * float(np.abs(step).max()) / max(float(np.abs(aside).max()), 1e-12))
+        share = _share_within(here, step)
         while share > 1e-8:
-            trial = nodes + share * step
+            trial = nodes + share * step + share * share * aside
             if problem.value(trial, barrier, guard) <= here.value - 1e-4 * share * descent:
                 break
             share /= 2
         else:
             break
         nodes = trial
+        forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
         falling = forced < force
         shorten = min(1.0, float((0.99 * force[falling] / (force - forced)[falling]).min(initial=1.0)))
         force = force + shorten * (forced - force)
         force = np.clip(force, 1e-2 * barrier / here.room, 1e2 * barrier / here.room) if share < 1e-3 else force
-        damping = damping / 4 if share == 1.0 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
+        damping = damping / 20 if share > 0.7 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
     return nodes
 
 
-def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float) -> Points:
-    """`nodes` with those in or behind a wall drawn towards their centreline until they have `least` of its room."""
-    best = np.full(len(nodes), -np.inf)
-    centre, wide = nodes.copy(), np.ones(len(nodes))
-    for tube in lumen.tubes:
-        place, _, radius, _ = tube.nearest(nodes, radius_mm)
-        gap = radius - np.linalg.norm(nodes - place, axis=1)
-        better = gap > best
-        best = np.where(better, gap, best)
-        centre = np.where(better[:, None], place, centre)
-        wide = np.where(better, radius, wide)
-    off = nodes - centre
+def _share_within(here: _Local, step: Points) -> float:
+    """How much of a step leaves every node the share `_ROOM_KEPT` of its room, as far as second order tells."""
+    slope = (here.push * step).sum(1)
+    hollow = np.maximum(0.5 * ((here.bowl @ step[:, :, None])[:, :, 0] * step).sum(1), 0.0)
+    left = (1.0 - _ROOM_KEPT) * here.room
+    # left + share * slope - share^2 * hollow = 0
+    reach = 2.0 * left / np.maximum(np.sqrt(slope**2 + 4.0 * hollow * left) - slope, 1e-300)
+    return min(1.0, float(reach.min()))
+
+
+def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float, loosened: float = 0.0) -> Points:
+    """`nodes` with those in or behind a wall drawn towards their centreline until they have `least` of its room.
+
+    Before that all come nearer to the middle by the share `loosened`, so that those on a wall come off it without a
+    kink.
+    """
+    centre, wide, _ = lumen.deepest(nodes, radius_mm)
+    off = (1.0 - loosened) * (nodes - centre)
     share = (off * off).sum(1) / wide**2
     shrink = np.where(share > 1 - least, np.sqrt((1 - least) / np.maximum(share, 1e-12)), 1.0)
     return centre + shrink[:, None] * off
-
-
-def _loosened(lumen: Lumen, nodes: Points, radius_mm: Floats) -> Points:
-    """`nodes` a little nearer to the middle, all alike, so that those on a wall come off it without a kink."""
-    off = np.zeros_like(nodes)
-    best = np.full(len(nodes), -np.inf)
-    for tube in lumen.tubes:
-        place, _, radius, _ = tube.nearest(nodes, radius_mm)
-        gap = radius - np.linalg.norm(nodes - place, axis=1)
-        off = np.where((gap > best)[:, None], nodes - place, off)
-        best = np.maximum(gap, best)
-    return nodes - 0.005 * off
 
 
 def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) -> None:
@@ -782,12 +819,11 @@ def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) ->
             raise RequestError(
                 f"{rod.name}: an advance of {advance:.1f} mm is too much, the way is {lumen.length_mm:.1f} mm long"
             )
-        way = np.arange(0.0, advance + 1.0, 1.0)
-        free = lumen.radius_at(way)
+        free = lumen.free_mm[: int(np.ceil(advance)) + 1]
         if (free <= rod.radius_mm).any():
             raise RequestError(
                 f"{rod.name}: {2 * rod.radius_mm:.2f} mm wide, but the vessel is only {2 * free.min():.2f} mm wide "
-                f"{way[free.argmin()]:.0f} mm from the puncture; choose a thinner one"
+                f"{free.argmin()} mm from the puncture; choose a thinner one"
             )
 
 
@@ -829,7 +865,7 @@ def rest(
         nodes = lumen.at(way[1:])
         energy = problem.energy(nodes)
     barrier = problem.least_barrier(energy) / _SHARE_LEFT
-    nodes = _inside(lumen, _loosened(lumen, nodes, chain.radius_mm), chain.radius_mm, least=0.005)
+    nodes = _inside(lumen, nodes, chain.radius_mm, least=0.005, loosened=0.005)
     nodes = _settled(problem, nodes, barrier)
     _refuse_what_is_too_sharp(problem, nodes, rods)
     return _measured(problem, nodes)
