@@ -37,6 +37,7 @@ _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
 _ROOM_KEPT = 0.1  # the share of its room that no node loses in one step
+_DIAGONAL = np.arange(3), np.arange(3)
 _NEIGHBOURS = np.arange(-3, 4)
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
 _FINE_MM = 1.5  # no segment of a centreline is longer
@@ -74,15 +75,9 @@ class Tube:
             out[end - 1 : end + 1] = 0.0
         return out
 
-    def vertices(self, at_mm: Points) -> NDArray[np.int64]:
-        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in."""
-        points = self.points_mm
-        squared = (at_mm**2).sum(1)[:, None] + (points**2).sum(1) - 2.0 * at_mm @ points.T
-        nearest: NDArray[np.int64] = (self.radius_mm - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
-        return nearest
-
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The same, sought only among the neighbours of (M,) vertices."""
+        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in, sought only among the
+        neighbours of (M,) vertices."""
         first, last = self._first_last[:, vertex, None]
         around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, first), last)
         off = self.points_mm[around] - at_mm[:, None]
@@ -90,15 +85,14 @@ class Tube:
         return around[np.arange(len(around)), best]
 
     def nearest(
-        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64] | None = None
+        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64]
     ) -> tuple[Points, Points, Floats, Floats]:
-        """For each of (M, 3) points the place on the centreline with most clearance.
+        """For each of (M, 3) points the place on the centreline with most clearance, beside the vertex `vertex` (M,).
 
-        `vertex` (M,) tells near which vertex that is, where it is known. Returns the places (M, 3), the unit tangents
+        Returns the places (M, 3), the unit tangents
         there (M, 3), the radius there less `room_mm` (M,), and how it grows along the tangent (M,).
         """
         points, radius = self.points_mm, self.radius_mm
-        vertex = self.vertices(at_mm) if vertex is None else vertex
         step, length2 = self._steps
         # the two segments that meet at the vertex
         first, last = self._first_last[:, vertex]
@@ -630,64 +624,67 @@ class _Problem:
 
         `force` (M,) is what each wall is known to push with (primal-dual); None takes what the barrier says.
         """
-        count = len(nodes)
         length, tangent = self.edges(nodes)
-        u, v = tangent[:-1], tangent[1:]
-        slope, bow = -self.bend.copy(), np.zeros(count)  # d energy / d cosine, once and twice
-        value = self.bending(tangent)
+        # from here on components come first and nodes last, (3, M) and (3, 3, M): several times as fast
+        tangent = np.ascontiguousarray(tangent.T)
+        u, v = tangent[:, :-1], tangent[:, 1:]
+        count = len(nodes)
+        slope = -self.bend  # d energy / d cosine
+        value = self.bending(tangent.T)
+        inner = np.zeros((3, 3, count + 1))
+        hess_uv = np.zeros((3, 3, count))
         if guard > 0:
             scale = guard * self.bend / (1 - self.least_cosine) ** 2
-            over = self.too_sharp(tangent)
+            over = self.too_sharp(tangent.T)
             value += 0.5 * float(scale @ over**2)
-            slope -= scale * over
-            bow += scale * (over > 0)
-        grad_u, grad_v = slope[:, None] * v, slope[:, None] * u
-        hess_u = bow[:, None, None] * v[:, :, None] * v[:, None, :]
-        hess_v = bow[:, None, None] * u[:, :, None] * u[:, None, :]
-        hess_uv = slope[:, None, None] * np.eye(3) + bow[:, None, None] * v[:, :, None] * u[:, None, :]
+            slope = slope - scale * over
+            bow = scale * (over > 0)
+            inner[:, :, :-1] += bow * _outer(v, v)
+            inner[:, :, 1:] += bow * _outer(u, u)
+            hess_uv += bow * _outer(v, u)
+        hess_uv[_DIAGONAL] += slope
+        by_tangent = np.zeros((3, count + 1))
+        by_tangent[:, :-1] += slope * v
+        by_tangent[:, 1:] += slope * u
         if not self.straight:
             twice, square = 2 * self.half * self.bend, self.half**2 * self.bend
-            both = square[:, None] * ((u + v) @ self.off_axis)
-            grad_u += both + twice[:, None] * (v @ self.cross.T)
-            grad_v += both - twice[:, None] * (u @ self.cross.T)
-            second = square[:, None, None] * self.off_axis
-            hess_u, hess_v = hess_u + second, hess_v + second
-            hess_uv = hess_uv + second + twice[:, None, None] * self.cross
+            both = square * (self.off_axis @ (u + v))
+            by_tangent[:, :-1] += both + twice * (self.cross @ v)
+            by_tangent[:, 1:] += both - twice * (self.cross @ u)
+            second = square * self.off_axis[:, :, None]
+            inner[:, :, :-1] += second
+            inner[:, :, 1:] += second
+            hess_uv += second + twice * self.cross[:, :, None]
         # from unit tangents to edges
-        by_tangent = np.zeros((count + 1, 3))
-        by_tangent[:-1] += grad_u
-        by_tangent[1:] += grad_v
-        flat = np.eye(3) - tangent[:, :, None] * tangent[:, None, :]
-        edge_grad = np.einsum("mij,mj->mi", flat, by_tangent) / length[:, None]
-        inner = np.zeros((count + 1, 3, 3))
-        inner[:-1] += hess_u
-        inner[1:] += hess_v
-        scaled = flat / length[:, None, None]
-        edge_hess = scaled @ inner @ scaled
-        along = (tangent * by_tangent).sum(1)
-        mixed = tangent[:, :, None] * edge_grad[:, None, :] / length[:, None, None]
-        edge_hess -= mixed + mixed.transpose(0, 2, 1) + (along / length**2)[:, None, None] * flat
-        pair = scaled[:-1] @ hess_uv @ scaled[1:]
+        along = (tangent * by_tangent).sum(0)
+        edge_grad = (by_tangent - along * tangent) / length
+        flat = -_outer(tangent, tangent)
+        flat[_DIAGONAL] += 1.0
+        scaled = flat / length
+        mixed = _outer(tangent, edge_grad) / length
+        edge_hess = -(mixed + mixed.transpose(1, 0, 2)) - (along / length**2) * flat
+        if guard > 0 or not self.straight:
+            edge_hess += _product(_product(scaled, inner), scaled)
+        pair = _product(_product(scaled[:, :, :-1], hess_uv), scaled[:, :, 1:])
         # stretching
         strain = length[1:] - self.chain.length_mm
         value += 0.5 * float(self.stretch @ strain**2)
-        edge_grad[1:] += (self.stretch * strain)[:, None] * tangent[1:]
-        edge_hess[1:] += self.stretch[:, None, None] * tangent[1:, :, None] * tangent[1:, None, :]
-        edge_hess[1:] += (self.stretch * strain / length[1:])[:, None, None] * flat[1:]
+        edge_grad[:, 1:] += self.stretch * strain * v
+        edge_hess[:, :, 1:] += self.stretch * _outer(v, v) + (self.stretch * strain) * scaled[:, :, 1:]
         # from edges to nodes: node i ends edge i + 1 and begins edge i + 2 of those with the held one first
-        after_grad = np.concatenate([edge_grad[2:], np.zeros((1, 3))])
-        grad = edge_grad[1:] - after_grad
-        nothing = np.zeros((1, 3, 3))
-        after = np.concatenate([edge_hess[2:], nothing])
-        coupled = np.concatenate([pair[1:], nothing])  # of the edge that ends at a node and the one that begins there
-        own = edge_hess[1:] + after - coupled - coupled.transpose(0, 2, 1)
+        grad = edge_grad[:, 1:].copy()
+        grad[:, :-1] -= edge_grad[:, 2:]
+        own = edge_hess[:, :, 1:].copy()
+        own[:, :, :-1] += edge_hess[:, :, 2:]
+        coupled = pair[:, :, 1:]  # of the edge that ends at a node and the one that begins there
+        own[:, :, :-1] -= coupled + coupled.transpose(1, 0, 2)
         if self.tip_mm is not None:
             value += self.leading(nodes)
-            grad[-1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
-            own[-1] += _LEADING_N_MM * np.eye(3)
-        next_coupled = np.concatenate([coupled[1:], nothing])
-        first = coupled - after + next_coupled
-        second_next = -next_coupled
+            grad[:, -1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
+            own[(*_DIAGONAL, -1)] += _LEADING_N_MM
+        first = coupled - edge_hess[:, :, 2:]
+        first[:, :, :-1] += coupled[:, :, 1:]
+        second_next = -coupled[:, :, 1:]
         # walls
         tried = self._tried  # the trial that was taken is where derivatives are asked for next
         room, parts = tried[1] if tried is not None and tried[0] is nodes else self._rooms(nodes)
@@ -695,23 +692,34 @@ class _Problem:
         vertex, room_here, off, along_tube, wide, growth, share = parts
         self._vertex = vertex
         weight = np.where(room_here > 0, (room_here / room[self._node]) ** (_SOFTNESS - 1), 0.0)
-        towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
-        push = np.add.reduceat(weight[:, None] * towards, self._starts)
+        off, along_tube = np.ascontiguousarray(off.T), np.ascontiguousarray(along_tube.T)
+        towards = weight * (-2 * off / wide**2 + (2 * share * growth / wide) * along_tube)
+        push = np.add.reduceat(towards, self._starts, axis=1)
         # on the outer side of a bend the wall is hollow along the vessel too
-        inward = np.minimum(np.einsum("mi,mi->m", self.lumen.all_tubes.bends[vertex], off), 0.0)
-        along_tube_less = along_tube / (1.0 - inward)[:, None]
-        across = np.eye(3) - along_tube_less[:, :, None] * along_tube[:, None, :]
-        bowl = np.add.reduceat((2 * weight / wide**2)[:, None, None] * across, self._starts)
+        inward = np.minimum((self.lumen.all_tubes.bends[vertex].T * off).sum(0), 0.0)
+        across = -_outer(along_tube / (1.0 - inward), along_tube)
+        across[_DIAGONAL] += 1.0
+        bowl = np.add.reduceat((2 * weight / wide**2) * across, self._starts, axis=2)
         value -= barrier * float(np.log(room).sum())
-        grad -= barrier * push / room[:, None]
-        own += force[:, None, None] * (bowl + push[:, :, None] * push[:, None, :] / room[:, None, None])
-        return _Local(value, grad, _banded(own, first, second_next), room, push, bowl)
+        grad -= barrier * push / room
+        own += force * (bowl + _outer(push, push / room))
+        return _Local(value, grad.T, _banded(own, first, second_next), room, push, bowl)
+
+
+def _outer(one: Floats, two: Floats) -> Floats:
+    """(3, 3, M) one x two^T of vectors (3, M)."""
+    return one[:, None] * two[None]
+
+
+def _product(one: Floats, two: Floats) -> Floats:
+    """(3, 3, M) the products of matrices (3, 3, M)."""
+    return one[:, 0, None] * two[None, 0] + one[:, 1, None] * two[None, 1] + one[:, 2, None] * two[None, 2]
 
 
 @dataclass(frozen=True, eq=False)
 class _Local:
     """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands; each
-    wall's room (M,), its gradient (M, 3), and how hollow it is (M, 3, 3), which is its second derivative less a sign."""
+    wall's room (M,), its gradient (3, M), and less its second derivative (3, 3, M)."""
 
     value: float
     grad: Floats
@@ -722,15 +730,15 @@ class _Local:
 
 
 def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
-    """The upper bands of a symmetric block matrix: diagonal blocks and those one and two to the right, (M, 3, 3)."""
-    count = len(own)
-    bands = np.zeros((9, 3 * count))
+    """The upper bands (9, 3 M) of a symmetric block matrix: the diagonal blocks (3, 3, M), and those one and two to
+    the right of it (3, 3, M - 1) and (3, 3, M - 2)."""
+    bands = np.zeros((9, 3 * own.shape[2]))
     for i in range(3):
         for j in range(3):
             if j >= i:
-                bands[8 + i - j, j::3] = own[:, i, j]
-            bands[5 + i - j, 3 + j :: 3] = first[:-1, i, j]
-            bands[2 + i - j, 6 + j :: 3] = second[:-2, i, j]
+                bands[8 + i - j, j::3] = own[i, j]
+            bands[5 + i - j, 3 + j :: 3] = first[i, j]
+            bands[2 + i - j, 6 + j :: 3] = second[i, j]
     return bands
 
 
@@ -779,7 +787,7 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
         else:
             break
         nodes = trial
-        forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
+        forced = barrier / here.room - force * (here.push * step.T).sum(0) / here.room
         falling = forced < force
         shorten = min(1.0, float((0.99 * force[falling] / (force - forced)[falling]).min(initial=1.0)))
         force = force + shorten * (forced - force)
@@ -790,8 +798,9 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
 
 def _share_within(here: _Local, step: Points) -> float:
     """How much of a step leaves every node the share `_ROOM_KEPT` of its room, as far as second order tells."""
-    slope = (here.push * step).sum(1)
-    hollow = np.maximum(0.5 * ((here.bowl @ step[:, :, None])[:, :, 0] * step).sum(1), 0.0)
+    by = step.T
+    slope = (here.push * by).sum(0)
+    hollow = np.maximum(0.5 * ((here.bowl * by).sum(1) * by).sum(0), 0.0)
     left = (1.0 - _ROOM_KEPT) * here.room
     # left + share * slope - share^2 * hollow = 0
     reach = 2.0 * left / np.maximum(np.sqrt(slope**2 + 4.0 * hollow * left) - slope, 1e-300)
@@ -952,7 +961,7 @@ def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[t
         )
 
 
-_CLOSE_MM = 0.6  # how far a mixed shape may lie from the one that is sought
+_CLOSE_MM = 1.0  # how far a mixed shape may lie from the one that is sought
 _POLISH = 3  # steps that take the kinks out of a mixed shape
 _SHORT_MM = 2.5  # stations closer than this are never divided
 
@@ -1043,18 +1052,20 @@ def _between(course: Course, before: int, share: float) -> Shape:
     rods = _rods_between(course.rods[before], course.rods[before + 1], share)
     facing = _facing_between(course.facings[before], course.facings[before + 1], share)
     within = [(rod, advance) for rod, advance in rods if advance > 0]
-    problem = _problem(course.lumen, within, facing, course.spacing_mm, _tip_between(course, before, share))
+    problem = _problem(course.lumen, within, facing, course.spacing_mm)
     nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
     nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
+    # a free tip is led too, so that a few steps do not pull it towards either station
+    problem.tip_mm = _tip_between(course, before, share, nodes[-1])
     energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
     return _measured(problem, _settled(problem, nodes, problem.least_barrier(energy), _POLISH))
 
 
-def _tip_between(course: Course, before: int, share: float) -> Points | None:
-    """(3,) where the tip is led between two stations; None where it is free at both."""
+def _tip_between(course: Course, before: int, share: float, mixed_mm: Points) -> Points:
+    """(3,) where the tip is led between two stations; where it is free at both, to where mixing has put it."""
     tips, shapes = course.tips_mm[before : before + 2], course.shapes[before : before + 2]
     if np.isnan(tips).all():
-        return None
+        return mixed_mm.copy()
     one, two = (shape.tip_mm if np.isnan(tip).any() else tip for tip, shape in zip(tips, shapes, strict=True))
     return np.asarray((1 - share) * one + share * two)
 

@@ -48,7 +48,7 @@ Target = tuple[str, str]
 
 STEP_MM = 20.0
 """From one sought shape to the next along the great vessels."""
-_SPRING_MM = 2.4
+_SPRING_MM = 4.0
 """From one sought shape to the next while the tip springs into an orifice."""
 _ORIFICE_MM = 1.0
 """Distance of the nodes where a catheter lies in an orifice, round whose rim it bends."""
