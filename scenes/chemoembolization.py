@@ -15,7 +15,7 @@ import numpy as np
 
 from spineviz.film.anchors import NOWHERE, Point, as_point, facing, middle
 from spineviz.film.base import Moment
-from spineviz.film.endovascular import LEFT, EndovascularScene
+from spineviz.film.endovascular import FRONT_RIGHT, LEFT, EndovascularScene
 from spineviz.film.shot import FluoroShot, Mark, PlotShot, SectionShot, Shot, StageShot, UltrasoundShot
 from spineviz.procedures.navigation import Target
 from spineviz.views.projection import Projection
@@ -23,6 +23,8 @@ from spineviz.views.stage import StageLook
 
 PRESSED_SKIN = 0.24
 """How solid the skin is drawn while the artery under it is pressed."""
+WIRE_SHOWS_MM = 61.0
+"""So far from the skin the wire comes out of the needle's hub."""
 
 
 class Chemoembolization(EndovascularScene):
@@ -62,7 +64,9 @@ class Chemoembolization(EndovascularScene):
             section=SectionShot("axial", 24.0, self.words("compression", "axial")),
             focus="section" if now.during("depth") else "",
             labels=(
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", shown, rest=self.tumour_rest),
+                self.label(
+                    now, "tumour", "tumour", facing(at, "tumour", FRONT_RIGHT), "left", shown, rest=self.tumour_rest
+                ),
                 self.label(now, self.pressed, "cord", self.nerve_point(now), "right", now.shown("depth")),
                 self.label(now, "root", "roots", self.root_point(now), "left", root, 0.9),
             ),
@@ -150,8 +154,9 @@ class Chemoembolization(EndovascularScene):
     def on_device(self, now: Moment, name: str) -> Point:
         """A place of a device near the puncture."""
         puncture = self.plan.puncture
-        away = np.array(puncture.skin_mm) - 14.0 * np.array(puncture.direction)
-        return as_point(away)
+        # the wire shows behind the needle's hub, the others at the skin
+        far = WIRE_SHOWS_MM if name == "wire" else 14.0
+        return as_point(np.array(puncture.skin_mm) - far * np.array(puncture.direction))
 
     # ---- 3 the way up ------------------------------------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class Chemoembolization(EndovascularScene):
             layout="stage+insets",
             stage=StageShot(camera, self.travel_look(outside), self.hub_view if outside > 0.0 else self.at_orifice),
             fluoroscopy=(FluoroShot(self.level_picture, self.words("hook", "front")),),
-            section=SectionShot("orifice", 36.0, "axial, through the orifice"),
+            section=SectionShot("orifice", 46.0, "axial, through the orifice"),
             focus="fluoroscopy" if now.after("contrast") else "",
             labels=(
                 self.label(now, "catheter", "catheter", self.tip_point(now, "catheter"), "right",
@@ -334,12 +339,10 @@ class Chemoembolization(EndovascularScene):
         start = self.cord_view.moved_towards(self.groin_view, now.beat("out"))
         camera = start.moved_towards(self.legs_view, now.beat("legs"))
         over = self.over_artery
-        # skin shows as skin while it is pressed; the glass fades before, and comes back for the legs
-        pressed = now.beat("press")
-        look = self.body_look(faint={"body": now.beat("legs") or 0.5 * (1.0 - now.beat("out"))})
-        if 0.0 < pressed < 1.0:
-            solid = PRESSED_SKIN * min(1.0, 5.0 * pressed, 5.0 * (1.0 - pressed))
-            look = replace(look, glass=look.glass - {"body"}, opacity={**look.opacity, "body": solid})
+        # glass turns to skin while it is pressed and back again: the body is there all the time
+        solid = min(1.0, 5.0 * now.beat("press"), 5.0 * (1.0 - now.beat("press")))
+        body = PRESSED_SKIN + (0.5 - PRESSED_SKIN) * (1.0 - now.beat("out")) + (1.0 - PRESSED_SKIN) * now.beat("legs")
+        look = replace(self.body_look(faint={"body": body}), glassiness={"body": 1.0 - solid})
         inward = np.array([-1.0 if self.side == "right" else 1.0, 1.0, 1.0])
         press, legs = now.shown("press", until="legs"), now.shown("legs")
         feet = [as_point(self.foot(side)) for side in ("right", "left")]
@@ -373,7 +376,7 @@ class Chemoembolization(EndovascularScene):
             plot=PlotShot("response"),
             focus="section" if now.after("room") else "",
             labels=(
-                self.label(now, "tumour", "tumour", facing(at, "tumour", LEFT), "left", shown),
+                self.label(now, "tumour", "tumour", facing(at, "tumour", FRONT_RIGHT), "left", shown),
                 self.label(now, self.pressed, "cord", self.nerve_point(now), "right", shown),
             ),
             marks=self.depth_mark(now, now.shown("room")),

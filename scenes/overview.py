@@ -71,7 +71,7 @@ class Overview(ProcedureScene):
         self.front_near = camera_from((252, 26), (0, -12, 0), 205 * size).shifted(0.06, -0.03)
         self.behind_left = camera_from((322, 20), (0, -22, 0), 300 * size).shifted(0.05, -0.04)
         self.behind_near = camera_from((336, 34), (0, -22, 0), 225 * size).shifted(0.05, -0.02)
-        self.behind_rods = camera_from((346, 14), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
+        self.behind_rods = camera_from((354, 16), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
         self.at_tumour = camera_from((302, 22), (0, -18, 0), 205 * size).shifted(0.05, -0.02)
         self.window_bone = camera_from((296, 20), (0, -12, 0), 250 * size)
         self.window_cut = camera_from((280, 9), (0, -6, 0), 205 * size)
@@ -211,12 +211,15 @@ class Overview(ProcedureScene):
     def shot_scale(self, now: Moment) -> Shot:
         """Both wounds to one scale, with their lengths; then the muscles under the skin."""
         shown = now.shown("lengths")
+        # the small cuts go with the skin that they lie in; labels of what is under it come in their stead
+        nicks = now.shown("lengths", until="muscles")
         marks = (
             *self.scale_bars(1.0),
-            *self.nick_marks("minimal:stage", shown, self.words("scale", "half_inch"), self.words("scale", "nick")),
+            *self.nick_marks("minimal:stage", nicks, self.words("scale", "half_inch"), self.words("scale", "nick")),
             *self.cut_marks("open:stage", shown, self.words("scale", "line")),
         )
         hidden = WITHIN | {name for side in self.nicks for name in (f"needle-{side}", f"handle-{side}")}
+        hidden |= {"wound-lining"}  # it would lie over the muscles under the glass skin
         look = StageLook(hidden=hidden, glassiness={"skin": now.beat("muscles")})
         labels = (
             Label(self.words("scale", "parted"), "muscle", self.on_muscle(MINIMAL), "right", 1.0,
@@ -231,7 +234,7 @@ class Overview(ProcedureScene):
         """A point of the muscle under the skin: at the gap round a needle, or where it is held aside."""
         state = getattr(self.state("scale", 1.0), name)
         muscle = self.plan.plans[name].structures_at(state)["muscle"]
-        inside = np.array(self.on_skin(-40.0, 44.0)) - 45.0 * self.out
+        inside = np.array(self.on_skin(-40.0, 32.0)) - 45.0 * self.out
         if name == MINIMAL:
             nick = self.nicks["right" if "right" in self.nicks else self.outer]
             inside = nick.middle() - 30.0 * self.out + 17.0 * self.up + 1.5 * self.right

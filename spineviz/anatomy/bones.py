@@ -291,4 +291,5 @@ def bone(column: Column, level: str) -> Structure:
         world_from_local=frame,
         core=moved(carved_core(level), frame),
         core_material="trabecular",
+        lasting=True,
     )

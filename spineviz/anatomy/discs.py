@@ -202,27 +202,45 @@ class Disc:
 
     def _maps(self, rim: Points, centre: Points) -> tuple:
         """Heights of both sheets over a square raster, and the outline by direction."""
-        from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
-
         spacing = 1.0
         reach = 3.0
         low = np.minimum(self.above[:, :2].min(0), self.below[:, :2].min(0)) - reach
         high = np.maximum(self.above[:, :2].max(0), self.below[:, :2].max(0)) + reach
-        axes = [np.arange(low[i], high[i] + spacing, spacing) for i in range(2)]
-        xx, yy = np.meshgrid(*axes, indexing="ij")
-        raster = np.column_stack([xx.ravel(), yy.ravel()])
-        heights = []
-        for sheet in (self.above, self.below):
-            values = LinearNDInterpolator(sheet[:, :2], sheet[:, 2])(raster)
-            outside = np.isnan(values)
-            if outside.any():
-                values[outside] = NearestNDInterpolator(sheet[:, :2], sheet[:, 2])(raster[outside])
-            heights.append(values.reshape(xx.shape))
+        shape = (np.ceil((high - low) / spacing) + 1).astype(int)
+        heights = [_heights(sheet, low, spacing, shape) for sheet in (self.above, self.below)]
         around = np.arctan2(rim[:, 1] - centre[1], rim[:, 0])
         order = np.argsort(around)
         angle = np.concatenate([around[order] - 2 * np.pi, around[order], around[order] + 2 * np.pi])
         radius = np.tile(np.hypot(rim[:, 0], rim[:, 1] - centre[1])[order], 3)
         return low, spacing, heights[0], heights[1], angle, radius, np.tile(self.bulge_mm[order], 3)
+
+
+def _heights(sheet: Points, low: NDArray, spacing_mm: float, shape: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The height of `sheet` (N, 3) over a raster of `shape` nodes from `low` (2,): on its triangles, and beside them
+    that of the nearest point."""
+    from scipy.spatial import cKDTree
+
+    corners = sheet[_sheet_triangles()]
+    xy = (corners[:, :, :2] - low) / spacing_mm
+    first = np.floor(xy.min(1)).astype(int)
+    most = int((np.ceil(xy.max(1)).astype(int) - first).max()) + 1
+    steps = np.stack(np.meshgrid(np.arange(most), np.arange(most), indexing="ij"), axis=-1).reshape(-1, 2)
+    nodes = first[:, None, :] + steps
+    # how much of each corner a node has: the areas over against it
+    a, b = xy[:, 1] - xy[:, 0], xy[:, 2] - xy[:, 0]
+    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    off = nodes - xy[:, None, 0]
+    safe = np.where(np.abs(area) > 1e-12, area, np.inf)[:, None]
+    second = (off[..., 0] * b[:, None, 1] - off[..., 1] * b[:, None, 0]) / safe
+    third = (a[:, None, 0] * off[..., 1] - a[:, None, 1] * off[..., 0]) / safe
+    within = (second >= -1e-9) & (third >= -1e-9) & (second + third <= 1.0 + 1e-9) & np.isfinite(safe)
+    z = corners[:, :, 2]
+    heights = z[:, None, 0] + second * (z[:, 1] - z[:, 0])[:, None] + third * (z[:, 2] - z[:, 0])[:, None]
+    out = np.full(shape, np.nan)
+    out[tuple(nodes[within].T)] = heights[within]
+    beside = np.argwhere(np.isnan(out))
+    out[tuple(beside.T)] = sheet[cKDTree(sheet[:, :2]).query(low + spacing_mm * beside)[1], 2]
+    return out
 
 
 def _looked_up(p: Points, origin: NDArray, spacing_mm: float, values: NDArray) -> NDArray[np.float64]:
@@ -232,20 +250,24 @@ def _looked_up(p: Points, origin: NDArray, spacing_mm: float, values: NDArray) -
 
 
 @cache
+def _sheet_triangles() -> NDArray[np.int64]:
+    """The triangles of a sheet: a point in the middle, and rings round it."""
+    here = np.arange(_AROUND)
+    after = (here + 1) % _AROUND
+    out = [np.stack([np.zeros(_AROUND, np.int64), 1 + here, 1 + after], 1)]
+    for ring in range(_OUTWARD - 1):
+        a = 1 + ring * _AROUND
+        b = a + _AROUND
+        out += [np.stack([a + here, b + here, b + after], 1), np.stack([a + here, b + after, a + after], 1)]
+    return np.concatenate(out)
+
+
+@cache
 def _triangles() -> NDArray[np.int64]:
     """The triangles of a disc's surface; the same for every disc."""
     here = np.arange(_AROUND)
     after = (here + 1) % _AROUND
     count = 1 + _OUTWARD * _AROUND
-
-    def sheet(first: int) -> NDArray[np.int64]:
-        out = [np.stack([np.full(_AROUND, first), first + 1 + here, first + 1 + after], 1)]
-        for ring in range(_OUTWARD - 1):
-            a = first + 1 + ring * _AROUND
-            b = a + _AROUND
-            out += [np.stack([a + here, b + here, b + after], 1), np.stack([a + here, b + after, a + after], 1)]
-        return np.concatenate(out)
-
     rings = [1 + (_OUTWARD - 1) * _AROUND, *[2 * count + i * _AROUND for i in range(_WALL)]]
     rings.append(count + 1 + (_OUTWARD - 1) * _AROUND)
     wall = []
@@ -254,7 +276,7 @@ def _triangles() -> NDArray[np.int64]:
             np.stack([low + here, low + after, high + after], 1),
             np.stack([low + here, high + after, high + here], 1),
         ]
-    return np.concatenate([sheet(0)[:, ::-1], sheet(count), *wall]).astype(np.int64)
+    return np.concatenate([_sheet_triangles()[:, ::-1], count + _sheet_triangles(), *wall]).astype(np.int64)
 
 
 _discs: OrderedDict[str, Disc] = OrderedDict()

@@ -291,7 +291,10 @@ def _carried(part: Structure, moved: Push, tag: str) -> Structure:
 
 @lru_cache(maxsize=16)
 def _made(level: str, diameter_mm: float, side: str, seed: int) -> Epidural:
-    shape = grown(level, diameter_mm, seed)
+    return _of_shape(level, diameter_mm, side, seed, grown(level, diameter_mm, seed))
+
+
+def _of_shape(level: str, diameter_mm: float, side: str, seed: int, shape: Shape) -> Epidural:
     key = f"epidural-{level}-{diameter_mm:g}-{side}-{seed}"
     grid, start = shape.grid, shape.centre_mm
     if side == "left":
@@ -303,13 +306,16 @@ def _made(level: str, diameter_mm: float, side: str, seed: int) -> Epidural:
     return Epidural(level, diameter_mm, side, shape, whole, key)
 
 
-def epidural(level: str, diameter_mm: float = 14.0, side: str = "left", seed: int = 7) -> Epidural:
-    """The tumour of `level` that grows into its canal; equal arguments, the same object.
+def epidural(
+    level: str, diameter_mm: float = 14.0, side: str = "left", seed: int = 7, shape: Shape | None = None
+) -> Epidural:
+    """The tumour of `level` that grows into its canal; without a shape: equal arguments, the same object.
 
     Args:
         level: T4 to L4.
         diameter_mm: its greatest diameter, measured on its surface within 2 %.
         side: "left" or "right", where it begins, beside the pedicle.
+        shape: the one that was found for these arguments; None finds it.
 
     Raises RequestError, naming the key: for a level or side that is none, and for a diameter that body and canal cannot
     hold.
@@ -320,4 +326,6 @@ def epidural(level: str, diameter_mm: float = 14.0, side: str = "left", seed: in
         raise RequestError(f"tumour.side: there is no side {side!r}; give {' or '.join(SIDES)}")
     if not (np.isfinite(diameter_mm) and diameter_mm >= 4.0):
         raise RequestError(f"tumour.diameter_mm: {diameter_mm:g} is too small to show; give 4 or more")
+    if shape is not None:
+        return _of_shape(level, float(diameter_mm), side, int(seed), shape)
     return _made(level, float(diameter_mm), side, int(seed))

@@ -7,8 +7,10 @@ and in the frame of a lying patient's vertebra; the left mirrors it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +100,23 @@ class Shape:
         """(N,) the share of its size from which on it holds each of `points` (N, 3)."""
         away = points - self.centre_mm
         return np.linalg.norm(away, axis=1) / read_directions(self.reach_mm, away)
+
+    def packed(self) -> dict[str, NDArray]:
+        """The shape as arrays; `unpacked` makes it again, the same to the last bit."""
+        return {
+            "centre_mm": self.centre_mm,
+            "reach_mm": self.reach_mm,
+            "towards": self.towards,
+            "grid_mm": np.append(self.grid.origin_mm, self.grid.spacing_mm),
+            "values": self.grid.values,
+        }
+
+    @classmethod
+    def unpacked(cls, arrays: Mapping[str, NDArray]) -> Self:
+        """The shape of what `packed` gave; KeyError or ValueError where that is damaged."""
+        *origin, spacing = arrays["grid_mm"]
+        grid = Grid(np.array(origin), float(spacing), arrays["values"])
+        return cls(arrays["centre_mm"], arrays["reach_mm"], grid, arrays["towards"])
 
 
 # ---- what holds it back ---------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ _ABOVE_MM = 30.0
 """How far outside the skin a wound is still open."""
 _ROW_MM = 6.0
 """Rows of the skin's surface lie so far apart where nothing is cut."""
+_UNDER_SHEET_MM = 5.0
+"""So deep under the sheet over the muscles the room behind them is as wide as it gets."""
 _SIDES = 120
 """Points round a muscle: eight to a bundle of fibres."""
 
@@ -166,9 +168,11 @@ class Incision:
         return np.asarray(np.maximum(self.half_gape(z) - slope * np.maximum(deep_mm, 0.0), 0.0))
 
     def _wide(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Half the width of the room under the sheet, behind the muscles that are held aside."""
+        """Half the width of the room under the sheet, behind the muscles that are held aside; where the floor rises to
+        the wound's ends and lies above the sheet, that of the opening."""
         aside = sizes()["muscle_aside_mm"] * min(1.0, self.gape_mm / sizes()["open_gape_mm"])
-        return np.asarray(self.half_gape(z) + aside * np.minimum(1.0, 2.0 * self.ease(z)))
+        under = np.clip((self.floor_mm(z) - self.fascia_mm(z)) / _UNDER_SHEET_MM, 0.0, 1.0)
+        return np.asarray(self.half_gape(z) + aside * np.minimum(1.0, 2.0 * self.ease(z)) * under)
 
     def _at(self, p: Points) -> tuple[Distances, Distances, Distances]:
         """Of points (N, 3) of the trunk's frame: the way from the cut's line aside, the depth under the skin of the
@@ -197,7 +201,9 @@ class Incision:
         def distance(p: Points) -> Distances:
             across, deep, beyond = self._at(p)
             half, floor, top = self.half_gape(p[:, 2]), self.floor_mm(p[:, 2]), self.fascia_mm(p[:, 2])
-            upper = np.max([across - half, deep - np.minimum(top, floor), -deep - _ABOVE_MM, beyond], axis=0)
+            # the two parts of a deep wound overlap, or a film would be left between them
+            low = np.minimum(top if self.under_mm is None else top + 2.0, floor)
+            upper = np.max([across - half, deep - low, -deep - _ABOVE_MM, beyond], axis=0)
             if self.under_mm is None:
                 return np.asarray(upper)
             lower = np.max([across - self._wide(p[:, 2]), deep - floor, top - deep, beyond], axis=0)
@@ -218,8 +224,8 @@ class Incision:
         return np.column_stack([self.aside_mm + path[:, 0], skin + path[:, 1], np.full(len(path), z)])
 
     def layers(self, prefix: str) -> dict[str, Structure]:
-        """The wall of the opening, "PREFIX-skin", "PREFIX-fat" and "PREFIX-fascia", and of a deep wound its floor,
-        "PREFIX-bed", world frame."""
+        """The wall of the opening, "PREFIX-skin", "PREFIX-fat" and "PREFIX-fascia", and of a deep wound the sheet's
+        underside beside it, "PREFIX-lining", and its floor, "PREFIX-bed", world frame."""
         skin, sheet = sizes()["skin_mm"], sizes()["fascia_mm"]
 
         def fat_mm(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,7 +241,7 @@ class Incision:
             self._layer(f"{prefix}-fascia", "ligament", "muscle", fat_mm, self.fascia_mm),
         ]
         if self.under_mm is not None:
-            out.append(self._bed(f"{prefix}-bed"))
+            out += [self._lining(f"{prefix}-lining"), self._bed(f"{prefix}-bed")]
         return {structure.name: structure for structure in out}
 
     def _structure(self, name: str, role: str, material: str, field: Field, make: Callable[[], Mesh]) -> Structure:
@@ -272,6 +278,46 @@ class Incision:
 
         return self._structure(name, role, material, Field(distance, self._bounds(), exact=False), make)
 
+    def _bed_top(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How deep the border of a deep wound's floor lies beside the muscles held aside, mm."""
+        rise = sizes()["bed_rise_mm"] * np.minimum(1.0, 2.0 * self.ease(z))
+        return np.maximum(self.floor_mm(z) - rise, 0.0)
+
+    def _lining(self, name: str) -> Structure:
+        """The sheet's underside from the opening to the muscles held aside, and its border down to them.
+
+        It is drawn as thick as skin and reaches into the fat, so that no skin is told of down there.
+        """
+
+        def reach(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+            """Half the widths of opening, room and border, and the depths of upper side, underside and border."""
+            floor, wide = self.floor_mm(z), self._wide(z)
+            thick = sizes()["skin_mm"] * np.minimum(1.0, 2.0 * self.ease(z))
+            under = np.minimum(self.fascia_mm(z), floor)
+            low = np.maximum(np.minimum(self._bed_top(z), floor), under)
+            return self.half_gape(z), wide, wide + thick, np.maximum(under - thick, 0.0), under, low
+
+        def distance(p: Points) -> Distances:
+            across, deep, beyond = self._at(p)
+            half, wide, outer, high, under, low = reach(p[:, 2])
+            shelf = np.maximum(half - across, deep - under)
+            border = np.maximum(wide - across, deep - low)
+            return np.max([np.minimum(shelf, border), across - outer, high - deep, beyond], axis=0)
+
+        def make() -> Mesh:
+            z = self.rows()
+            half, wide, outer, high, under, low = reach(z)
+            path = [(half, high), (outer, high), (outer, low), (wide, low), (wide, under), (half, under)]
+            halves = []
+            for sign, way in ((-1.0, path[::-1]), (1.0, path)):
+                edge = back_y(self.trunk.skin, self.aside_mm + sign * half, z)
+                across = np.stack([aside for aside, _ in way], axis=1) * sign + self.aside_mm
+                deep = edge[:, None] + np.stack([down for _, down in way], axis=1)
+                halves.append(lofted(list(np.stack([across, deep, np.repeat(z[:, None], len(way), axis=1)], axis=2))))
+            return joined(*halves)
+
+        return self._structure(name, "muscle", "muscle", Field(distance, self._bounds(), exact=False), make)
+
     def _bed(self, name: str) -> Structure:
         """Deep muscle that stays: the floor of a deep wound, and its border beside the muscles held aside."""
 
@@ -279,7 +325,7 @@ class Incision:
             """Half the width outside and inside, and the depths of border, floor and what lies under it."""
             s, open_here = sizes(), np.minimum(1.0, 2.0 * self.ease(z))
             wide, floor = self._wide(z), self.floor_mm(z)
-            top = np.maximum(floor - s["bed_rise_mm"] * open_here, 0.0)
+            top = self._bed_top(z)
             thick = s["bed_mm"] * open_here
             # it reaches into what lies round it, so that no skin is told of down there
             outer, under = wide + s["skin_mm"] * open_here, floor + s["skin_mm"] * open_here

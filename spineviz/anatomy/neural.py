@@ -27,7 +27,7 @@ from spineviz.anatomy.column import (
 )
 from spineviz.anatomy.ribs import rib_sweep, rib_table
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
+from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
 from spineviz.data.assets import asset
 from spineviz.data.tables import LEVELS, sourced_table
 from spineviz.geometry.curves import Curve, curve_through
@@ -36,6 +36,8 @@ from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved, union
 
 _STEP_MM = 1.5
+_OFF_SHARE = 0.06
+"""How far a surface of few rings may be off, as a share of the spacing that is asked for."""
 _SACRAL_ROOTS = (1, 2, 3, 4)
 _ROOT_SIDE = np.array([0.25, 1.0, 0.0])
 """A direction that no part of a root runs along."""
@@ -473,11 +475,12 @@ def neural_structures(column: Column, levels: Sequence[str]) -> dict[str, Struct
 
 
 def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:
-    made: list[Mesh] = []
+    made: dict[float, Mesh] = {}
 
     def mesh(spacing_mm: float) -> Mesh:
-        if not made:
-            made.append(joined(*[part.mesh(sides) for part in parts]))
-        return made[0]
+        if spacing_mm not in made:
+            off_mm = _OFF_SHARE * spacing_mm
+            made[spacing_mm] = joined(*[thinned(part, off_mm).mesh(sides) for part in parts])
+        return made[spacing_mm]
 
     return mesh

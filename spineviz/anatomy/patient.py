@@ -174,6 +174,7 @@ class Patient:
             core_material="trabecular",
             bone_share=None if amount == 0.0 else lambda points: self.bone_share(points, amount),
             healthy=self._healthy(amount),
+            lasting=amount == 0.0,
         )
 
     def _healthy(self, amount: float) -> Callable[[Points], Points] | None:

@@ -55,6 +55,8 @@ class Structure:
             so that a texture is carried along; None: it has not moved.
         cells: the material diluted in blood or tissue (contrast, drug): where it is and how much of it; None: all of
             the shape is the material.
+        lasting: the surface is the same in every posture and at every moment, so that a drawer may take its time to
+            make it light.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Structure:
     bone_share: Callable[[Points], Distances] | None = None
     healthy: Callable[[Points], Points] | None = None
     cells: Cells | None = None
+    lasting: bool = False
 
     def world_mesh(self, spacing_mm: float) -> Mesh:
         """The surface in the world frame, with vertices about `spacing_mm` apart."""

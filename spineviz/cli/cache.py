@@ -41,7 +41,7 @@ def show(as_json: bool) -> None:
     for kind, words in KINDS.items():
         held: Any = told[kind]
         limit = f" of at most {limit_bytes() / 1e9:g} GB" if kind == "pieces" else ""
-        click.echo(f"{words}: {held['files']} files, {held['bytes'] / 1e6:.1f} MB{limit}")
+        click.echo(f"{words}: {_counted(held['files'])}, {held['bytes'] / 1e6:.1f} MB{limit}")
 
 
 @command.command("clear")
@@ -63,7 +63,11 @@ def clear(kind: str | None) -> None:
             except OSError as error:
                 raise FaultError(f"{path}: {error.strerror or error}; remove it by hand") from error
             removed, size = removed + 1, size + taken
-    click.echo(f"{cache_folder()}: {removed} files removed, {size / 1e6:.1f} MB")
+    click.echo(f"{cache_folder()}: {_counted(removed)} removed, {size / 1e6:.1f} MB")
+
+
+def _counted(files: int) -> str:
+    return f"{files} file{'' if files == 1 else 's'}"
 
 
 def _files(kind: str) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from spineviz.devices.endovascular import (
 )
 from spineviz.devices.solids import Solid, all_of, block, filleted, rod, standing_at, structure_of, tube, turned
 from spineviz.geometry.curves import Curve
-from spineviz.geometry.fields import Field, capsule, cylinder, half_space, round_cone, unit
+from spineviz.geometry.fields import Field, Points, capsule, cylinder, half_space, round_cone, unit
 from spineviz.geometry.frames import looking_along, rotation_about, translation
 from spineviz.geometry.meshes import mesh_field
 from spineviz.geometry.operators import difference, intersection, moved, smooth_union
@@ -29,10 +29,13 @@ from spineviz.geometry.operators import difference, intersection, moved, smooth_
 # ---- the sheath ------------------------------------------------------------------------------------------------------
 
 
-def sheath_structures(name: str, points_mm: ArrayLike, size: EndovascularSize, dilator: float) -> dict[str, Structure]:
+def sheath_structures(
+    name: str, points_mm: ArrayLike, size: EndovascularSize, dilator: float, ahead_mm: ArrayLike
+) -> dict[str, Structure]:
     """The sheath along `points_mm` (N, 3), from its hub outside the skin to its tip in the artery: tube and hub.
 
-    While `dilator` is more than 0 so is the dilator, which stands out of the tip by that share of its length.
+    While `dilator` is more than 0 so is the dilator, which stands out of the tip by that share of its length, on the
+    way `ahead_mm` (M, 3) that the artery leaves it.
     """
     made = swept(points_mm, size.outer_mm, size.inner_mm)
     line = made.line
@@ -45,19 +48,19 @@ def sheath_structures(name: str, points_mm: ArrayLike, size: EndovascularSize, d
         f"{name}-hub": structure_of(f"{name}-hub", "hub", "pmma", hub, f"valve-{size.name}", stand),
     }
     if dilator > 0.0:
-        out["dilator"] = _dilator(line, size, dilator)
+        out["dilator"] = _dilator(line, size, dilator, np.asarray(ahead_mm, float))
     return out
 
 
-def _dilator(line: Curve, sheath: EndovascularSize, share: float) -> Structure:
+def _dilator(line: Curve, sheath: EndovascularSize, share: float, ahead: Points) -> Structure:
     """What is seen of the dilator: from just inside the sheath's tip to `share` of its way out of it."""
     part, size = endovascular_parts(), endovascular_sizes()["dilator-5F"]
     back = line.part(max(0.0, line.length_mm - 12.0), line.length_mm).points_mm
-    ahead = share * part["dilator_ahead_mm"] * unit(back[-1] - back[-2])
+    out = Curve(np.concatenate([back[-1:], ahead])).part(0.0, share * part["dilator_ahead_mm"]).points_mm
     bore = (size.inner_mm or 0.0) / 2
     wide = min(size.outer_mm, 0.97 * (sheath.inner_mm or size.outer_mm)) / 2
     taper = min(part["dilator_taper_mm"], share * part["dilator_ahead_mm"] + 6.0)
-    way = Curve(evenly(np.concatenate([back, back[-1:] + ahead]), RING_MM))
+    way = Curve(evenly(np.concatenate([back, out[1:]]), RING_MM))
     made = SweptTube(way, wide, bore, bore + 0.06, taper)
     return made.structure("dilator", "hub", "pmma", RANKS["steel"] - 3, told=False)
 

@@ -28,6 +28,8 @@ from spineviz.views.stage import StageLook
 from spineviz.views.ultrasound import face_mm
 
 FRONT, LEFT = (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)
+FRONT_RIGHT = (0.7, 0.7, 0.3)
+"""Where the tumour shows past the cut bone, seen from above and in front."""
 STATION_MM = 72.0
 """How far the table moves from one picture of the way to the next."""
 NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -251,7 +253,7 @@ class EndovascularScene(ProcedureScene):
     @cached_property
     def tumour_rest(self) -> Point:
         """Where the tumour's label hangs when it is full-grown."""
-        return facing(self.plan.body_at(1.0), "tumour", LEFT)
+        return facing(self.plan.body_at(1.0), "tumour", FRONT_RIGHT)
 
     def tip_mm(self, now: Moment) -> Vector:
         """(3,) the leading tip."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from spineviz.data.cache import cache_folder, write_whole
 from spineviz.film.pieces import Quality
 
-USUAL_S_PER_MPX = 0.25
+USUAL_S_PER_MPX = 0.08
 """Seconds a worker takes for a frame of a million pixels where no render has told (measured, see tests/bench)."""
 
 

@@ -39,7 +39,7 @@ def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
     try:
         handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".png", dir=path.parent)
         os.close(handle)
-        Image.fromarray(frame).save(part, "PNG")
+        Image.fromarray(frame).save(part, "PNG", compress_level=4)  # twice as fast as 6, 7 % larger
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(part, 0o666 & ~umask)  # noqa: PTH101 - what any newly created file gets

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,11 +107,35 @@ def from_polydata(data: pyvista.PolyData) -> Mesh:
     return Mesh(np.asarray(data.points, np.float64), triangles)
 
 
+def _vtk_surface(mesh: Mesh) -> Any:
+    """The surface as a vtkPolyData."""
+    # VTK's own modules: importing pyvista costs a second that a still does not have
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    points, cells, out = vtkPoints(), vtkCellArray(), vtkPolyData()
+    points.SetData(numpy_to_vtk(np.ascontiguousarray(mesh.points_mm), deep=True))
+    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(mesh.triangles, np.int64).ravel(), deep=True))
+    out.SetPoints(points)
+    out.SetPolys(cells)
+    return out
+
+
+def _from_vtk_surface(surface: Any) -> Mesh:
+    """A vtkPolyData of triangles as a Mesh."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+    return Mesh(points, triangles)
+
+
 def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
     """The surface where `grid` passes `level`, lower values inside (flying edges; Schroeder 2015,
     doi:10.1109/LDAV.2015.7348069)."""
     # VTK's own modules: importing pyvista costs a second that a still does not have
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkFiltersCore import vtkCleanPolyData, vtkFlyingEdges3D
 
@@ -135,10 +159,9 @@ def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
     surface = clean.GetOutput()
     if surface.GetNumberOfPolys() == 0:
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    a, b, c = triangles.T
-    mesh = Mesh(points, triangles[(a != b) & (b != c) & (c != a)])
+    raw = _from_vtk_surface(surface)
+    a, b, c = raw.triangles.T
+    mesh = Mesh(raw.points_mm, raw.triangles[(a != b) & (b != c) & (c != a)])
     return mesh if mesh.volume_ml >= 0 else Mesh(mesh.points_mm, mesh.triangles[:, ::-1])
 
 
@@ -153,8 +176,14 @@ def simplified(mesh: Mesh, triangles: int) -> Mesh:
     """About `triangles` triangles that keep the volume (quadric decimation); the mesh itself if it has fewer."""
     if len(mesh.triangles) <= triangles:
         return mesh
-    data = mesh.polydata().decimate(1.0 - triangles / len(mesh.triangles), volume_preservation=True)
-    return from_polydata(data)
+    from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
+
+    decimation = vtkQuadricDecimation()
+    decimation.SetInputData(_vtk_surface(mesh))
+    decimation.SetTargetReduction(1.0 - triangles / len(mesh.triangles))
+    decimation.VolumePreservationOn()
+    decimation.Update()
+    return _from_vtk_surface(decimation.GetOutput())
 
 
 def joined(*meshes: Mesh) -> Mesh:

@@ -16,6 +16,7 @@ from spineviz.anatomy.structure import Structure
 from spineviz.devices.endovascular import (
     EndovascularSize,
     catheter_structures,
+    endovascular_parts,
     endovascular_sizes,
     wire_structure,
 )
@@ -83,7 +84,8 @@ def devices_at(plan: ChemoembolizationPlan, state: EndovascularState) -> dict[st
         out |= back_flow("blood", tip, direction, size, state.blood_share)
     if state.sheath_mm is not None:
         size = sheath_size(plan.case.catheter.french)
-        out |= sheath_structures("sheath", sheath_line(plan, state.sheath_mm), size, dilator=state.dilator)
+        line, ahead = sheath_line(plan, state.sheath_mm)
+        out |= sheath_structures("sheath", line, size, state.dilator, ahead)
     if state.pressure_min is not None and 0.0 < state.pressure_min < navigation_figure("pressure_min"):
         # over the hole in the artery, which lies further up than the one in the skin
         out |= pressure_pad(entry_on_body(plan.column, np.asarray(puncture.vessel_mm), np.asarray(FRONT)), FRONT)
@@ -108,14 +110,18 @@ def outer_end(line: Points) -> tuple[Vector, Vector]:
     return line[0], unit(line[0] - line[1])
 
 
-def sheath_line(plan: ChemoembolizationPlan, inside_mm: float) -> Points:
-    """(K, 3) the sheath's way from outside the skin into the artery, `inside_mm` of it past the skin; hub first."""
+def sheath_line(plan: ChemoembolizationPlan, inside_mm: float) -> tuple[Points, Points]:
+    """(K, 3) the sheath's way from outside the skin into the artery, `inside_mm` of it past the skin, hub first; and
+    (M, 3) the way that its dilator takes from its tip on, in the artery too."""
     puncture = plan.puncture
     size = sheath_size(plan.case.catheter.french)
     skin, axis = np.asarray(puncture.skin_mm), np.asarray(puncture.axis_mm)
     to_axis = float(np.linalg.norm(axis - skin))
     lumen = plan.ways.aorta
+    ahead_mm = endovascular_parts()["dilator_ahead_mm"]
     reach = np.arange(-(size.length_mm - inside_mm), inside_mm + 0.1, 2.5)
+    tip = len(reach)
+    reach = np.concatenate([reach, reach[-1] + np.arange(2.5, ahead_mm + 5.0, 2.5)])
     inward = unit(np.asarray(puncture.direction))
     out: list[Vector] = []
     for way in reach:
@@ -123,7 +129,8 @@ def sheath_line(plan: ChemoembolizationPlan, inside_mm: float) -> Points:
             out.append(skin + way * inward)
         else:
             out.append(lumen.at(way - to_axis)[0])
-    return _rounded_corner(np.array(out))
+    line = _rounded_corner(np.array(out))
+    return line[:tip], line[tip:]
 
 
 def _rounded_corner(line: Points) -> Points:

@@ -25,6 +25,7 @@ from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree, parse_adamkiewicz
 from spineviz.anatomy.column import Column, column
 from spineviz.anatomy.epidural import Epidural, EpiduralMeasures, epidural
+from spineviz.anatomy.epidural_shape import Shape
 from spineviz.anatomy.fracture import Heights, fracture
 from spineviz.anatomy.groin import Puncture, puncture
 from spineviz.anatomy.structure import Cells, Structure, remembered
@@ -45,7 +46,7 @@ from spineviz.procedures.case import Case
 from spineviz.procedures.chemo_devices import devices_at
 from spineviz.procedures.chemo_parts import bead_places, beads, cells_of_both, in_flight, roadmap, with_contrast
 from spineviz.procedures.film_plan import FilmPlan
-from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest
+from spineviz.procedures.kept import Packed, keep_plan, kept_plan, plan_digest, taken, under
 from spineviz.procedures.navigation import (
     Kit,
     Navigation,
@@ -85,6 +86,7 @@ class ChemoembolizationPlan(FilmPlan):
         case: as given.
         digest: names the plan: equal digests, equal plans.
         runs: the segmental arteries that are injected, the target first and the cord's last.
+        grown: the tumour.
         navigation: how the devices lie on every stretch of their way.
     """
 
@@ -93,6 +95,7 @@ class ChemoembolizationPlan(FilmPlan):
     case: Case
     digest: str
     runs: tuple[Target, ...]
+    grown: Epidural
     navigation: Navigation
     _kept: OrderedDict[tuple, Any] = field(default_factory=OrderedDict, repr=False, init=False)
 
@@ -124,14 +127,9 @@ class ChemoembolizationPlan(FilmPlan):
         return column(self.level, lying=1.0)
 
     @cached_property
-    def grown(self) -> Epidural:
-        """The tumour."""
-        return case_tumour(self.case)
-
-    @cached_property
     def tree(self) -> ArterialTree:
         """The arteries, the tumour's feeders with them."""
-        return case_tree(self.case)
+        return case_tree(self.case, self.grown)
 
     @cached_property
     def puncture(self) -> Puncture:
@@ -141,7 +139,7 @@ class ChemoembolizationPlan(FilmPlan):
     @cached_property
     def ways(self) -> Ways:
         """The ways on the tree from the puncture."""
-        return case_ways(self.case)
+        return case_ways(self.case, self.tree)
 
     @cached_property
     def flow(self) -> BloodFlow:
@@ -540,17 +538,19 @@ class ChemoembolizationPlan(FilmPlan):
 
         Seen from the front: "axial" through the tumour in the canal, front uppermost, left on screen right; "sagittal"
         beside the middle on the tumour's side, head up, front on the left; "orifice" like "axial", where the target's
-        artery springs; "groin" across the vessels at the puncture, front uppermost.
+        artery springs, midway from the aorta's middle to the canal's; "groin" across the vessels at the puncture, front
+        uppermost.
         """
         axial = np.array([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]])
         sagittal = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
         middle = self.grown.canal_point_mm
         trunk = self.tree.branch(self.ways.trunk(self.target))
         orifice = trunk.centreline.at(trunk.wall_mm + 2.0)[0]
+        between = (trunk.centreline.points_mm[0][1] + middle[1]) / 2
         return {
             "axial": Frame(axial, np.array([0.0, 0.45 * middle[1], middle[2]])),
             "sagittal": Frame(sagittal, np.array([0.6 * middle[0], 0.0, 0.0])),
-            "orifice": Frame(axial, np.array([0.6 * orifice[0], 0.6 * orifice[1], orifice[2]])),
+            "orifice": Frame(axial, np.array([0.0, between, orifice[2]])),
             "groin": self._groin_plane(),
         }
 
@@ -666,27 +666,26 @@ class ChemoembolizationPlan(FilmPlan):
 # ---- planning -------------------------------------------------------------------------------------------------------
 
 
-def case_tumour(case: Case) -> Epidural:
-    """The tumour of `case`; RequestError, naming the key, where it cannot be."""
+def case_tumour(case: Case, shape: Shape | None = None) -> Epidural:
+    """The tumour of `case`, of a `shape` that was kept; RequestError, naming the key, where it cannot be."""
     if case.tumour.extent == "body":
         raise RequestError(
             "tumour.extent: body is a tumour inside the bone alone; this film shows one that presses on cord or "
             "roots;\ngive auto or epidural"
         )
-    return epidural(case.spine.level, case.tumour.diameter_mm, case.tumour.side, case.seed)
+    return epidural(case.spine.level, case.tumour.diameter_mm, case.tumour.side, case.seed, shape)
 
 
-def case_tree(case: Case) -> ArterialTree:
-    """The arteries of `case` as the patient lies, with the tumour's feeders; equal cases, equal trees."""
-    grown = case_tumour(case)
+def case_tree(case: Case, grown: Epidural) -> ArterialTree:
+    """The arteries of `case` as the patient lies, with the feeders of the tumour `grown`; equal cases, equal trees."""
     target = (case.spine.level, case.artery.target_side)
     return arterial_tree(column(case.spine.level, lying=1.0), case.artery.adamkiewicz, grown.bone_part.field, target)
 
 
-def case_ways(case: Case) -> Ways:
-    """The ways on the tree of `case` from the puncture."""
+def case_ways(case: Case, tree: ArterialTree) -> Ways:
+    """The ways on the `tree` of `case` from the puncture."""
     found = puncture(column(case.spine.level, lying=1.0), case.artery.access_side)
-    return Ways(case_tree(case), (found.branch, found.way_mm))
+    return Ways(tree, (found.branch, found.way_mm))
 
 
 def case_runs(case: Case) -> tuple[Target, ...]:
@@ -705,7 +704,6 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
     cord's artery shares the tumour's or is not found, or a device is wider than a vessel.
     """
     runs = case_runs(case)
-    case_tumour(case)
     digest = plan_digest(NAME, case.canonical())
     found = kept_plan(digest)
     if found is not None:
@@ -713,14 +711,18 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
             return _unpacked(case, digest, runs, found)
         except (KeyError, TypeError, ValueError):
             pass  # a damaged file is made anew
+    grown = case_tumour(case)
     kit = chosen_kit(case.catheter.french, case.catheter.micro_french)
-    packed = plan_navigation(case_ways(case), kit, runs, runs[-1]).packed()
+    numbers, arrays = plan_navigation(case_ways(case, case_tree(case, grown)), kit, runs, runs[-1]).packed()
+    packed = numbers, {**arrays, **under("tumour", grown.shape.packed())}
     keep_plan(digest, *packed)
     return _unpacked(case, digest, runs, packed)
 
 
 def _unpacked(case: Case, digest: str, runs: tuple[Target, ...], packed: Packed) -> ChemoembolizationPlan:
-    return ChemoembolizationPlan(case, digest, runs, Navigation.unpacked(*packed))
+    numbers, arrays = packed
+    grown = case_tumour(case, Shape.unpacked(taken("tumour", arrays)))
+    return ChemoembolizationPlan(case, digest, runs, grown, Navigation.unpacked(numbers, arrays))
 
 
 __all__ = ["NAME", "ChemoembolizationPlan", "case_runs", "case_tumour", "drug_doses", "plan_chemoembolization"]

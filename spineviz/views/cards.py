@@ -103,7 +103,7 @@ class Page:
 
 PAGES = {
     "9:16": Page(60.0, 1020.0, 40.0, (70.0, 1330.0), Rect(60.0, 1040.0, 960.0, 520.0), above=True),
-    "1:1": Page(60.0, 1020.0, 40.0, (70.0, 560.0), Rect(610.0, 150.0, 410.0, 500.0), turned=True),
+    "1:1": Page(60.0, 1020.0, 40.0, (70.0, 560.0), Rect(610.0, 150.0, 410.0, 730.0), turned=True),
 }
 """Aspect -> its page, beside that of 16:9, whose margins differ from card to card."""
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from spineviz.views.canvas import Box, Layer, Pixels, blit, common, copy_channels, straight
 
+_ROWS = 32
+"""Rows that are compared at once."""
+
 _ALL_ABOVE = 0.7
 """Where more than this share of a frame has changed, all of it is laid anew."""
 
@@ -95,11 +98,13 @@ def _differences(before: Sequence[Layer], after: Sequence[Layer]) -> list[Box]:
 def differing(one: Pixels, other: Pixels) -> Box | None:
     """The smallest box of the pixels in which two pictures of one shape differ; None for equal ones."""
     height, width = one.shape[:2]
-    same = (np.array_equal(one[i], other[i]) for i in range(height))
-    top = next((i for i, equal in enumerate(same) if not equal), height)
-    if top == height:
+    parts = [slice(row, row + _ROWS) for row in range(0, height, _ROWS)]
+    unlike = [part for part in parts if not np.array_equal(one[part], other[part])]
+    if not unlike:
         return None
-    bottom = next(i for i in range(height, top, -1) if not np.array_equal(one[i - 1], other[i - 1]))
+    first, last = unlike[0], unlike[-1]
+    top = first.start + int(np.flatnonzero((one[first] != other[first]).any((1, 2)))[0])
+    bottom = last.start + int(np.flatnonzero((one[last] != other[last]).any((1, 2)))[-1]) + 1
     columns = np.flatnonzero((one[top:bottom] != other[top:bottom]).any(0).reshape(width, -1).any(1))
     return int(columns[0]), top, int(columns[-1]) + 1, bottom
 

@@ -158,10 +158,11 @@ class Square(Narrow):
         return super().bare_px(layout, picture)
 
     def moved(self, layout: str, picture: Rect) -> tuple[float, float]:
-        """In a row's small picture the subject moves to the right, from under its label; in a low bare one down, from
-        under the title."""
+        """In a row's small picture the subject moves to the right, from under its label, in one of three columns up,
+        from behind the note of two lines at its foot; in a low bare one down, from under the title."""
         if layout == "columns":
-            return (0.12 if picture.h < picture.w < 420.0 else 0.0), 0.0
+            small, third = picture.h < picture.w < 420.0, picture.w < 340.0
+            return (0.12 if small else 0.0), (0.14 if small and third else 0.0)
         return 0.0, (-0.08 if layout == "stage+insets" and picture.h < 500.0 else 0.0)
 
     def _stage_and_insets(self, views: tuple[str, ...], focus: str, area: Rect) -> dict[str, Panel]:

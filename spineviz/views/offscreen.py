@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakSet
 
@@ -15,25 +16,32 @@ from numpy.typing import NDArray
 
 from spineviz.data.errors import FaultError
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.meshes import Mesh
+from spineviz.geometry.meshes import Mesh, simplified
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 from spineviz.views.canvas import Box
+from spineviz.views.tiles import Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
 
 _KEPT_BYTES = 24_000_000
-"""Vertex buffers held at most; the one unused for longest goes first."""
+"""Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
 
 _RESTS_AFTER = 30
 """A window that others have drawn so many pictures since gives back what only a moving film needs."""
 
-_MOST_TRIANGLES = 3000
+_MOST_TRIANGLES = 128
 """A surface of more is drawn block by block, those out of the picture not at all."""
 
-_PAD_PX = 10
-"""Outlines reach so far beyond what they belong to."""
+_SIDE_BY_SIDE = 2
+"""Surfaces that are simplified at a time."""
+
+_PAD_PX = 6
+"""Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
 
 NOTHING_MM = 9e8
 """A depth beyond this means that nothing is there."""
+
+_SPOTS_BYTES = 48 * 256 * 512
+"""Room for the corners of all boxes into which the tiles of a picture of 8192 pixels a side can fall."""
 
 _CLIP_DISTANCE_0 = 0x3000
 Four = tuple[float, float, float, float]
@@ -48,6 +56,7 @@ class Kept:
         bounds_mm: (2, 3) low and high corner of a surface in its local frame; None when there is nothing to draw.
         blocks: where each block of neighbouring triangles begins among the indices, and where the last one ends.
         corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
+        used_at: how many pictures the store had seen when it was used last.
     """
 
     parts: list[Any]
@@ -56,6 +65,37 @@ class Kept:
     bounds_mm: NDArray[np.float64] | None = None
     blocks: NDArray[np.int64] | None = None
     corners_mm: NDArray[np.float64] | None = None
+    used_at: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A surface that is to be drawn.
+
+    Attributes:
+        key: names it; with an equal key it is kept.
+        make: makes it.
+        rounds: how often its normals are smoothed.
+        triangles_per_mm2: more than 0: it is simplified to so many.
+    """
+
+    key: Key
+    make: Callable[[], Mesh]
+    rounds: int = 0
+    triangles_per_mm2: float = 0.0
+
+    @property
+    def full_key(self) -> Key:
+        """What tells it from every other."""
+        return *self.key, self.rounds, self.triangles_per_mm2
+
+    def made(self) -> tuple[Mesh, NDArray[np.float32]]:
+        """The surface and the normals (N, 3) at its vertices."""
+        mesh = self.make()
+        normals = vertex_normals(mesh, self.rounds)
+        if self.triangles_per_mm2 > 0.0:
+            return lightened(mesh, normals, round(self.triangles_per_mm2 * mesh.area_mm2))
+        return mesh, normals
 
 
 @dataclass(frozen=True)
@@ -139,6 +179,19 @@ class Face:
         return np.array([[left, bottom, 0.0], [left + width, bottom + height, 0.0]])
 
 
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where a thing shows.
+
+    Attributes:
+        boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
+        tiles: which tiles those reach into.
+    """
+
+    boxes_px: NDArray[np.int64]
+    tiles: Tiles
+
+
 @dataclass(frozen=True)
 class Shadows:
     """How contact shadows are cast: `reach_px` pixels of the picture, about `reach_mm` at the target."""
@@ -178,17 +231,24 @@ class Store:
         self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
         unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
         self.face_quad = gl.vertex_array(self.faces, [(unit_square, "2f", "spot")])
-        triangle = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], np.float32).tobytes())
         occlusion = shaders.OCCLUSION_FRAGMENT % (
             shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS, shaders.SHADOW_REACH,
         )  # fmt: skip
+        self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
-            ("depth", shaders.DEPTH_FRAGMENT), ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
-            ("finish", shaders.FINISH_FRAGMENT),
+            ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
+            ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
+            ("finish", shaders.finish_fragment(glazed=False)), ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
-            self.screens[name] = program, gl.vertex_array(program, [(triangle, "2f", "corner")])
+            self.screens[name] = program, gl.vertex_array(program, [(self.spots, "2f", "corner")])
+
+    def fill(self, name: str, boxes: list[Box], size_px: tuple[int, int]) -> None:
+        """Run the screen shader `name` on every pixel of `boxes` (left, low, right, high) in a picture of `size_px`."""
+        if boxes:
+            self.spots.write(corners_of(boxes, size_px).tobytes())
+            self.screens[name][1].render(self.gl.TRIANGLES, vertices=6 * len(boxes))
 
     def program(self, kinds: tuple[str, ...]) -> Any:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
@@ -199,9 +259,18 @@ class Store:
             )
         return self._programs[kinds]
 
-    def mesh(self, key: tuple[object, ...], make: Callable[[], Mesh], rounds: int = 0) -> Kept:
-        """The buffers of a surface, its normals smoothed so many rounds; `make` is asked only where `key` is new."""
-        return self._get(("mesh", *key, rounds), lambda: self._upload(make(), rounds))
+    def mesh(self, wanted: Wanted) -> Kept:
+        """The buffers of a surface; its maker is asked only where it is new."""
+        return self._get(("mesh", *wanted.full_key), lambda: self._upload(*wanted.made()))
+
+    def prepare(self, wanted: Sequence[Wanted]) -> None:
+        """Make those surfaces that are new side by side: VTK simplifies without Python's lock."""
+        new = {("mesh", *one.full_key): one for one in wanted if ("mesh", *one.full_key) not in self._kept}
+        if len(new) > 1:
+            with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+                made = list(threads.map(Wanted.made, new.values()))
+            for key, surface in zip(new, made, strict=True):
+                self._get(key, partial(self._upload, *surface))
 
     def paint(self, face: Face) -> Any:
         """The paint of a face as a texture."""
@@ -226,9 +295,13 @@ class Store:
                 self._windows.discard(other)
 
     def trim(self) -> None:
-        """Let go of what was unused for longest, down to the limit. Not while a picture is being made."""
-        while self._held > _KEPT_BYTES and len(self._kept) > 1:
-            _, old = self._kept.popitem(last=False)
+        """Let go of what was unused for longest, down to the limit, but not of what the last pictures show, which would
+        be made anew for each. Not while a picture is being made."""
+        while self._held > _KEPT_BYTES and self._kept:
+            key, old = next(iter(self._kept.items()))
+            if old.used_at >= self._round - 2:
+                return
+            del self._kept[key]
             self._held -= old.size
             for part in (*old.draws.values(), *old.parts):
                 part.release()
@@ -238,14 +311,13 @@ class Store:
             self._kept[key] = make()
             self._held += self._kept[key].size
         self._kept.move_to_end(key)
+        self._kept[key].used_at = self._round
         return self._kept[key]
 
-    def _upload(self, mesh: Mesh, rounds: int) -> Kept:
+    def _upload(self, mesh: Mesh, normals: NDArray[np.float32]) -> Kept:
         if not len(mesh.triangles):
             return Kept([], {}, 0)
-        data = np.empty((len(mesh.points_mm), 6), np.float32)
-        data[:, :3] = mesh.points_mm
-        data[:, 3:] = vertex_normals(mesh, rounds)
+        data = np.concatenate([mesh.points_mm, normals], axis=1, dtype=np.float32)
         one, two, three = (data[mesh.triangles[:, i], :3] for i in range(3))
         blocks = in_blocks((one + two + three) / 3.0, _MOST_TRIANGLES)
         order, starts = np.concatenate(blocks), np.cumsum([0, *map(len, blocks)])
@@ -291,13 +363,14 @@ class Offscreen:
         self._glass: Any = None
         self._panes: Any = None
         self._still: Any = None
-        self._worked_px: Box = (0, 0, *size_px)
         self._seen_from: object = None
         self._base: frozenset[Key] = frozenset()
         self._before: frozenset[Key] = frozenset()
-        self._places: dict[Key, Box | None] = {}
+        self._rested = 0
+        self._places: dict[Key, _Place] = {}
         self._order: tuple[Key, ...] = ()
-        self._glazed = False
+        self._covered = ~no_tiles(size_px)  # what may hold more than the ground: at first nobody knows
+        self._glazed = ~no_tiles(size_px)
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
@@ -309,7 +382,7 @@ class Offscreen:
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
         back = np.zeros((height, width, 3), np.float32) if ground is None else ground
-        self._ground = gl.texture(size_px, 3, np.ascontiguousarray(back[::-1], np.float16).tobytes(), dtype="f2")
+        self._ground = gl.texture(size_px, 4, dithered_bytes(back[::-1]).tobytes())
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
 
@@ -321,12 +394,10 @@ class Offscreen:
         faces: Sequence[Face],
         glass: Sequence[Surface],
         shadows: Shadows,
-        within_px: Box | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The picture (H, W, 3), or without a ground (H, W, 4) with colours multiplied by alpha; and, at half its
         size, the depth of what is solid in mm along the line of sight (1e9 where there is nothing); both top row
-        first. `glass` is laid over the rest in the order given.
-        `within_px` (left, top, right, bottom) holds all that is drawn; None where that is not known."""
+        first. `glass` is laid over the rest in the order given."""
         gl = self._gl
         self.store.begin(self)
         view = camera.view_matrix()
@@ -335,88 +406,98 @@ class Offscreen:
         seen_from, before = (camera.key, range_mm, shadows), self._places
         if seen_from != self._seen_from:
             self._seen_from, self._base, self._before, before = seen_from, frozenset(), frozenset(), {}
+            self._rested = 0
         order, self._order = self._order, tuple(("glass", *s.key) for s in glass)
-        self._places = {
-            **{s.key: self._place_px(clip, s.world_from_local, s.mesh.bounds_mm) for s in solid},
-            **{("glass", *s.key): self._place_px(clip, s.world_from_local, s.mesh.bounds_mm) for s in glass},
-            **{f.full_key: self._place_px(clip, f.world_from_plane, f.bounds_mm) for f in faces},
-        }
+        self._places = self._placed(clip, solid, faces, glass, before)
         now = frozenset([s.key for s in solid] + [f.full_key for f in faces])
-        standing = now & self._before
+        # an eye that moves may draw two pictures from one place, to mix them: only a third one tells that it rests
+        standing = now & self._before if self._rested >= 2 else frozenset()
+        self._rested += 1
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
         self._before = now
-        box: Box | None = None
-        if before and (based or not standing):
-            box = self._changed_px(before, order)
-        if box is not None and box[0] >= box[2]:
-            return self._picture[::-1].copy(), self._nearest[::-1].copy()
-        worked, self._worked_px = self._worked_px, within_px or (0, 0, *self.size_px)
-        if box is None:
-            hard, soft = (0, 0, *self.size_px), self._even(_joined(worked, self._worked_px))
-        else:
-            hard = self._even(box)
-            soft = self._even(self._grown(box, camera, clip, range_mm, solid, shadows))
-        self._limit(hard, soft)
+        covered = self._under(self._places)
+        worked, self._covered = self._covered | covered, covered
+        hard = soft = worked
+        if before and (based or not standing) and self._same_order(before, order):
+            hard = self._under({k: self._places.get(k) or before[k] for k in before.keys() ^ self._places.keys()})
+            if not hard.any():
+                return self._picture[::-1].copy(), self._nearest[::-1].copy()
+            soft = self._shadowed(hard, camera, clip, range_mm, solid, shadows) & worked
+        self._scene.scissor = self._limited(hard)
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        self._scene.use()  # copying heeds the limits of what is in use
-        if based:
-            gl.copy_framebuffer(self._scene, self._still)
-        else:
-            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0, viewport=self._scene.scissor)
+        self._scene.use()
+        self._restore(rectangles(hard, self.size_px), based)
+        if not based:
             self._base = standing
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
         self._draw_parts(solid, faces, now - self._base, view, projection)
-        self._cast(camera, range_mm, shadows)
-        if glass or self._glazed:
+        self._cast(camera, range_mm, shadows, rectangles(hard, self.size_px), rectangles(soft, self.size_px))
+        panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
+        self._glazed = panes
+        if (hard & (panes | left)).any():
             gl.enable_direct(_CLIP_DISTANCE_0)
-            self._draw_glass(glass, view, projection)
+            self._draw_glass(glass, view, projection, hard & (panes | left))
             gl.disable_direct(_CLIP_DISTANCE_0)
-            self._glazed = bool(glass) or box is not None
-        self._finish(range_mm, shadows, self._glazed)
-        self._read()
+        self._finish(range_mm, shadows, soft & ~panes, soft & panes)
+        self._read(box_round(soft, self.size_px))
         self.store.trim()
         return self._picture[::-1].copy(), self._nearest[::-1].copy()
 
-    def _place_px(self, clip: NDArray[np.float64], pose: Frame, bounds_mm: NDArray[np.float64] | None) -> Box | None:
-        """The box of the picture that holds a thing with such bounds; None where it reaches behind the eye."""
-        assert bounds_mm is not None
-        x, y, _, w = (clip @ np.c_[pose.points(corners(bounds_mm)), np.ones(8)].T).tolist()
-        if min(w) <= 0.0:
-            return None
-        width, height = self.size_px
-        across = [(0.5 + 0.5 * a / b) * width for a, b in zip(x, w, strict=True)]
-        down = [(0.5 - 0.5 * a / b) * height for a, b in zip(y, w, strict=True)]
-        left, top = max(0, int(min(across)) - _PAD_PX), max(0, int(min(down)) - _PAD_PX)
-        return left, top, min(width, int(max(across)) + _PAD_PX), min(height, int(max(down)) + _PAD_PX)
-
-    def _changed_px(self, before: Mapping[Key, Box | None], order: Sequence[Key]) -> Box | None:
-        """The box outside of which this picture shows the same things as the one `before`, at the same depths; empty
-        where all is the same, None where no such box is known."""
-        now = self._places
-        if [k for k in order if k in now] != [k for k in self._order if k in before]:
-            return None
-        out: Box = (*self.size_px, 0, 0)
-        for key in before.keys() ^ now.keys():
-            place = now[key] if key in now else before[key]
-            if place is None:
-                return None
-            if place[0] < place[2] and place[1] < place[3]:
-                out = _joined(out, place)
+    def _placed(
+        self,
+        clip: NDArray[np.float64],
+        solid: Sequence[Surface],
+        faces: Sequence[Face],
+        glass: Sequence[Surface],
+        before: Mapping[Key, _Place],
+    ) -> dict[Key, _Place]:
+        """Where each thing shows; what stands in `before` has not moved."""
+        out: dict[Key, _Place] = {}
+        for key, surface in [*((s.key, s) for s in solid), *(((("glass", *s.key)), s) for s in glass)]:
+            if key in before:
+                out[key] = before[key]
+            else:
+                assert surface.mesh.corners_mm is not None
+                out[key] = self._place(clip @ surface.world_from_local.matrix, surface.mesh.corners_mm)
+        for face in faces:
+            out[face.full_key] = self._place(clip @ face.world_from_plane.matrix, corners(face.bounds_mm)[None])
         return out
 
-    def _grown(
+    def _place(self, clip_from_local: NDArray[np.float64], corners_mm: NDArray[np.float64]) -> _Place:
+        """Where blocks with such corners (blocks, 8, 3) show; the whole picture for one that reaches behind the eye."""
+        places = corners_mm @ clip_from_local[[0, 1, 3], :3].T + clip_from_local[[0, 1, 3], 3]
+        w = places[..., 2]
+        behind = w.min(axis=1) <= 0.0
+        pixels = (0.5 + 0.5 * places[..., :2] / np.where(behind[:, None], 1.0, w)[..., None]) * self.size_px
+        low = np.where(behind[:, None], 0.0, np.floor(pixels.min(axis=1)) - _PAD_PX)
+        high = np.where(behind[:, None], self.size_px, np.ceil(pixels.max(axis=1)) + _PAD_PX)
+        boxes = np.clip(np.concatenate([low, high], axis=1), 0, (*self.size_px, *self.size_px)).astype(np.int64)
+        return _Place(boxes, tiles_under(boxes, self.size_px))
+
+    def _under(self, places: Mapping[Key, _Place]) -> Tiles:
+        """The tiles in which any of `places` lies."""
+        out = no_tiles(self.size_px)
+        for place in places.values():
+            out |= place.tiles
+        return out
+
+    def _same_order(self, before: Mapping[Key, _Place], order: Sequence[Key]) -> bool:
+        """Whether those panes that were there `before`, in this `order`, are laid in the same one now."""
+        return [k for k in order if k in self._places] == [k for k in self._order if k in before]
+
+    def _shadowed(
         self,
-        box: Box,
+        tiles: Tiles,
         camera: Camera,
         clip: NDArray[np.float64],
         range_mm: tuple[float, float],
         solid: Sequence[Surface],
         shadows: Shadows,
-    ) -> Box:
-        """`box` and all on which what stands in it may cast a contact shadow."""
+    ) -> Tiles:
+        """`tiles` and all on which what stands in them may cast a contact shadow."""
         # the nearest depth at which a shadow may fall: there a step is the most pixels
         near = [(clip[3] @ np.c_[s.world_from_local.points(corners(s.mesh.bounds_mm)), np.ones(8)].T).min()
                 for s in solid if s.mesh.bounds_mm is not None]  # fmt: skip
@@ -427,41 +508,46 @@ class Offscreen:
         way = (shaders.SHADOW_REACH + 0.1) * shadows.reach_mm
         left = nearest - way * (key[2] + 0.1)
         if left <= 0.0:
-            return 0, 0, width, height
+            return np.ones_like(tiles)
         across = [way * (focal * key[0] + x * key[2]) / left for x in (-width / 2, width / 2)]
-        down = [way * (-focal * key[1] + y * key[2]) / left for y in (-height / 2, height / 2)]
+        up = [way * (focal * key[1] + y * key[2]) / left for y in (-height / 2, height / 2)]
         reach = shadows.reach_px
-        return (
-            max(0, int(box[0] - max(reach, *across)) - _PAD_PX), max(0, int(box[1] - max(reach, *down)) - _PAD_PX),
-            min(width, int(box[2] - min(-reach, *across)) + _PAD_PX),
-            min(height, int(box[3] - min(-reach, *down)) + _PAD_PX),
+        # a shadow falls the other way than the march towards the light goes
+        return grown(
+            tiles, max(reach, *across) + _PAD_PX, max(reach, *up) + _PAD_PX,
+            max(reach, *(-x for x in across)) + _PAD_PX, max(reach, *(-y for y in up)) + _PAD_PX,
         )  # fmt: skip
 
-    def _even(self, box: Box) -> Box:
-        """`box` with some pixels round it, in OpenGL's rows (left, low, right, high), of which two make one row of the
-        small pictures."""
-        width, height = self.size_px
-        left, low = max(0, box[0] - _PAD_PX) // 2 * 2, max(0, height - box[3] - _PAD_PX) // 2 * 2
-        return left, low, min(width, box[2] + _PAD_PX + 1), min(height, height - box[1] + _PAD_PX + 1)
-
-    def _limit(self, hard: Box, soft: Box) -> None:
-        """Draw only within `hard`, and cast shadows and finish only within `soft`."""
+    def _limited(self, tiles: Tiles) -> Box:
+        """Draw only what shows in the box round `tiles`; returns that box as left, low, width and height in what is
+        drawn."""
         k = self.factor
-        large = k * hard[0], k * hard[1], k * (hard[2] - hard[0]), k * (hard[3] - hard[1])
-        self._scene.scissor = self._drawn_px = large
-        self._small_target.scissor = _half(hard)
-        self._rough_target.scissor = self._open_target.scissor = _half(soft)
-        self._target.scissor = soft[0], soft[1], soft[2] - soft[0], soft[3] - soft[1]
+        left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
+        return k * left, k * low, k * (right - left), k * (high - low)
 
-    def _read(self) -> None:
-        """Fetch what was drawn."""
-        x, y, width, height = self._target.scissor
+    def _restore(self, boxes: list[Box], based: bool) -> None:
+        """Leave in `boxes` what is kept of what stands still if it is `based` on that, or nothing."""
+        gl = self._gl
+        if based:
+            program = self.store.screens["copy"][0]
+            self._still.color_attachments[0].use(0)
+            self._still.depth_attachment.use(1)
+            program["colour"].value, program["depth"].value = 0, 1
+        gl.depth_func = "1"
+        self.store.fill("copy" if based else "clear", boxes, self.size_px)
+        gl.depth_func = "<="
+
+    def _read(self, box: Box) -> None:
+        """Fetch what was drawn in `box`."""
+        left, low, right, high = box
         depth = self._picture.shape[2]
-        new = self._target.read(viewport=(x, y, width, height), components=depth, alignment=1)
-        self._picture[y : y + height, x : x + width] = np.frombuffer(new, np.uint8).reshape(height, width, depth)
-        x, y, width, height = self._small_target.scissor
-        new = self._small_target.read(viewport=(x, y, width, height), components=1, alignment=1, dtype="f4")
-        self._nearest[y : y + height, x : x + width] = np.frombuffer(new, np.float32).reshape(height, width)
+        new = self._target.read(viewport=(left, low, right - left, high - low), components=depth, alignment=1)
+        self._picture[low:high, left:right] = np.frombuffer(new, np.uint8).reshape(high - low, right - left, depth)
+        left, low, right, high = _half(box)
+        new = self._small_target.read(
+            viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
+        )
+        self._nearest[low:high, left:right] = np.frombuffer(new, np.float32).reshape(high - low, right - left)
 
     def _keep_standing(
         self,
@@ -477,6 +563,7 @@ class Offscreen:
         if self._still is None:
             gl, size = self._gl, self._solid.size
             self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
+            self._still.depth_attachment.compare_func = ""
         self._still.use()
         self._gl.copy_framebuffer(self._still, self._scene)
         self._scene.use()
@@ -522,22 +609,17 @@ class Offscreen:
                 gl.cull_face = "back" if sides > 0 else "front"
             else:
                 gl.disable(gl.CULL_FACE)
-            for first, count in self._in_sight(surface.mesh, projection @ eye_from_local):
+            place = self._places[surface.key if surface.key in self._places else ("glass", *surface.key)]
+            for first, count in self._in_sight(surface.mesh, place):
                 draw.render(first=first, vertices=count)
         gl.disable(gl.CULL_FACE)
 
-    def _in_sight(self, mesh: Kept, clip_from_local: NDArray[np.float64]) -> list[tuple[int, int]]:
+    def _in_sight(self, mesh: Kept, place: _Place) -> list[tuple[int, int]]:
         """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each."""
         assert mesh.blocks is not None
-        assert mesh.corners_mm is not None
-        x, y, width, height = self._drawn_px
-        size = np.array(self._solid.size)
-        low = 2.0 * (np.array([x, y]) - _PAD_PX * self.factor) / size - 1.0
-        high = 2.0 * (np.array([x + width, y + height]) + _PAD_PX * self.factor) / size - 1.0
-        places = mesh.corners_mm @ clip_from_local[:, :3].T + clip_from_local[:, 3]
-        flat, w = places[..., :2], places[..., 3:]
-        ways = np.concatenate([flat - low * w, high * w - flat, w], axis=2)
-        beyond = (ways.max(axis=1) < 0.0).any(axis=1)  # a block whose corners all lie beyond one side
+        left, low, right, high = self._drawn_px
+        box = place.boxes_px
+        beyond = (box[:, 2] <= left) | (box[:, 0] >= right) | (box[:, 3] <= low) | (box[:, 1] >= high)
         edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
         starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
         return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
@@ -555,15 +637,18 @@ class Offscreen:
             paint.use(0)
             self.store.face_quad.render(self._gl.TRIANGLE_STRIP)
 
-    def _draw_glass(self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
+    def _draw_glass(
+        self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64], tiles: Tiles
+    ) -> None:
+        """The panes, where they show in `tiles`."""
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._panes = gl.framebuffer([self._glass], self._depth)
-        self._panes.scissor = self._drawn_px
+        self._panes.scissor = self._limited(tiles)
         self._panes.use()
         self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
-        self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._drawn_px)
+        self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._panes.scissor)
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
@@ -575,16 +660,20 @@ class Offscreen:
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
 
-    def _cast(self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows) -> None:
+    def _cast(
+        self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows, hard: list[Box], soft: list[Box]
+    ) -> None:
+        """The half-size depth in the boxes `hard`, and how open to the light all is in `soft`."""
         gl = self._gl
         width, height = self.size_px
+        small, hard, soft = self._small.size, [_half(box) for box in hard], [_half(box) for box in soft]
         gl.disable(gl.DEPTH_TEST)
-        program, quad = self.store.screens["depth"]
+        program = self.store.screens["depth"][0]
         self._depth.use(0)
         program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
         self._small_target.use()
-        quad.render(gl.TRIANGLES)
-        program, quad = self.store.screens["occlusion"]
+        self.store.fill("depth", hard, small)
+        program = self.store.screens["occlusion"][0]
         self._small.use(0)
         key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
@@ -592,33 +681,32 @@ class Offscreen:
         program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), tuple(key)
         program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
         self._rough_target.use()
-        quad.render(gl.TRIANGLES)
-        program, quad = self.store.screens["blur"]
+        self.store.fill("occlusion", soft, small)
+        program = self.store.screens["blur"][0]
         self._rough.use(0)
         program["open"].value, program["like"].value = 0, 0.05 * shadows.reach_mm
         self._open_target.use()
-        quad.render(gl.TRIANGLES)
+        self.store.fill("blur", soft, small)
         gl.enable(gl.DEPTH_TEST)
 
-    def _finish(self, range_mm: tuple[float, float], shadows: Shadows, glazed: bool) -> None:
+    def _finish(self, range_mm: tuple[float, float], shadows: Shadows, plain: Tiles, glazed: Tiles) -> None:
         gl = self._gl
         gl.disable(gl.DEPTH_TEST)
-        program, quad = self.store.screens["finish"]
-        sources = {
-            "solid": self._solid, "buffer": self._depth, "open": self._open,
-            "ground": self._ground, "glass": self._glass if glazed else self._solid,
-        }  # fmt: skip
-        for unit, (name, texture) in enumerate(sources.items()):
-            texture.use(unit)
-            program[name].value = unit
-        program["factor"].value, program["glazed"].value, program["clear"].value = self.factor, glazed, self._clear
-        program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
+        sources = {"solid": self._solid, "buffer": self._depth, "open": self._open, "ground": self._ground}
         self._target.use()
-        quad.render(gl.TRIANGLES)
+        for kind, tiles in (("finish", plain), ("glazed", glazed)):
+            program = self.store.screens[kind][0]
+            for unit, (name, texture) in enumerate((sources | {"glass": self._glass}).items()):
+                if texture is not None:
+                    texture.use(unit)
+                    _put(program, name, unit)
+            program["factor"].value, program["clear"].value = self.factor, self._clear
+            program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
+            self.store.fill(kind, rectangles(tiles, self.size_px), self.size_px)
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
-        self._worked_px = (0, 0, *self.size_px)
+        self._covered = self._glazed = ~no_tiles(self.size_px)
         self._seen_from = None
 
     def rest(self) -> None:
@@ -629,8 +717,8 @@ class Offscreen:
         for part in parts:
             if part is not None:
                 part.release()
-        self._panes = self._glass = self._still = self._seen_from = None
-        self._glazed = False
+        self._panes = self._glass = self._still = None
+        self.forget()
 
     def close(self) -> None:
         """Give the memory back."""
@@ -641,14 +729,20 @@ class Offscreen:
             part.release()
 
 
-def _joined(one: Box, other: Box) -> Box:
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+def _half(box: Box) -> Box:
+    """The same box in a picture of half the size."""
+    return box[0] // 2, box[1] // 2, (box[2] + 1) // 2, (box[3] + 1) // 2
 
 
-def _half(box: Box) -> tuple[int, int, int, int]:
-    """Left, low, width and height of the same box in a picture of half the size."""
-    left, low = box[0] // 2, box[1] // 2
-    return left, low, (box[2] + 1) // 2 - left, (box[3] + 1) // 2 - low
+def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """(H, W, 4) bytes of colours (H, W, 3), 0 to 1, with an ordered dither of one step, so that slow runs show no
+    bands; the last channel is full."""
+    y, x = np.indices(picture.shape[:2]) & 3
+    z = x ^ y
+    order = ((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)
+    out = np.full((*picture.shape[:2], 4), 255, np.uint8)
+    out[:, :, :3] = np.clip(np.rint(255.0 * picture + (order / 16.0 - 0.46875)[:, :, None]), 0, 255)
+    return out
 
 
 def _put(program: Any, name: str, value: object) -> None:
@@ -703,6 +797,20 @@ def spiral(samples: int) -> NDArray[np.float64]:
     turn = np.arange(samples) * np.pi * (3.0 - np.sqrt(5.0))
     radius = ((np.arange(samples) + 0.5) / samples) ** 0.75
     return radius[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
+
+
+def lightened(mesh: Mesh, normals: NDArray[np.float32], triangles: int) -> tuple[Mesh, NDArray[np.float32]]:
+    """About `triangles` triangles in place of `mesh`, and their vertices' unit normals: mixed from the `normals` (N, 3)
+    of the vertices of `mesh` that are near, so that the few are lit as the many were."""
+    from scipy.spatial import cKDTree
+
+    light = simplified(mesh, triangles)
+    if light is mesh:
+        return mesh, normals
+    away_mm, near = cKDTree(mesh.points_mm).query(light.points_mm, k=4)
+    weight = 1.0 / (away_mm + 0.05 * np.median(away_mm)) ** 2
+    mixed = (normals[near] * weight[:, :, None]).sum(axis=1)
+    return light, (mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-20)).astype(np.float32)
 
 
 def vertex_normals(mesh: Mesh, rounds: int = 0) -> NDArray[np.float32]:

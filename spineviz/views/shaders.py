@@ -290,7 +290,25 @@ void main()
 SCREEN_VERTEX = """
 #version 330
 in vec2 corner;
-void main() { gl_Position = vec4(corner, 0.0, 1.0); }
+void main() { gl_Position = vec4(corner, 1.0, 1.0); }  // as far away as can be
+"""
+
+CLEAR_FRAGMENT = """
+#version 330
+out vec4 shown;
+void main() { shown = vec4(0.0); }
+"""
+
+COPY_FRAGMENT = """
+#version 330
+uniform sampler2D colour;
+uniform sampler2D depth;
+out vec4 shown;
+void main()
+{
+  shown = texelFetch(colour, ivec2(gl_FragCoord.xy), 0);
+  gl_FragDepth = texelFetch(depth, ivec2(gl_FragCoord.xy), 0).r;
+}
 """
 
 DEPTH_FRAGMENT = """
@@ -385,14 +403,14 @@ void main()
 """
 
 FINISH_FRAGMENT = """
-#version 330
 uniform sampler2D solid;
 uniform sampler2D buffer;
 uniform sampler2D open;   // half the size: how open, and mm along the line of sight
 uniform sampler2D ground;
+#ifdef GLAZED
 uniform sampler2D glass;
+#endif
 uniform int factor;      // drawn pixels for each one shown, a side
-uniform bool glazed;
 uniform bool clear;      // no ground: what is shown is multiplied by how much it covers
 uniform vec2 range;
 uniform float like;
@@ -428,16 +446,21 @@ void main()
     colour = c.rgb * (left + left * (1.0 - left) * 0.55 * c.rgb) + back * (1.0 - c.a);
   }
   float covered = c.a;
-  if (glazed)
-  {
-    vec4 g = texture(glass, middle);
-    colour = colour * (1.0 - g.a) + g.rgb;
-    covered = covered * (1.0 - g.a) + g.a;
-  }
-  // an ordered dither of one step, so that the ground shows no bands
+#ifdef GLAZED
+  vec4 g = texture(glass, middle);
+  colour = colour * (1.0 - g.a) + g.rgb;
+  covered = covered * (1.0 - g.a) + g.a;
+#endif
+  // an ordered dither of one step, so that shading shows no bands; what shows of the ground has its own
   int x = p.x & 3, y = p.y & 3, z = x ^ y;
   float dither = float(((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)) / 16.0 - 0.46875;
+  dither *= covered;
   shown = vec4(colour + dither / 255.0, 1.0);
   if (clear) shown = vec4(min(colour + dither / 255.0, covered), covered);
 }
 """
+
+
+def finish_fragment(glazed: bool) -> str:
+    """The shader that lays shadows and ground, and where there is some the glass, to the picture that is shown."""
+    return "#version 330\n" + ("#define GLAZED\n" if glazed else "") + FINISH_FRAGMENT

@@ -18,6 +18,11 @@ SIGN_RADIUS = 19.0
 RING_RADIUS = 14.0
 DASH = (10.0, 8.0)
 WORDS_PAD = 9.0
+LETTER, LETTER_GAP = 34.0, 8.0
+"""Of the patient's letters that are burnt into a radiograph or a section: a square that holds one, and how far it is
+off its edge."""
+BAR_SHARE, BAR_DEEP = 0.25, 60.0
+"""The most of a section's width that its scale bar takes, and how high it stands with its words."""
 
 Spot = tuple[float, float]
 Point = tuple[float, float, float]
@@ -191,7 +196,8 @@ def _part(points: Sequence[Spot], share: float) -> list[Spot]:
 def words_place(
     mark: Mark, points: Sequence[Spot], radius: float, view: Rect, taken: Sequence[Rect] = ()
 ) -> Rect | None:
-    """Where a sign's words stand: beside it, inside `view`, clear of `taken` where that can be; None without words.
+    """Where a sign's words stand: beside it, inside `view`, clear of `taken` and of what is burnt into the picture
+    where that can be; None without words.
 
     The side that the mark wishes comes first, then the other, then above and below.
     """
@@ -217,7 +223,22 @@ def words_place(
         *(Rect(r.x, r.y + k * (height + 4), width, height) for k in (-1, 1, -2, 2) for r in beside),
     ]
     held = [_inside(rect, view) for rect in tried]
-    return next((rect for rect in held if not any(rect.meets(other, 3.0) for other in taken)), held[0])
+    clear = [rect for rect in held if not any(rect.meets(other, 3.0) for other in taken)]
+    free = [rect for rect in clear if not any(rect.meets(other) for other in burnt_in(mark.view, view))]
+    return next(iter((*free, *clear, *held)))
+
+
+def burnt_in(name: str, view: Rect) -> tuple[Rect, ...]:
+    """What words keep off in the picture `view` of the view `name`: the patient's letters at the middles of its edges,
+    and in a section the scale bar; a stage has neither."""
+    kind = name.rpartition(":")[2]
+    if kind == "stage":
+        return ()
+    x, y, near = view.x + (view.w - LETTER) / 2, view.y + (view.h - LETTER) / 2, LETTER_GAP
+    spots = ((view.x + near, y), (view.right - near - LETTER, y), (x, view.y + near), (x, view.bottom - near - LETTER))
+    letters = tuple(Rect(*spot, LETTER, LETTER) for spot in spots)
+    bar = Rect(view.x, view.bottom - BAR_DEEP, BAR_SHARE * view.w + 3 * LETTER_GAP, BAR_DEEP)
+    return (*letters, bar) if kind == "section" else letters
 
 
 def _inside(rect: Rect, view: Rect) -> Rect:

@@ -21,7 +21,7 @@ from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, corners
+from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted, corners
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -98,6 +98,12 @@ _UNDER_MM = 1.5
 
 _KEPT_PICTURES = 2
 _SPACING_PX = 6.0
+_TRIANGLES = 0.8
+"""Triangles of a lasting surface for each mm² at a spacing of 1 mm. A simplified surface is off by what is in inverse
+proportion to their number, so that at other spacings, which go with the pixels, it is off by as much of a pixel: for
+bones by less than a tenth on average, by two thirds of one at most (tests/views/test_stage.py)."""
+_LIGHT_FROM_MM = 1.0
+"""From this spacing on a lasting surface is simplified: a denser one takes longer to simplify than is won by it."""
 _OCCLUSION_SHARE = 0.075
 """How far contact shadows reach, as a share of the picture's height."""
 
@@ -224,9 +230,13 @@ class Stage:
         if turning or coming:
             before, _ = self._drawn(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
             share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
-            mixed = after.astype(np.uint16) * np.uint16(share)
-            mixed += before.astype(np.uint16) * np.uint16(256 - share)
-            after = (mixed >> 8).astype(np.uint8)
+            unlike = (after != before).any(axis=2)
+            rows, columns = np.flatnonzero(unlike.any(axis=1)), np.flatnonzero(unlike.any(axis=0))
+            if len(rows):
+                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                mixed = after[box].astype(np.uint16) * np.uint16(share)
+                mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
+                after[box] = mixed >> 8
         return after, depth
 
     def _drawn(
@@ -248,13 +258,14 @@ class Stage:
         boxes: list[NDArray[np.float64]] = []
         eye_from_world = camera.world_from_camera.inverse()
         voids = tuple(s for _, s in sorted(shown.items()) if _role(s) in VOIDS)
-        for name in sorted(shown):
-            structure = shown[name]
-            spacing = self._spacing_mm(structure, camera)
-            if outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px):
-                continue  # its mesh is not even made
-            rounds = 2 if _role(structure) in GROWN else 0
-            mesh = store.mesh((structure.key, spacing), partial(structure.mesh, spacing), rounds)
+        in_sight = {
+            name: self._wanted(structure, camera)
+            for name, structure in sorted(shown.items())
+            if not outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px)
+        }  # of the others the mesh is not even made
+        store.prepare([wanted for wanted in in_sight.values() if wanted.triangles_per_mm2 > 0.0])
+        for name, wanted in in_sight.items():
+            structure, mesh = shown[name], store.mesh(wanted)
             if mesh.bounds_mm is None:
                 continue
             world = structure.world_from_local.points(corners(mesh.bounds_mm))
@@ -291,18 +302,16 @@ class Stage:
                 parts.append(line)
             solid.append((-float(z.max()), parts))
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
-        within: tuple[int, int, int, int] | None = (0, 0, 0, 0)
         if boxes:
             every = np.concatenate(boxes)
             bounds = np.stack([every.min(0), every.max(0)])
-            within = self._within_px(camera, every)
         # nearest first, so that what is hidden is not lit
         nearest_first = [s for _, parts in sorted(solid, key=lambda item: item[0]) for s in parts]
         inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
         return self._offscreen.draw(
-            camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows, within
+            camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows
         )
 
     def _halo(self, surface: Surface) -> Surface:
@@ -311,14 +320,17 @@ class Stage:
         nearer = surface.nearer + 1e-4
         return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1, nearer=nearer)
 
-    def _within_px(self, camera: Camera, points_mm: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom of the picture of boxes with these corners; None where one is behind the eye."""
-        pixels, depth = camera.project(points_mm, self.size_px)
-        if depth.min() <= 0.0:
-            return None
-        low = np.clip(np.floor(pixels.min(0)), 0, self.size_px).astype(int)
-        high = np.clip(np.ceil(pixels.max(0)), 0, self.size_px).astype(int)
-        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    def _wanted(self, structure: Structure, camera: Camera) -> Wanted:
+        spacing = self._spacing_mm(structure, camera)
+        light = structure.lasting and spacing >= _LIGHT_FROM_MM
+        if light and spacing < 2.0 * _LIGHT_FROM_MM:
+            spacing = _LIGHT_FROM_MM  # a camera that draws near asks for few different ones
+        return Wanted(
+            key=(structure.key, spacing),
+            make=partial(structure.mesh, spacing),
+            rounds=2 if _role(structure) in GROWN else 0,
+            triangles_per_mm2=_TRIANGLES / spacing if light else 0.0,
+        )
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         low, high = structure.field.bounds_mm

@@ -111,7 +111,7 @@ def test_what_was_cut_out_of_the_skin_is_the_room_of_the_wound(around, wound):
 
 def test_layers_of_the_wall_follow_one_another_and_are_closed(wound):
     layers = wound.layers("wound")
-    assert list(layers) == ["wound-skin", "wound-fat", "wound-fascia", "wound-bed"]
+    assert list(layers) == ["wound-skin", "wound-fat", "wound-fascia", "wound-lining", "wound-bed"]
     z = np.array([(wound.low_mm + wound.high_mm) / 2])
     for layer in layers.values():
         assert layer.mesh(1.0).is_closed
@@ -127,6 +127,47 @@ def test_layers_of_the_wall_follow_one_another_and_are_closed(wound):
     first = [names[0] for names in found]
     assert first == sorted(first, key=["wound-skin", "wound-fat", "wound-fascia"].index)
     assert set(first) == {"wound-skin", "wound-fat", "wound-fascia"}
+
+
+def across_the_wound(around, wound, step_mm=0.4):
+    """Points of an axial plane through the middle of the wound, trunk's frame: its room and 30 mm round it."""
+    (x0, y0, _), (x1, y1, _) = wound.room().bounds_mm
+    x, y = np.arange(x0 - 30, x1 + 30, step_mm), np.arange(y0, y1, step_mm)
+    grid = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
+    return np.column_stack([grid, np.full(len(grid), (wound.low_mm + wound.high_mm) / 2)])
+
+
+def test_the_room_of_a_wound_is_one_room(around, wound):
+    """No film stands between the opening and the room behind the muscles."""
+    points = across_the_wound(around, wound)
+    room = wound.room()(points)
+    under = float(wound.fascia_mm(points[:1, 2])[0])
+    skin = back_y(around.skin, np.clip(points[:, 0], -25.0, 25.0), points[:, 2])
+    near = (np.abs(points[:, 0]) < 20.0) & (np.abs(points[:, 1] - skin - under) < 1.5)
+    assert near.sum() > 100
+    assert room[near].max() < -0.5
+
+
+def test_skin_is_told_of_only_on_the_outside(around, wound):
+    """What is nearer to the cut skin's surface than skin is thick, and to no layer of the wound, is skin."""
+    points = across_the_wound(around, wound)
+    world = around.world_from_trunk.points(points)
+    skin = cut_skin(around, [wound])
+    hidden = [*wound.layers("wound").values(), displaced_muscles(around, detached(around, wound))]
+    told = (skin.field(world) < 0.0) & (skin.field(world) > -1.8)
+    told &= np.min([part.field(world) for part in hidden], axis=0) > 0.0
+    assert told.sum() > 100
+    assert around.skin.distance(points[told]).min() > -2.5
+
+
+def test_nothing_of_a_wound_under_the_sheet_comes_out_beside_it(wound):
+    """The floor rises to the wound's ends within the opening, not through the muscles beside it."""
+    bed = wound.layers("wound")["wound-bed"].mesh(1.0).points_mm
+    z = bed[:, 2]
+    beside = np.abs(bed[:, 0] - wound.aside_mm) - wound.half_gape(z) > 3.0
+    deep = bed[:, 1] - back_y(wound.trunk.skin, wound.aside_mm + wound.half_gape(z), z)
+    assert beside.sum() > 50
+    assert (deep[beside] > wound.fascia_mm(z[beside]) - 0.5).all()
 
 
 def test_nicks_that_would_run_together_are_refused(around, nicks):

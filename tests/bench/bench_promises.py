@@ -21,8 +21,8 @@ from spineviz.data.films import film_names
 LIMIT_LIST_S = 0.4
 LIMIT_PLAN_S = 3.0
 LIMIT_KEPT_S = 0.3
-LIMIT_STILL_S = 10.0
-LIMIT_DRAFT_S = 360.0
+LIMIT_STILL_S = 6.0
+LIMIT_DRAFT_S = 180.0
 LIMIT_MEMORY_GB = 1.5
 
 

@@ -41,7 +41,7 @@ def test_it_shows_folder_and_sizes(filled):
 def test_it_clears_all_or_one_kind_and_nothing_else(filled):
     assert "2 files removed" in run("clear", "--only", "pieces").output
     assert json.loads(run("show", "--json").output)["plans"]["files"] == 1
-    assert "1 files removed" in run("clear").output
+    assert "1 file removed" in run("clear").output
     told = json.loads(run("show", "--json").output)
     assert all(told[kind] == {"files": 0, "bytes": 0} for kind in KINDS)
     assert (filled / "notes.txt").exists()

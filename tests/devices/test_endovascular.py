@@ -18,6 +18,7 @@ from spineviz.devices.endovascular import (
 )
 from spineviz.devices.vascular_access import pressure_pad, puncture_needle_structures, sheath_structures
 from spineviz.geometry.curves import Curve
+from spineviz.geometry.fields import unit
 from spineviz.geometry.frames import Frame, rotation_about
 from spineviz.views.theme import theme
 
@@ -35,12 +36,20 @@ def winding(length_mm=400.0):
     return np.column_stack([30 * np.sin(5 * t), 20 * np.cos(4 * t), 0.95 * length_mm * t])
 
 
+def sheath(line, name="sheath-5F", dilator=1.0):
+    """That sheath along `line`, its dilator straight ahead."""
+    ahead = line[-1] + np.outer(np.linspace(2.0, 80.0, 40), unit(line[-1] - line[-2]))
+    return sheath_structures("sheath", line, SIZES[name], dilator, ahead)
+
+
 def made(name, line):
     """The tube or wire of that size along `line`, and what comes with it."""
     size = SIZES[name]
     if size.kind == "wire":
         return {"it": wire_structure("it", line, size)}
-    return sheath_structures("it", line, size, 1.0) if size.kind == "sheath" else catheter_structures("it", line, size)
+    if size.kind == "sheath":
+        return {n.replace("sheath", "it"): part for n, part in sheath(line, name).items()}
+    return catheter_structures("it", line, size)
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------------------
@@ -248,19 +257,29 @@ def test_a_line_without_length_is_told():
 
 
 def test_the_sheath_has_its_valve_behind_and_its_dilator_before():
-    out = sheath_structures("sheath", straight(), SIZES["sheath-5F"], 1.0)
+    out = sheath(straight())
     assert set(out) == {"sheath", "sheath-hub", "dilator"}
     z = {name: part.world_mesh(0.5).points_mm[:, 2] for name, part in out.items()}
     assert z["sheath-hub"].max() < 5.0 + 4.0
     assert z["sheath-hub"].min() < 5.0 - endovascular_parts()["valve_length_mm"] + 1e-6
     assert z["dilator"].max() == pytest.approx(85.0 + endovascular_parts()["dilator_ahead_mm"])
-    half = sheath_structures("sheath", straight(), SIZES["sheath-5F"], 0.5)["dilator"].world_mesh(0.5).points_mm
+    half = sheath(straight(), dilator=0.5)["dilator"].world_mesh(0.5).points_mm
     assert half[:, 2].max() == pytest.approx(85.0 + endovascular_parts()["dilator_ahead_mm"] / 2)
-    assert set(sheath_structures("sheath", straight(), SIZES["sheath-5F"], 0.0)) == {"sheath", "sheath-hub"}
+    assert set(sheath(straight(), dilator=0.0)) == {"sheath", "sheath-hub"}
+
+
+def test_the_dilator_takes_the_artery_s_way_from_the_sheath_s_tip_on():
+    line = straight()
+    turned = line[-1] + np.outer(np.arange(1.0, 80.0, 1.0), (0.6, 0.0, 0.8))
+    out = sheath_structures("sheath", line, SIZES["sheath-5F"], 1.0, turned)["dilator"].world_mesh(0.5).points_mm
+    far = out[out[:, 2] > line[-1, 2] + 3.0]
+    way = np.cross(far - line[-1], (0.6, 0.0, 0.8))
+    assert np.linalg.norm(way, axis=1).max() <= SIZES["sheath-5F"].inner_mm / 2 + 1e-6
+    assert len(far) > 100
 
 
 def test_the_dilator_narrows_to_the_wire_and_fits_the_sheath():
-    dilator = sheath_structures("sheath", straight(), SIZES["sheath-5F"], 1.0)["dilator"]
+    dilator = sheath(straight())["dilator"]
     points = dilator.world_mesh(0.5).points_mm
     far = np.hypot(points[:, 0] - 3.0, points[:, 1] + 2.0)
     assert far.max() <= SIZES["sheath-5F"].inner_mm / 2
@@ -310,7 +329,7 @@ def test_the_swab_lies_on_the_skin_and_the_hand_presses_on_it():
 
 def test_everything_is_closed_and_has_a_colour():
     parts = {
-        **sheath_structures("sheath", winding(80.0), SIZES["sheath-5F"], 1.0),
+        **sheath(winding(80.0)),
         **puncture_needle_structures("needle", np.zeros(3), (0.0, 1.0, 0.0), SIZES["needle-18G"]),
         **pressure_pad(np.zeros(3), (0.0, 1.0, 0.0)),
     }

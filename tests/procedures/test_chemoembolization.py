@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spineviz.anatomy import epidural
 from spineviz.data.errors import RequestError
 from spineviz.data.films import film
 from spineviz.procedures.case import load_case
@@ -255,6 +256,19 @@ def test_removing_or_moving_the_cords_artery_moves_the_search():
     assert set(near) < set(far) | {near[-1]}
 
 
+@pytest.mark.parametrize("time_s", [65.8, 66.0, 66.1, 66.3, 66.7])
+def test_the_dilator_goes_up_the_artery_and_not_through_its_back_wall(time_s):
+    """What of it is past the artery's middle lies in the artery."""
+    made = plan(())
+    out = made.structures_at_time(time_s)
+    points = out["dilator"].world_mesh(0.5).points_mm
+    puncture = made.puncture
+    past = points[(points - puncture.axis_mm) @ puncture.direction > 3.0]
+    arteries = np.min([out[name].field(past) for name in made.groups["vessels"]], axis=0) if len(past) else np.zeros(0)
+    assert (arteries < 0.6).all()
+    assert len(past) > 50 or time_s < 66.0
+
+
 def test_the_artery_is_pressed_over_its_hole_not_over_the_one_in_the_skin():
     here = plan(CASES[0])
     there, puncture = here.structures_at(here.state_at("closing", 0.5, measured=False)), here.puncture
@@ -264,3 +278,14 @@ def test_the_artery_is_pressed_over_its_hole_not_over_the_one_in_the_skin():
     ahead = np.arange(0.0, 60.0, 0.5)[:, None] * np.array([0.0, 1.0, 0.0])
     assert there["hand"].field(puncture.vessel_mm + ahead).min() < 0.0
     assert there["pad"].field(puncture.skin_mm + ahead).min() < 0.0
+
+
+def test_a_kept_plan_is_the_same_to_the_last_bit_and_grows_no_tumour_anew(monkeypatch):
+    made = plan(CASES[0])
+    monkeypatch.setattr(epidural, "grown", lambda *_: pytest.fail("the tumour was grown again"))
+    read = plan_chemoembolization(load_case(None, CASES[0]))
+    assert read is not made
+    shapes = (made.grown.shape.packed(), read.grown.shape.packed())
+    assert all(np.array_equal(shapes[0][name], shapes[1][name]) for name in shapes[0])
+    for step, share in (("ascent", 0.4), ("feeder", 0.8), ("drug", 0.5), ("weeks", 0.7)):
+        assert made.state_at(step, share) == read.state_at(step, share)

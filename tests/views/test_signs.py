@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spineviz.film.screen import TYPE_PX
 from spineviz.views.layout import Rect
-from spineviz.views.signs import Mark, draw_mark, words_place
+from spineviz.views.marks import burn_edges, burn_scale_bar
+from spineviz.views.signs import Mark, burnt_in, draw_mark, words_place
 from spineviz.views.theme import theme
 
 DARK = theme("dark")
@@ -47,6 +49,29 @@ def test_a_wish_for_a_side_is_granted():
     spot = [(400.0, 300.0)]
     assert words_place(mark("tick", text="safe", side="left"), spot, 0.0, VIEW).right < 400
     assert words_place(mark("tick", text="safe", side="right"), spot, 0.0, VIEW).x > 400
+
+
+@pytest.mark.parametrize("name", ["section", "ap", "kyphoplasty:section"])
+@given(st.sampled_from(range(5)), st.floats(-20, 20), st.floats(-20, 20), st.sampled_from(["left", "right", ""]))
+def test_words_keep_off_the_patient_s_letters_and_the_scale_bar(name, which, aside, up, side):
+    """Points at a letter or at the bar, and words that would lie on it."""
+    burnt = burnt_in(name, VIEW)
+    at = burnt[which % len(burnt)]
+    spot = (at.x + at.w / 2 + aside, at.y + at.h / 2 + up)
+    place = words_place(Mark("text", name, ((0.0, 0.0, 0.0),), "depth", side=side), [spot], 0.0, VIEW)
+    assert VIEW.holds(place)
+    assert not any(place.meets(rect) for rect in burnt)
+
+
+def test_the_letters_and_the_bar_of_a_drawn_section_lie_where_words_keep_off():
+    """What `burnt_in` says is where marks.py writes: on an empty picture nothing else is inked."""
+    picture = np.zeros((int(VIEW.h), int(VIEW.w), 3), np.float32)
+    burn_edges(picture, dict(left="R", right="L", top="A", bottom="P"), 1.1 * TYPE_PX)
+    burn_scale_bar(picture, 5.0, 0.95 * TYPE_PX)
+    for rect in burnt_in("section", Rect(0, 0, VIEW.w, VIEW.h)):
+        x, y, w, h = rect.pixels(1.0)
+        picture[y : y + h, x : x + w] = 0.0
+    assert not picture.any()
 
 
 def test_a_line_grows():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spineviz.anatomy.bones import carved_mesh
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.errors import FaultError
 from spineviz.geometry.fields import Field, box_bounds, cylinder, sphere
@@ -18,8 +19,8 @@ from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 from spineviz.views.camera import Camera, camera_from
-from spineviz.views.offscreen import _RESTS_AFTER, _context, spiral, vertex_normals
-from spineviz.views.stage import Stage, StageLook, ground, outside
+from spineviz.views.offscreen import _RESTS_AFTER, _context, lightened, spiral, vertex_normals
+from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, outside
 from spineviz.views.theme import theme
 
 SIZE = (320, 240)
@@ -466,6 +467,34 @@ def test_vertex_normals_of_a_sphere_are_radial_and_smoothing_brings_them_nearer(
     error = [1 - (vertex_normals(mesh, rounds) * radial).sum(axis=1).mean() for rounds in (0, 1, 2)]
     assert error[0] < 0.0015
     assert max(error[1:]) < 0.8 * error[0]
+
+
+def test_a_light_surface_lies_on_the_dense_one_and_is_lit_as_it_is():
+    dense = mesh_field(sphere((3, 2, 1), 20), 0.8)
+    normals = vertex_normals(dense)
+    light, lit = lightened(dense, normals, len(dense.triangles) // 5)
+    assert len(light.triangles) == pytest.approx(len(dense.triangles) / 5, rel=0.02)
+    middles = light.points_mm[light.triangles].mean(axis=1)
+    for points in (light.points_mm, middles):
+        assert np.abs(np.linalg.norm(points - (3, 2, 1), axis=1) - 20).max() < 0.05
+    radial = (light.points_mm - (3, 2, 1)) / np.linalg.norm(light.points_mm - (3, 2, 1), axis=1, keepdims=True)
+    assert np.rad2deg(np.arccos((lit * radial).sum(axis=1).clip(-1, 1))).max() < 1.5
+    assert lightened(dense, normals, 10**6) == (dense, normals)
+
+
+@pytest.mark.parametrize("level", ["T10", "L3"])
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
+def test_bones_are_off_by_less_than_a_pixel_where_few_triangles_draw_them(level, spacing_mm):
+    import pyvista as pv
+
+    dense = carved_mesh(level, spacing_mm)
+    pixel_mm = spacing_mm / _SPACING_PX
+    light, _ = lightened(dense, vertex_normals(dense), round(_TRIANGLES / spacing_mm * dense.area_mm2))
+    assert len(light.triangles) < 0.6 * len(dense.triangles)
+    off = np.abs(pv.PolyData(dense.points_mm).compute_implicit_distance(light.polydata())["implicit_distance"])
+    assert off.mean() < 0.1 * pixel_mm
+    assert np.percentile(off, 99) < 0.35 * pixel_mm
+    assert off.max() < 2 / 3 * pixel_mm
 
 
 def test_the_kernel_lies_in_the_unit_disc_and_is_balanced():
