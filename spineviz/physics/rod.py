@@ -1120,6 +1120,8 @@ def course(
     over_mm: ArrayLike = 0.0,
     facing: ArrayLike = (0.0, -1.0, 0.0),
     spacing_mm: float = SPACING_MM,
+    tips_mm: ArrayLike | None = None,
+    start: Shape | None = None,
 ) -> Course:
     """A device at each of a row of advances (K,), every search beginning from the shape before.
 
@@ -1131,6 +1133,8 @@ def course(
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
         facing: as in `rest`, one for all or (K, 3).
         spacing_mm: of the nodes.
+        tips_mm: where the tip is led, one place (3,) for all or (K, 3); None leaves it free.
+        start: a shape near the first.
 
     Raises RequestError as `rest` does.
     """
@@ -1141,53 +1145,25 @@ def course(
         for advance, wire in zip(advances, wires, strict=True)
     ]
 
-    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, start: Shape | None) -> Shape:
+    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, tip: Floats, start: Shape | None) -> Shape:
         (outer, advance), *within = rods
         wire = within[0] if within and within[0][1] > 0 else None
-        return rest(lumen, outer, advance, wire, towards, start, spacing_mm)
+        return rest(lumen, outer, advance, wire, towards, start, spacing_mm, None if np.isnan(tip).any() else tip)
 
     stations = [float(number) for number in range(len(asked))]
     rods = list(asked)
     facings = list(np.broadcast_to(np.asarray(facing, float), (len(asked), 3)))
+    tips = list(np.broadcast_to(np.asarray(np.nan if tips_mm is None else tips_mm, float), (len(asked), 3)))
     shapes: list[Shape] = []
-    for each, towards in zip(asked, facings, strict=True):
-        shapes.append(sought(each, towards, shapes[-1] if shapes else None))
+    for each, towards, tip in zip(asked, facings, tips, strict=True):
+        shapes.append(sought(each, towards, tip, shapes[-1] if shapes else start))
     wanted = _ill_between(stations, rods, shapes)
     while wanted:
         for before in reversed(wanted):
             stations.insert(before + 1, 0.5 * (stations[before] + stations[before + 1]))
             rods.insert(before + 1, _rods_between(rods[before], rods[before + 1], 0.5))
             facings.insert(before + 1, _facing_between(facings[before], facings[before + 1], 0.5))
-            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], shapes[before]))
+            tips.insert(before + 1, 0.5 * (tips[before] + tips[before + 1]))
+            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], tips[before + 1], shapes[before]))
         wanted = _ill_between(stations, rods, shapes)
-    free = np.full((len(stations), 3), np.nan)
-    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, free)
-
-
-def led_course(
-    lumen: Lumen,
-    rods: tuple[tuple[Rod, float], ...],
-    tips_mm: Points,
-    start: Shape,
-    facing: ArrayLike,
-    spacing_mm: float = SPACING_MM,
-) -> Course:
-    """A device whose tip springs from one place to another while no more of it is put in: its tip is led.
-
-    Args:
-        lumen, facing, spacing_mm: as in `rest`.
-        rods: the outer device and, where there is one, the wire in it, with their lengths beyond the puncture.
-        tips_mm: (S, 3) the way of the tip, a station each.
-        start: the shape before.
-
-    Raises RequestError as `rest` does.
-    """
-    (outer, advance), *within = rods
-    wire = within[0] if within and within[0][1] > 0 else None
-    shapes: list[Shape] = []
-    for tip in tips_mm:
-        shapes.append(rest(lumen, outer, advance, wire, facing, shapes[-1] if shapes else start, spacing_mm, tip))
-    count = len(shapes)
-    facings: Floats = np.tile(np.asarray(facing, np.float64), (count, 1))
-    stations = np.arange(count, dtype=float)
-    return Course(lumen, facings, stations, (rods,) * count, tuple(shapes), spacing_mm, np.asarray(tips_mm, float))
+    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, np.array(tips))
