@@ -309,6 +309,7 @@ class _Leading:
 
     ways: Ways
     kit: Kit
+    _parked: dict[tuple[Target, float, tuple[float, ...]], Course] = attribute(default_factory=dict)
     _onward: dict[tuple[Target, Target, float], Passage] = attribute(default_factory=dict)
 
     def parked_mm(self, target: Target) -> float:
@@ -355,9 +356,13 @@ class _Leading:
 
         Its tip is held as far past the wall as the catheter is longer than the way to it. Friction holds it there in
         the body; free, it would slip back into the funnel that the orifice is, or be pushed on as the shaft unbends."""
-        lumen, facing = self.ways.into(target), self.ways.facing(target)
-        place = self.ways.within(target, catheter_mm - self.ways.wall_mm(target))
-        return self._course(lumen, np.full(len(wire_mm), catheter_mm), wire_mm, facing, _ORIFICE_MM, place)
+        key = (target, catheter_mm, tuple(wire_mm.tolist()))
+        if key not in self._parked:
+            lumen, facing = self.ways.into(target), self.ways.facing(target)
+            place = self.ways.within(target, catheter_mm - self.ways.wall_mm(target))
+            catheter = np.full(len(wire_mm), catheter_mm)
+            self._parked[key] = self._course(lumen, catheter, wire_mm, facing, _ORIFICE_MM, place)
+        return self._parked[key]
 
     def _sprung(self, target: Target, one: Course, two: Course) -> Course:
         """From the last shape of the one course to the first of the other, of which one lies in the target's artery and
