@@ -36,6 +36,8 @@ _FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are ask
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
+_ROOM_KEPT = 0.1  # the share of its room that no node loses in one step
+_DIAGONAL = np.arange(3), np.arange(3)
 _NEIGHBOURS = np.arange(-3, 4)
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
 _FINE_MM = 1.5  # no segment of a centreline is longer
@@ -73,15 +75,9 @@ class Tube:
             out[end - 1 : end + 1] = 0.0
         return out
 
-    def vertices(self, at_mm: Points) -> NDArray[np.int64]:
-        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in."""
-        points = self.points_mm
-        squared = (at_mm**2).sum(1)[:, None] + (points**2).sum(1) - 2.0 * at_mm @ points.T
-        nearest: NDArray[np.int64] = (self.radius_mm - np.sqrt(np.maximum(squared, 0.0))).argmax(1)
-        return nearest
-
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The same, sought only among the neighbours of (M,) vertices."""
+        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in, sought only among the
+        neighbours of (M,) vertices."""
         first, last = self._first_last[:, vertex, None]
         around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, first), last)
         off = self.points_mm[around] - at_mm[:, None]
@@ -89,15 +85,14 @@ class Tube:
         return around[np.arange(len(around)), best]
 
     def nearest(
-        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64] | None = None
+        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64]
     ) -> tuple[Points, Points, Floats, Floats]:
-        """For each of (M, 3) points the place on the centreline with most clearance.
+        """For each of (M, 3) points the place on the centreline with most clearance, beside the vertex `vertex` (M,).
 
-        `vertex` (M,) tells near which vertex that is, where it is known. Returns the places (M, 3), the unit tangents
+        Returns the places (M, 3), the unit tangents
         there (M, 3), the radius there less `room_mm` (M,), and how it grows along the tangent (M,).
         """
         points, radius = self.points_mm, self.radius_mm
-        vertex = self.vertices(at_mm) if vertex is None else vertex
         step, length2 = self._steps
         # the two segments that meet at the vertex
         first, last = self._first_last[:, vertex]
@@ -173,13 +168,48 @@ class Lumen:
         """(K,) the lumen's radius at places on the way: that of the widest tube round them."""
         return self.clearance_mm(self.at(np.clip(way_mm, 0.0, self.length_mm)))
 
-    def clearance_mm(self, points_mm: Points, radius_mm: float = 0.0) -> Floats:
-        """(M,) how far a ball of `radius_mm` at each of (M, 3) points is from the wall; negative in or behind it."""
-        gaps = []
-        for tube in self.tubes:
-            place, _, radius, _ = tube.nearest(points_mm, radius_mm)
-            gaps.append(radius - np.linalg.norm(points_mm - place, axis=1))
-        return np.max(gaps, axis=0)
+    @cached_property
+    def free_mm(self) -> Floats:
+        """(N,) the lumen's radius at every whole millimetre of the way, and at its end."""
+        return self.radius_at(np.arange(0.0, self.length_mm + 1.0, 1.0))
+
+    def clearance_mm(self, points_mm: Points, radius_mm: ArrayLike = 0.0) -> Floats:
+        """(M,) how far a ball of `radius_mm` (one number or (M,)) at each of (M, 3) points is from the wall; negative
+        in or behind it."""
+        return self.deepest(points_mm, radius_mm)[2]
+
+    def deepest(self, points_mm: Points, radius_mm: ArrayLike = 0.0) -> tuple[Points, Floats, Floats]:
+        """For each of (M, 3) points the place (M, 3) with most clearance on the centreline of the tube that it lies
+        deepest in, the radius (M,) there less `radius_mm`, and the clearance (M,)."""
+        node, vertex, starts = self.pairs(points_mm)
+        at = points_mm[node]
+        place, _, radius, _ = self.all_tubes.nearest(at, np.broadcast_to(radius_mm, len(points_mm))[node], vertex)
+        gap = radius - np.linalg.norm(at - place, axis=1)
+        most = np.maximum.reduceat(gap, starts)
+        # of several that are as deep the first
+        which = np.flatnonzero(gap == most[node])
+        which = which[np.searchsorted(node[which], np.arange(len(points_mm)))]
+        return place[which], radius[which], most
+
+    def pairs(
+        self, points_mm: Points, behind_mm: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Which of (M, 3) points lies in which tube: (P,) the points, (P,) the vertex of `all_tubes` that each lies
+        deepest in, and (M,) where the pairs of each point begin.
+
+        Of each point the tubes that it may lie deepest in, and those whose wall it is behind by less than `behind_mm`.
+        """
+        tubes = self.all_tubes
+        squared = (points_mm**2).sum(1)[:, None] + (tubes.points_mm**2).sum(1) - 2.0 * points_mm @ tubes.points_mm.T
+        depth = tubes.radius_mm - np.sqrt(np.maximum(squared, 0.0))
+        every = np.arange(len(points_mm))
+        cuts = [0, *tubes.ends, len(tubes.points_mm)]
+        vertex = np.stack([a + depth[:, a:b].argmax(1) for a, b in pairwise(cuts)], axis=1)
+        gap = depth[every[:, None], vertex]
+        # on a segment beside the vertex it may be deeper by no more than the segment is long
+        near = (gap > -behind_mm) | (gap >= gap.max(1, keepdims=True) - _FINE_MM)
+        node, which = np.nonzero(near)
+        return node, vertex[node, which], np.searchsorted(node, every)
 
     def moved(self, rotation: ArrayLike, shift_mm: ArrayLike) -> Lumen:
         """The same lumen after a rotation (3, 3) and then a shift (3,)."""
@@ -526,6 +556,16 @@ class _Problem:
             turn = turn - self.half[:, None] * ((u + v) @ self.cross.T)
         return 0.5 * float(self.bend @ (turn * turn).sum(1))
 
+    def stretched(self, nodes: Points, step: Points) -> Points:
+        """(M, 3) the gradient of what a step stretches beyond its first order: an edge that is turned grows longer."""
+        length, tangent = self.edges(nodes)
+        change = np.diff(step, axis=0, prepend=0.0)
+        edge = length[1:, None] * tangent[1:] + change
+        longer = np.sqrt((edge * edge).sum(1)) - length[1:] - (tangent[1:] * change).sum(1)
+        pull: Points = (self.stretch * longer)[:, None] * tangent[1:]
+        pull[:-1] -= pull[1:]
+        return pull
+
     def leading(self, nodes: Points) -> float:
         """What it costs that the tip is not where it is led."""
         if self.tip_mm is None:
@@ -564,17 +604,7 @@ class _Problem:
     def locate(self, nodes: Points) -> None:
         """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
         self._tried = None
-        pairs = []
-        before = 0
-        for tube in self.lumen.tubes:
-            vertex = tube.vertices(nodes)
-            gap = tube.radius_mm[vertex] - np.linalg.norm(nodes - tube.points_mm[vertex], axis=1)
-            near = np.flatnonzero(gap > -_MARGIN_MM)
-            pairs.append(np.stack([near, vertex[near] + before]))
-            before += len(tube.points_mm)
-        found = np.concatenate(pairs, axis=1)
-        self._node, self._vertex = found[:, np.argsort(found[0], kind="stable")]
-        self._starts = np.searchsorted(self._node, np.arange(len(nodes)))
+        self._node, self._vertex, self._starts = self.lumen.pairs(nodes, _MARGIN_MM)
 
     def _rooms(self, nodes: Points) -> tuple[Floats, tuple[Any, ...]]:
         """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
@@ -594,64 +624,67 @@ class _Problem:
 
         `force` (M,) is what each wall is known to push with (primal-dual); None takes what the barrier says.
         """
-        count = len(nodes)
         length, tangent = self.edges(nodes)
-        u, v = tangent[:-1], tangent[1:]
-        slope, bow = -self.bend.copy(), np.zeros(count)  # d energy / d cosine, once and twice
-        value = self.bending(tangent)
+        # from here on components come first and nodes last, (3, M) and (3, 3, M): several times as fast
+        tangent = np.ascontiguousarray(tangent.T)
+        u, v = tangent[:, :-1], tangent[:, 1:]
+        count = len(nodes)
+        slope = -self.bend  # d energy / d cosine
+        value = self.bending(tangent.T)
+        inner = np.zeros((3, 3, count + 1))
+        hess_uv = np.zeros((3, 3, count))
         if guard > 0:
             scale = guard * self.bend / (1 - self.least_cosine) ** 2
-            over = self.too_sharp(tangent)
+            over = self.too_sharp(tangent.T)
             value += 0.5 * float(scale @ over**2)
-            slope -= scale * over
-            bow += scale * (over > 0)
-        grad_u, grad_v = slope[:, None] * v, slope[:, None] * u
-        hess_u = bow[:, None, None] * v[:, :, None] * v[:, None, :]
-        hess_v = bow[:, None, None] * u[:, :, None] * u[:, None, :]
-        hess_uv = slope[:, None, None] * np.eye(3) + bow[:, None, None] * v[:, :, None] * u[:, None, :]
+            slope = slope - scale * over
+            bow = scale * (over > 0)
+            inner[:, :, :-1] += bow * _outer(v, v)
+            inner[:, :, 1:] += bow * _outer(u, u)
+            hess_uv += bow * _outer(v, u)
+        hess_uv[_DIAGONAL] += slope
+        by_tangent = np.zeros((3, count + 1))
+        by_tangent[:, :-1] += slope * v
+        by_tangent[:, 1:] += slope * u
         if not self.straight:
             twice, square = 2 * self.half * self.bend, self.half**2 * self.bend
-            both = square[:, None] * ((u + v) @ self.off_axis)
-            grad_u += both + twice[:, None] * (v @ self.cross.T)
-            grad_v += both - twice[:, None] * (u @ self.cross.T)
-            second = square[:, None, None] * self.off_axis
-            hess_u, hess_v = hess_u + second, hess_v + second
-            hess_uv = hess_uv + second + twice[:, None, None] * self.cross
+            both = square * (self.off_axis @ (u + v))
+            by_tangent[:, :-1] += both + twice * (self.cross @ v)
+            by_tangent[:, 1:] += both - twice * (self.cross @ u)
+            second = square * self.off_axis[:, :, None]
+            inner[:, :, :-1] += second
+            inner[:, :, 1:] += second
+            hess_uv += second + twice * self.cross[:, :, None]
         # from unit tangents to edges
-        by_tangent = np.zeros((count + 1, 3))
-        by_tangent[:-1] += grad_u
-        by_tangent[1:] += grad_v
-        flat = np.eye(3) - tangent[:, :, None] * tangent[:, None, :]
-        edge_grad = np.einsum("mij,mj->mi", flat, by_tangent) / length[:, None]
-        inner = np.zeros((count + 1, 3, 3))
-        inner[:-1] += hess_u
-        inner[1:] += hess_v
-        scaled = flat / length[:, None, None]
-        edge_hess = scaled @ inner @ scaled
-        along = (tangent * by_tangent).sum(1)
-        mixed = tangent[:, :, None] * edge_grad[:, None, :] / length[:, None, None]
-        edge_hess -= mixed + mixed.transpose(0, 2, 1) + (along / length**2)[:, None, None] * flat
-        pair = scaled[:-1] @ hess_uv @ scaled[1:]
+        along = (tangent * by_tangent).sum(0)
+        edge_grad = (by_tangent - along * tangent) / length
+        flat = -_outer(tangent, tangent)
+        flat[_DIAGONAL] += 1.0
+        scaled = flat / length
+        mixed = _outer(tangent, edge_grad) / length
+        edge_hess = -(mixed + mixed.transpose(1, 0, 2)) - (along / length**2) * flat
+        if guard > 0 or not self.straight:
+            edge_hess += _product(_product(scaled, inner), scaled)
+        pair = _product(_product(scaled[:, :, :-1], hess_uv), scaled[:, :, 1:])
         # stretching
         strain = length[1:] - self.chain.length_mm
         value += 0.5 * float(self.stretch @ strain**2)
-        edge_grad[1:] += (self.stretch * strain)[:, None] * tangent[1:]
-        edge_hess[1:] += self.stretch[:, None, None] * tangent[1:, :, None] * tangent[1:, None, :]
-        edge_hess[1:] += (self.stretch * strain / length[1:])[:, None, None] * flat[1:]
+        edge_grad[:, 1:] += self.stretch * strain * v
+        edge_hess[:, :, 1:] += self.stretch * _outer(v, v) + (self.stretch * strain) * scaled[:, :, 1:]
         # from edges to nodes: node i ends edge i + 1 and begins edge i + 2 of those with the held one first
-        after_grad = np.concatenate([edge_grad[2:], np.zeros((1, 3))])
-        grad = edge_grad[1:] - after_grad
-        nothing = np.zeros((1, 3, 3))
-        after = np.concatenate([edge_hess[2:], nothing])
-        coupled = np.concatenate([pair[1:], nothing])  # of the edge that ends at a node and the one that begins there
-        own = edge_hess[1:] + after - coupled - coupled.transpose(0, 2, 1)
+        grad = edge_grad[:, 1:].copy()
+        grad[:, :-1] -= edge_grad[:, 2:]
+        own = edge_hess[:, :, 1:].copy()
+        own[:, :, :-1] += edge_hess[:, :, 2:]
+        coupled = pair[:, :, 1:]  # of the edge that ends at a node and the one that begins there
+        own[:, :, :-1] -= coupled + coupled.transpose(1, 0, 2)
         if self.tip_mm is not None:
             value += self.leading(nodes)
-            grad[-1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
-            own[-1] += _LEADING_N_MM * np.eye(3)
-        next_coupled = np.concatenate([coupled[1:], nothing])
-        first = coupled - after + next_coupled
-        second_next = -next_coupled
+            grad[:, -1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
+            own[(*_DIAGONAL, -1)] += _LEADING_N_MM
+        first = coupled - edge_hess[:, :, 2:]
+        first[:, :, :-1] += coupled[:, :, 1:]
+        second_next = -coupled[:, :, 1:]
         # walls
         tried = self._tried  # the trial that was taken is where derivatives are asked for next
         room, parts = tried[1] if tried is not None and tried[0] is nodes else self._rooms(nodes)
@@ -659,49 +692,64 @@ class _Problem:
         vertex, room_here, off, along_tube, wide, growth, share = parts
         self._vertex = vertex
         weight = np.where(room_here > 0, (room_here / room[self._node]) ** (_SOFTNESS - 1), 0.0)
-        towards = -2 * off / wide[:, None] ** 2 + (2 * share * growth / wide)[:, None] * along_tube
-        push = np.add.reduceat(weight[:, None] * towards, self._starts)
+        off, along_tube = np.ascontiguousarray(off.T), np.ascontiguousarray(along_tube.T)
+        towards = weight * (-2 * off / wide**2 + (2 * share * growth / wide) * along_tube)
+        push = np.add.reduceat(towards, self._starts, axis=1)
         # on the outer side of a bend the wall is hollow along the vessel too
-        inward = np.minimum(np.einsum("mi,mi->m", self.lumen.all_tubes.bends[vertex], off), 0.0)
-        along_tube_less = along_tube / (1.0 - inward)[:, None]
-        across = np.eye(3) - along_tube_less[:, :, None] * along_tube[:, None, :]
-        bowl = np.add.reduceat((2 * weight / wide**2)[:, None, None] * across, self._starts)
+        inward = np.minimum((self.lumen.all_tubes.bends[vertex].T * off).sum(0), 0.0)
+        across = -_outer(along_tube / (1.0 - inward), along_tube)
+        across[_DIAGONAL] += 1.0
+        bowl = np.add.reduceat((2 * weight / wide**2) * across, self._starts, axis=2)
         value -= barrier * float(np.log(room).sum())
-        grad -= barrier * push / room[:, None]
-        own += force[:, None, None] * (bowl + push[:, :, None] * push[:, None, :] / room[:, None, None])
-        return _Local(value, grad, _banded(own, first, second_next), room, push)
+        grad -= barrier * push / room
+        own += force * (bowl + _outer(push, push / room))
+        return _Local(value, grad.T, _banded(own, first, second_next), room, push, bowl)
+
+
+def _outer(one: Floats, two: Floats) -> Floats:
+    """(3, 3, M) one x two^T of vectors (3, M)."""
+    return one[:, None] * two[None]
+
+
+def _product(one: Floats, two: Floats) -> Floats:
+    """(3, 3, M) the products of matrices (3, 3, M)."""
+    return one[:, 0, None] * two[None, 0] + one[:, 1, None] * two[None, 1] + one[:, 2, None] * two[None, 2]
 
 
 @dataclass(frozen=True, eq=False)
 class _Local:
-    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands, each wall's room and its gradient."""
+    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands; each
+    wall's room (M,), its gradient (3, M), and less its second derivative (3, 3, M)."""
 
     value: float
     grad: Floats
     bands: Floats
     room: Floats
     push: Floats
+    bowl: Floats
 
 
 def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
-    """The upper bands of a symmetric block matrix: diagonal blocks and those one and two to the right, (M, 3, 3)."""
-    count = len(own)
-    bands = np.zeros((9, 3 * count))
+    """The upper bands (9, 3 M) of a symmetric block matrix: the diagonal blocks (3, 3, M), and those one and two to
+    the right of it (3, 3, M - 1) and (3, 3, M - 2)."""
+    bands = np.zeros((9, 3 * own.shape[2]))
     for i in range(3):
         for j in range(3):
             if j >= i:
-                bands[8 + i - j, j::3] = own[:, i, j]
-            bands[5 + i - j, 3 + j :: 3] = first[:-1, i, j]
-            bands[2 + i - j, 6 + j :: 3] = second[:-2, i, j]
+                bands[8 + i - j, j::3] = own[i, j]
+            bands[5 + i - j, 3 + j :: 3] = first[i, j]
+            bands[2 + i - j, 6 + j :: 3] = second[i, j]
     return bands
 
 
 def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most: int) -> Points:
     """The minimum near `nodes` while the barrier falls to a small share of the energy: primal-dual interior point.
 
-    Steps never leave the walls. Damping is added where the Hessian is not positive.
+    Edges are stiff and the nodes many, so that a straight step, which makes every edge that it turns longer, could
+    only be short: each step is bent, by a second-order correction with the same factors, so that what it turns keeps
+    its length. A step goes most of the way to the first wall; damping is added where the Hessian is not positive.
     """
-    from scipy.linalg.lapack import dpbsv
+    from scipy.linalg.lapack import dpbsv, dpbtrs
 
     problem.locate(nodes)
     damping = 0.0
@@ -714,10 +762,10 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
             if damping:
                 bands = bands.copy()
                 bands[8] += damping * float(np.median(here.bands[8]))
-            _, solved, wrong = dpbsv(bands, -here.grad.ravel())
+            factor, solved, wrong = dpbsv(bands, -here.grad.ravel())
             if not wrong:
                 break
-            damping = max(4 * damping, 1e-7)
+            damping = max(10 * damping, 1e-6)
         step = solved.reshape(-1, 3)
         descent = -float((step * here.grad).sum())
         if descent < 60.0 * barrier:
@@ -727,51 +775,49 @@ def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most
                 continue
             if descent < 0.3 * barrier:
                 break
-        forced = barrier / here.room - force * (here.push * step).sum(1) / here.room
-        share = 1.0
+        aside = -dpbtrs(factor, problem.stretched(nodes, step).ravel())[0].reshape(-1, 3)
+        # a correction is no longer than half of what it corrects
+        aside *= min(1.0, 0.5 * float(np.abs(step).max()) / max(float(np.abs(aside).max()), 1e-12))
+        share = _share_within(here, step)
         while share > 1e-8:
-            trial = nodes + share * step
+            trial = nodes + share * step + share * share * aside
             if problem.value(trial, barrier, guard) <= here.value - 1e-4 * share * descent:
                 break
             share /= 2
         else:
             break
         nodes = trial
+        forced = barrier / here.room - force * (here.push * step.T).sum(0) / here.room
         falling = forced < force
         shorten = min(1.0, float((0.99 * force[falling] / (force - forced)[falling]).min(initial=1.0)))
         force = force + shorten * (forced - force)
         force = np.clip(force, 1e-2 * barrier / here.room, 1e2 * barrier / here.room) if share < 1e-3 else force
-        damping = damping / 4 if share == 1.0 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
+        damping = damping / 20 if share > 0.7 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
     return nodes
 
 
-def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float) -> Points:
-    """`nodes` with those in or behind a wall drawn towards their centreline until they have `least` of its room."""
-    best = np.full(len(nodes), -np.inf)
-    centre, wide = nodes.copy(), np.ones(len(nodes))
-    for tube in lumen.tubes:
-        place, _, radius, _ = tube.nearest(nodes, radius_mm)
-        gap = radius - np.linalg.norm(nodes - place, axis=1)
-        better = gap > best
-        best = np.where(better, gap, best)
-        centre = np.where(better[:, None], place, centre)
-        wide = np.where(better, radius, wide)
-    off = nodes - centre
+def _share_within(here: _Local, step: Points) -> float:
+    """How much of a step leaves every node the share `_ROOM_KEPT` of its room, as far as second order tells."""
+    by = step.T
+    slope = (here.push * by).sum(0)
+    hollow = np.maximum(0.5 * ((here.bowl * by).sum(1) * by).sum(0), 0.0)
+    left = (1.0 - _ROOM_KEPT) * here.room
+    # left + share * slope - share^2 * hollow = 0
+    reach = 2.0 * left / np.maximum(np.sqrt(slope**2 + 4.0 * hollow * left) - slope, 1e-300)
+    return min(1.0, float(reach.min()))
+
+
+def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float, loosened: float = 0.0) -> Points:
+    """`nodes` with those in or behind a wall drawn towards their centreline until they have `least` of its room.
+
+    Before that all come nearer to the middle by the share `loosened`, so that those on a wall come off it without a
+    kink.
+    """
+    centre, wide, _ = lumen.deepest(nodes, radius_mm)
+    off = (1.0 - loosened) * (nodes - centre)
     share = (off * off).sum(1) / wide**2
     shrink = np.where(share > 1 - least, np.sqrt((1 - least) / np.maximum(share, 1e-12)), 1.0)
     return centre + shrink[:, None] * off
-
-
-def _loosened(lumen: Lumen, nodes: Points, radius_mm: Floats) -> Points:
-    """`nodes` a little nearer to the middle, all alike, so that those on a wall come off it without a kink."""
-    off = np.zeros_like(nodes)
-    best = np.full(len(nodes), -np.inf)
-    for tube in lumen.tubes:
-        place, _, radius, _ = tube.nearest(nodes, radius_mm)
-        gap = radius - np.linalg.norm(nodes - place, axis=1)
-        off = np.where((gap > best)[:, None], nodes - place, off)
-        best = np.maximum(gap, best)
-    return nodes - 0.005 * off
 
 
 def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) -> None:
@@ -782,12 +828,11 @@ def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) ->
             raise RequestError(
                 f"{rod.name}: an advance of {advance:.1f} mm is too much, the way is {lumen.length_mm:.1f} mm long"
             )
-        way = np.arange(0.0, advance + 1.0, 1.0)
-        free = lumen.radius_at(way)
+        free = lumen.free_mm[: int(np.ceil(advance)) + 1]
         if (free <= rod.radius_mm).any():
             raise RequestError(
                 f"{rod.name}: {2 * rod.radius_mm:.2f} mm wide, but the vessel is only {2 * free.min():.2f} mm wide "
-                f"{way[free.argmin()]:.0f} mm from the puncture; choose a thinner one"
+                f"{free.argmin()} mm from the puncture; choose a thinner one"
             )
 
 
@@ -829,7 +874,7 @@ def rest(
         nodes = lumen.at(way[1:])
         energy = problem.energy(nodes)
     barrier = problem.least_barrier(energy) / _SHARE_LEFT
-    nodes = _inside(lumen, _loosened(lumen, nodes, chain.radius_mm), chain.radius_mm, least=0.005)
+    nodes = _inside(lumen, nodes, chain.radius_mm, least=0.005, loosened=0.005)
     nodes = _settled(problem, nodes, barrier)
     _refuse_what_is_too_sharp(problem, nodes, rods)
     return _measured(problem, nodes)
@@ -916,7 +961,7 @@ def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[t
         )
 
 
-_CLOSE_MM = 0.6  # how far a mixed shape may lie from the one that is sought
+_CLOSE_MM = 1.0  # how far a mixed shape may lie from the one that is sought
 _POLISH = 3  # steps that take the kinks out of a mixed shape
 _SHORT_MM = 2.5  # stations closer than this are never divided
 
@@ -1007,18 +1052,20 @@ def _between(course: Course, before: int, share: float) -> Shape:
     rods = _rods_between(course.rods[before], course.rods[before + 1], share)
     facing = _facing_between(course.facings[before], course.facings[before + 1], share)
     within = [(rod, advance) for rod, advance in rods if advance > 0]
-    problem = _problem(course.lumen, within, facing, course.spacing_mm, _tip_between(course, before, share))
+    problem = _problem(course.lumen, within, facing, course.spacing_mm)
     nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
     nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
+    # a free tip is led too, so that a few steps do not pull it towards either station
+    problem.tip_mm = _tip_between(course, before, share, nodes[-1])
     energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
     return _measured(problem, _settled(problem, nodes, problem.least_barrier(energy), _POLISH))
 
 
-def _tip_between(course: Course, before: int, share: float) -> Points | None:
-    """(3,) where the tip is led between two stations; None where it is free at both."""
+def _tip_between(course: Course, before: int, share: float, mixed_mm: Points) -> Points:
+    """(3,) where the tip is led between two stations; where it is free at both, to where mixing has put it."""
     tips, shapes = course.tips_mm[before : before + 2], course.shapes[before : before + 2]
     if np.isnan(tips).all():
-        return None
+        return mixed_mm.copy()
     one, two = (shape.tip_mm if np.isnan(tip).any() else tip for tip, shape in zip(tips, shapes, strict=True))
     return np.asarray((1 - share) * one + share * two)
 
@@ -1073,6 +1120,8 @@ def course(
     over_mm: ArrayLike = 0.0,
     facing: ArrayLike = (0.0, -1.0, 0.0),
     spacing_mm: float = SPACING_MM,
+    tips_mm: ArrayLike | None = None,
+    start: Shape | None = None,
 ) -> Course:
     """A device at each of a row of advances (K,), every search beginning from the shape before.
 
@@ -1084,6 +1133,8 @@ def course(
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
         facing: as in `rest`, one for all or (K, 3).
         spacing_mm: of the nodes.
+        tips_mm: where the tip is led, one place (3,) for all or (K, 3); None leaves it free.
+        start: a shape near the first.
 
     Raises RequestError as `rest` does.
     """
@@ -1094,53 +1145,25 @@ def course(
         for advance, wire in zip(advances, wires, strict=True)
     ]
 
-    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, start: Shape | None) -> Shape:
+    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, tip: Floats, start: Shape | None) -> Shape:
         (outer, advance), *within = rods
         wire = within[0] if within and within[0][1] > 0 else None
-        return rest(lumen, outer, advance, wire, towards, start, spacing_mm)
+        return rest(lumen, outer, advance, wire, towards, start, spacing_mm, None if np.isnan(tip).any() else tip)
 
     stations = [float(number) for number in range(len(asked))]
     rods = list(asked)
     facings = list(np.broadcast_to(np.asarray(facing, float), (len(asked), 3)))
+    tips = list(np.broadcast_to(np.asarray(np.nan if tips_mm is None else tips_mm, float), (len(asked), 3)))
     shapes: list[Shape] = []
-    for each, towards in zip(asked, facings, strict=True):
-        shapes.append(sought(each, towards, shapes[-1] if shapes else None))
+    for each, towards, tip in zip(asked, facings, tips, strict=True):
+        shapes.append(sought(each, towards, tip, shapes[-1] if shapes else start))
     wanted = _ill_between(stations, rods, shapes)
     while wanted:
         for before in reversed(wanted):
             stations.insert(before + 1, 0.5 * (stations[before] + stations[before + 1]))
             rods.insert(before + 1, _rods_between(rods[before], rods[before + 1], 0.5))
             facings.insert(before + 1, _facing_between(facings[before], facings[before + 1], 0.5))
-            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], shapes[before]))
+            tips.insert(before + 1, 0.5 * (tips[before] + tips[before + 1]))
+            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], tips[before + 1], shapes[before]))
         wanted = _ill_between(stations, rods, shapes)
-    free = np.full((len(stations), 3), np.nan)
-    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, free)
-
-
-def led_course(
-    lumen: Lumen,
-    rods: tuple[tuple[Rod, float], ...],
-    tips_mm: Points,
-    start: Shape,
-    facing: ArrayLike,
-    spacing_mm: float = SPACING_MM,
-) -> Course:
-    """A device whose tip springs from one place to another while no more of it is put in: its tip is led.
-
-    Args:
-        lumen, facing, spacing_mm: as in `rest`.
-        rods: the outer device and, where there is one, the wire in it, with their lengths beyond the puncture.
-        tips_mm: (S, 3) the way of the tip, a station each.
-        start: the shape before.
-
-    Raises RequestError as `rest` does.
-    """
-    (outer, advance), *within = rods
-    wire = within[0] if within and within[0][1] > 0 else None
-    shapes: list[Shape] = []
-    for tip in tips_mm:
-        shapes.append(rest(lumen, outer, advance, wire, facing, shapes[-1] if shapes else start, spacing_mm, tip))
-    count = len(shapes)
-    facings: Floats = np.tile(np.asarray(facing, np.float64), (count, 1))
-    stations = np.arange(count, dtype=float)
-    return Course(lumen, facings, stations, (rods,) * count, tuple(shapes), spacing_mm, np.asarray(tips_mm, float))
+    return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, np.array(tips))

@@ -35,7 +35,6 @@ from spineviz.physics.rod import (
     catalogue_rods,
     course,
     joined,
-    led_course,
     lumen_within,
     rest,
 )
@@ -48,7 +47,7 @@ Target = tuple[str, str]
 
 STEP_MM = 20.0
 """From one sought shape to the next along the great vessels."""
-_SPRING_MM = 2.4
+_SPRING_MM = 4.0
 """From one sought shape to the next while the tip springs into an orifice."""
 _ORIFICE_MM = 1.0
 """Distance of the nodes where a catheter lies in an orifice, round whose rim it bends."""
@@ -60,8 +59,6 @@ _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
 _DWELL_MM = 280.0
 """How long a dwell is, as a way that is walked meanwhile."""
-_DEEPEST_MM = 22.0
-"""How far past an orifice a place to park is looked for."""
 _HIGHER_MM = 4.0
 """An orifice that lies higher by less is entered with the tip so much less deep."""
 
@@ -254,6 +251,11 @@ class Ways:
         branch = self.tree.branch(self.trunk(target))
         return unit(branch.centreline.at(branch.wall_mm + 2.0)[0] - branch.centreline.points_mm[0])
 
+    def within(self, target: Target, past_mm: float) -> Vector:
+        """(3,) the place in the middle of that artery so far past the aorta's wall."""
+        branch = self.tree.branch(self.trunk(target))
+        return np.asarray(branch.centreline.at(branch.wall_mm + past_mm)[0])
+
     def through_orifice(self, target: Target, outside_mm: Points, inside_mm: Points) -> Curve:
         """From a place (3,) in the aorta through the middle of the target's orifice to a place (3,) in its artery."""
         branch = self.tree.branch(self.trunk(target))
@@ -307,22 +309,12 @@ class _Leading:
 
     ways: Ways
     kit: Kit
-    _parked: dict[Target, float] = attribute(default_factory=dict)
+    _parked: dict[tuple[Target, float, tuple[float, ...]], Course] = attribute(default_factory=dict)
     _onward: dict[tuple[Target, Target, float], Passage] = attribute(default_factory=dict)
 
     def parked_mm(self, target: Target) -> float:
-        """How much of the catheter is in when its tip is parked in that artery: found on the shape, since a catheter
-        that leans on the outer wall of every bend takes a longer way than the middle."""
-        if target not in self._parked:
-            lumen, facing, first = self.ways.into(target), self.ways.facing(target), self.ways.wall_mm(target)
-            deepest = (-np.inf, first)
-            for further in np.arange(1.0, _DEEPEST_MM, 1.5):
-                shape = rest(lumen, self.kit.catheter, first + further, facing=facing, spacing_mm=_ORIFICE_MM)
-                deepest = max(deepest, (self.ways.past_wall_mm(target, shape.tip_mm), first + further))
-                if deepest[0] >= navigation_figure("parked_least_mm"):
-                    break
-            self._parked[target] = deepest[1]
-        return self._parked[target]
+        """How much of the catheter is in when its tip is parked in that artery."""
+        return self.ways.wall_mm(target) + navigation_figure("parked_mm")
 
     def wire(self) -> Passage:
         """The wire alone, from the puncture on."""
@@ -360,9 +352,17 @@ class _Leading:
         return Passage(joined([first, self._sprung(target, first, into), into]))
 
     def _course_parked(self, target: Target, catheter_mm: float, wire_mm: Floats) -> Course:
-        """The catheter in the target's artery, and the wire (K,) in it."""
-        lumen, facing = self.ways.into(target), self.ways.facing(target)
-        return self._course(lumen, np.full(len(wire_mm), catheter_mm), wire_mm, facing, _ORIFICE_MM)
+        """The catheter in the target's artery, and the wire (K,) in it.
+
+        Its tip is held as far past the wall as the catheter is longer than the way to it. Friction holds it there in
+        the body; free, it would slip back into the funnel that the orifice is, or be pushed on as the shaft unbends."""
+        key = (target, catheter_mm, tuple(wire_mm.tolist()))
+        if key not in self._parked:
+            lumen, facing = self.ways.into(target), self.ways.facing(target)
+            place = self.ways.within(target, catheter_mm - self.ways.wall_mm(target))
+            catheter = np.full(len(wire_mm), catheter_mm)
+            self._parked[key] = self._course(lumen, catheter, wire_mm, facing, _ORIFICE_MM, place)
+        return self._parked[key]
 
     def _sprung(self, target: Target, one: Course, two: Course) -> Course:
         """From the last shape of the one course to the first of the other, of which one lies in the target's artery and
@@ -378,9 +378,12 @@ class _Leading:
         lumen = Lumen(
             within.points_mm, tuple({id(tube): tube for tube in (*within.tubes, *self.ways.aorta.tubes)}.values())
         )
-        return led_course(
-            lumen, one.rods[-1], tips if inward else tips[::-1], start, self.ways.facing(target), _ORIFICE_MM
-        )
+        # no more of it is put in meanwhile
+        (_, catheter), (_, wire) = one.rods[-1]
+        return self._course(
+            lumen, np.full(len(tips), catheter), np.full(len(tips), wire), self.ways.facing(target), _ORIFICE_MM,
+            tips if inward else tips[::-1], start,
+        )  # fmt: skip
 
     def empty(self, target: Target, catheter_mm: float, wire_mm: float) -> Passage:
         """The wire out, the catheter parked."""
@@ -461,9 +464,10 @@ class _Leading:
         return Passage(self._course(self.ways.aorta, catheter, wire, facing))
 
     def _course(
-        self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats, spacing_mm: float = SPACING_MM
-    ) -> Course:
-        return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing, spacing_mm)
+        self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats, spacing_mm: float = SPACING_MM,
+        tips: Points | None = None, start: Shape | None = None,
+    ) -> Course:  # fmt: skip
+        return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing, spacing_mm, tips, start)
 
 
 def _advance_to(lumen: Lumen, rod: Rod, station_mm: float) -> float:
