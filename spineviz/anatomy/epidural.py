@@ -22,6 +22,7 @@ from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.epidural_depth import least_depth_mm
 from spineviz.anatomy.epidural_push import Push, push
 from spineviz.anatomy.epidural_shape import CORD_LEVELS, Shape, figure, grown, read_directions
+from spineviz.anatomy.neural import EVERY_RING_MM
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.tumour import SIDES, Tumour, greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
@@ -33,6 +34,8 @@ from spineviz.geometry.meshes import Mesh, mesh_field
 
 NERVES = ("cord", "dura", "roots", "adamkiewicz", "anterior-spinal", "anterior-spinal-upper")
 """What a tumour in the canal can push aside, by name."""
+_SWEPT = ("cord", "dura", "roots")
+"""Those whose surfaces leave out rings where they run straight, which they do no more when they are pushed."""
 _KEPT_PUSHES, _KEPT_MEASURES = 24, 256
 _SLICE_MM = 1.5
 """Between the planes in which the canal's free share is counted, and (a third of it) between the points."""
@@ -278,7 +281,7 @@ def _carried(part: Structure, moved: Push, tag: str) -> Structure:
     def mesh(spacing_mm: float) -> Mesh:
         key = round(float(spacing_mm), 3)
         if key not in made:
-            rest = part.world_mesh(spacing_mm)
+            rest = part.world_mesh(min(spacing_mm, EVERY_RING_MM) if part.name in _SWEPT else spacing_mm)
             made[key] = rest.with_points(moved.forward(rest.points_mm))
         return made[key]
 

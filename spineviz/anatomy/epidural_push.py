@@ -31,6 +31,7 @@ from spineviz.anatomy.epidural_canal import (
     read_table,
 )  # fmt: skip
 from spineviz.anatomy.epidural_shape import direction_grid, figure, nerves, read_directions
+from spineviz.anatomy.neural import EVERY_RING_MM
 from spineviz.anatomy.sweeps import smooth_step
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
 
@@ -327,7 +328,7 @@ def _root_way(pushed: Push) -> NDArray[np.float64]:
     """By direction from where the tumour began, how far what lies outside the sac must go."""
     directions = direction_grid()
     none = np.zeros(directions.shape[:2])
-    points = nerves(pushed.level)["roots"].mesh(1.0).points_mm
+    points = nerves(pushed.level)["roots"].mesh(EVERY_RING_MM).points_mm
     low, high = pushed.tumour.bounds_mm + np.array([[-3.0], [3.0]])
     points = points[((points > low) & (points < high)).all(axis=1)]
     points = points[nerves(pushed.level)["dura"].field(points) > 0.0]

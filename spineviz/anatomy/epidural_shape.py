@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, level_above, level_below
-from spineviz.anatomy.neural import neural_structures, outer_root
+from spineviz.anatomy.neural import EVERY_RING_MM, neural_structures, outer_root
 from spineviz.anatomy.structure import Structure
 from spineviz.anatomy.sweeps import sweep_along, sweep_field
 from spineviz.anatomy.tumour import greatest_diameter_mm, tumour_table
@@ -260,7 +260,7 @@ def growth_direction(level: str) -> Vector:
 def _cord_at(level: str, height: float) -> tuple[Vector, Vector]:
     """(3,) the middle of cord or filum at `height` over the body's middle, and (2,) its half width and depth, at least
     those of a small bundle of roots."""
-    near = _ring_at(nerves(level)["cord"].mesh(1.0), height)
+    near = _ring_at(nerves(level)["cord"].mesh(EVERY_RING_MM), height)
     half = np.ptp(near, axis=0)[:2] / 2
     least = 0.0 if level in CORD_LEVELS else figure("core_mm")
     return np.array([0.0, float(near[:, 1].min() + near[:, 1].max()) / 2, height]), np.maximum(half, least)

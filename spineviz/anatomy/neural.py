@@ -36,6 +36,8 @@ from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved, union
 
 _STEP_MM = 1.5
+EVERY_RING_MM = 0.2
+"""Who asks for a surface of this spacing or less gets every ring of it: to bend it, or to measure it."""
 _OFF_SHARE = 0.06
 """How far a surface of few rings may be off, as a share of the spacing that is asked for."""
 _SACRAL_ROOTS = (1, 2, 3, 4)
@@ -480,7 +482,8 @@ def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:
     def mesh(spacing_mm: float) -> Mesh:
         if spacing_mm not in made:
             off_mm = _OFF_SHARE * spacing_mm
-            made[spacing_mm] = joined(*[thinned(part, off_mm).mesh(sides) for part in parts])
+            few = [thinned(part, off_mm) for part in parts] if spacing_mm > EVERY_RING_MM else parts
+            made[spacing_mm] = joined(*[part.mesh(sides) for part in few])
         return made[spacing_mm]
 
     return mesh

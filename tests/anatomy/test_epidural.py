@@ -15,6 +15,7 @@ from spineviz.anatomy.epidural import NERVES, epidural
 from spineviz.anatomy.epidural_canal import canal, flattened
 from spineviz.anatomy.epidural_depth import least_depth_mm
 from spineviz.anatomy.epidural_shape import lying, nerves
+from spineviz.anatomy.neural import EVERY_RING_MM
 from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
@@ -40,7 +41,7 @@ def lie(case, share):
 
 
 def surface(part) -> np.ndarray:
-    return part.world_mesh(1.0).points_mm
+    return part.world_mesh(EVERY_RING_MM).points_mm
 
 
 def held_by(mesh: Mesh, points: np.ndarray) -> np.ndarray:
