@@ -62,7 +62,6 @@ class Overview(ProcedureScene):
         self.aslant = self.seen(-34.0, 16.0, under, 440.0).shifted(-0.05, -0.03)
         self.into_wound = self.seen(-22.0, 6.0, under, 400.0).shifted(0.02, -0.07)
         spot = self.nicks[self.outer].middle()
-        self.at_nick = self.seen(-8.0, 4.0, spot - 6.0 * self.out, 120.0)
         self.at_fibres = self.seen(28.0, 10.0, spot - 18.0 * self.out, 190.0).shifted(0.02, -0.02)
 
         size = self.size
@@ -74,7 +73,6 @@ class Overview(ProcedureScene):
         self.behind_rods = camera_from((354, 16), (-4, -22, 0), 262 * size).shifted(0.03, -0.02)
         self.at_tumour = camera_from((302, 22), (0, -18, 0), 205 * size).shifted(0.05, -0.02)
         self.window_bone = camera_from((296, 20), (0, -12, 0), 250 * size)
-        self.window_cut = camera_from((280, 9), (0, -6, 0), 205 * size)
         groin = np.array(plans[CHEMOEMBOLIZATION].puncture.axis_mm)
         self.window_body = camera_from((184, 6), 0.5 * groin * [0, 1, 1] + [0, 0, 15], 1080)
         canal = np.array(plans[CHEMOEMBOLIZATION].grown.canal_point_mm)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from spineviz.data.errors import RequestError
 from spineviz.film.pieces import Quality
 
 GIF_WIDTH_PX, GIF_FRAMES_PER_S = 480, 10
@@ -48,10 +47,3 @@ FORMATS = {
         Format("png", "", ".mov", bytes_per_pixel=1.5),
     )
 }
-
-
-def format_of(name: str) -> Format:
-    """The format `name`; RequestError, listing the names, for another."""
-    if name not in FORMATS:
-        raise RequestError(f"--format {name!r}: give one of {', '.join(FORMATS)}")
-    return FORMATS[name]
