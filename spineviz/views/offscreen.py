@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,11 @@ NOTHING_MM = 9e8
 _SPOTS_BYTES = 48 * 256 * 512
 """Room for the corners of all boxes into which the tiles of a picture of 8192 pixels a side can fall."""
 
+_MOSTLY = 0.4
+"""Where more than this share of a picture is cleared, all of it is cleared sooner."""
+
 _CLIP_DISTANCE_0 = 0x3000
+_READ_FRAMEBUFFER, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x4100, 0x2600
 Four = tuple[float, float, float, float]
 Key = tuple[object, ...]
 
@@ -56,6 +61,7 @@ class Kept:
         bounds_mm: (2, 3) low and high corner of a surface in its local frame; None when there is nothing to draw.
         blocks: where each block of neighbouring triangles begins among the indices, and where the last one ends.
         corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
+        edge_mm: how long the edges of a surface's triangles are, were they all alike and equilateral.
         used_at: how many pictures the store had seen when it was used last.
     """
 
@@ -65,6 +71,7 @@ class Kept:
     bounds_mm: NDArray[np.float64] | None = None
     blocks: NDArray[np.int64] | None = None
     corners_mm: NDArray[np.float64] | None = None
+    edge_mm: float = 0.0
     used_at: int = 0
 
 
@@ -114,6 +121,7 @@ class Surface:
         hull_px: more than 0: drawn as a flat outline grown by so many pixels.
         wall: "" for a surface like any other; "membrane" lets more through in its middle than at its silhouette,
             "hollow" is lit on the side that looks inwards.
+        at_vertices: light is worked out at the corners of its triangles, not at every pixel.
         nearer: a share of its distance by which it is drawn nearer, so that of two surfaces that coincide the same one
             is seen in whatever order they are drawn.
     """
@@ -129,13 +137,14 @@ class Surface:
     hull_px: float = 0.0
     nearer: float = 0.0
     wall: str = ""
+    at_vertices: bool = False
 
     @property
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.matrix.tobytes()
         pose = self.world_from_local.matrix.tobytes()
-        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px, self.wall
+        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px, self.kinds
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -146,7 +155,8 @@ class Surface:
             return ("GLASS",)
         fine = ("FINE",) if self.grain[0] > 0.0 and self.grain[1] > 0.0 else ()
         wall = (self.wall.upper(),) if self.wall else ()
-        return ("LIT", *fine, *(("METAL",) if self.sheen[2] > 0.0 else ()), *wall)
+        at_vertices = ("AT_VERTICES",) if self.at_vertices else ()
+        return ("LIT", *fine, *(("METAL",) if self.sheen[2] > 0.0 else ()), *wall, *at_vertices)
 
 
 @dataclass(frozen=True)
@@ -201,17 +211,19 @@ class Shadows:
 
 
 @cache
-def _context() -> Any:
-    """The one OpenGL context of this process."""
+def _context() -> tuple[Any, Any]:
+    """The one OpenGL context of this process, and what finds its functions by name."""
     try:
+        import glcontext
         import moderngl
     except ImportError as error:
         raise FaultError(f"off-screen OpenGL: {error}; spineviz doctor names what is missing") from error
-    tries: list[dict[str, Any]] = [{"backend": "egl"}, {}] if sys.platform.startswith("linux") else [{}]
+    tries = [lambda: glcontext.get_backend_by_name("egl"), glcontext.default_backend]
     reason = ""
-    for options in tries:
+    for backend in tries if sys.platform.startswith("linux") else tries[1:]:
         try:
-            return moderngl.create_context(standalone=True, require=330, **options)
+            context = backend()(mode="standalone", glversion=330)
+            return moderngl.create_context(context=context), context
         except Exception as error:  # the backends raise bare Exception
             reason = reason or str(error)
     raise FaultError(f"off-screen OpenGL: {reason}; spineviz doctor names the missing library")
@@ -221,7 +233,10 @@ class Store:
     """Shaders, vertex buffers and paints of the one context, shared by all stages of the process."""
 
     def __init__(self) -> None:
-        self.gl = _context()
+        self.gl, context = _context()
+        # moderngl copies whole pictures only; a part of one is copied, where nothing is scaled, as fast as memory is
+        self._bind = ctypes.CFUNCTYPE(None, *[ctypes.c_uint] * 2)(context.load("glBindFramebuffer"))
+        self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(context.load("glBlitFramebuffer"))
         self._programs: dict[tuple[str, ...], Any] = {}
         self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
         self._held = 0
@@ -237,7 +252,7 @@ class Store:
         self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
-            ("clear", shaders.CLEAR_FRAGMENT), ("copy", shaders.COPY_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
+            ("clear", shaders.CLEAR_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
             ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
             ("finish", shaders.finish_fragment(glazed=False)), ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
@@ -250,10 +265,18 @@ class Store:
             self.spots.write(corners_of(boxes, size_px).tobytes())
             self.screens[name][1].render(self.gl.TRIANGLES, vertices=6 * len(boxes))
 
+    def copy(self, target: Any, source: Any, boxes: list[Box]) -> None:
+        """Copy colour and depth of `boxes` (left, low, right, high) from one framebuffer to another of its size."""
+        target.scissor = None
+        target.use()
+        self._bind(_READ_FRAMEBUFFER, source.glo)
+        for box in boxes:
+            self._blit(*box, *box, _COLOUR_AND_DEPTH, _NEAREST)
+
     def program(self, kinds: tuple[str, ...]) -> Any:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
         if kinds not in self._programs:
-            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds) + shaders.CLOUD
+            head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds) + shaders.CLOUD + shaders.LIGHT
             self._programs[kinds] = self.gl.program(
                 vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
             )
@@ -326,7 +349,9 @@ class Store:
         low = np.minimum.reduceat(np.minimum(np.minimum(one, two), three)[order], starts[:-1])
         high = np.maximum.reduceat(np.maximum(np.maximum(one, two), three)[order], starts[:-1])
         ends, boxes = 3 * starts, corners(np.stack([low, high], axis=1).astype(float))
-        return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm, ends, boxes)
+        area_mm2 = 0.5 * float(np.linalg.norm(np.cross(two - one, three - one), axis=1).mean())
+        edge_mm = (4.0 / 3.0**0.5 * area_mm2) ** 0.5
+        return Kept(parts, {}, data.nbytes + indices.nbytes, mesh.bounds_mm, ends, boxes, edge_mm)
 
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
         rows, columns = paint.shape[:2]
@@ -369,13 +394,14 @@ class Offscreen:
         self._rested = 0
         self._places: dict[Key, _Place] = {}
         self._order: tuple[Key, ...] = ()
+        self._worked = ~no_tiles(size_px)
         self._covered = ~no_tiles(size_px)  # what may hold more than the ground: at first nobody knows
         self._glazed = ~no_tiles(size_px)
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
         )
-        # what was read last, the lowest row first
+        # what was read last: the picture's highest row first, the depths' lowest
         self._picture = np.zeros((height, width, 3 if ground is not None else 4), np.uint8)
         self._nearest = np.full(small[::-1], 1e9, np.float32)
         self._shown = gl.texture(size_px, 4)
@@ -385,6 +411,7 @@ class Offscreen:
         self._ground = gl.texture(size_px, 4, dithered_bytes(back[::-1]).tobytes())
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
+        self._solid.repeat_x = self._solid.repeat_y = False
 
     def draw(
         self,
@@ -416,19 +443,21 @@ class Offscreen:
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
         self._before = now
         covered = self._under(self._places)
-        worked, self._covered = self._covered | covered, covered
+        worked = self._worked = self._covered | covered
+        self._covered = covered
         hard = soft = worked
         if before and (based or not standing) and self._same_order(before, order):
             hard = self._under({k: self._places.get(k) or before[k] for k in before.keys() ^ self._places.keys()})
             if not hard.any():
-                return self._picture[::-1].copy(), self._nearest[::-1].copy()
+                return self._picture.copy(), self._nearest[::-1].copy()
             soft = self._shadowed(hard, camera, clip, range_mm, solid, shadows) & worked
-        self._scene.scissor = self._limited(hard)
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
+        self._scene.scissor = self._limited(hard)
+        self._restore(hard, based)
+        self._scene.scissor = self._limited(hard)
         self._scene.use()
-        self._restore(rectangles(hard, self.size_px), based)
         if not based:
             self._base = standing
             if standing:
@@ -444,7 +473,7 @@ class Offscreen:
         self._finish(range_mm, shadows, soft & ~panes, soft & panes)
         self._read(box_round(soft, self.size_px))
         self.store.trim()
-        return self._picture[::-1].copy(), self._nearest[::-1].copy()
+        return self._picture.copy(), self._nearest[::-1].copy()
 
     def _placed(
         self,
@@ -525,24 +554,26 @@ class Offscreen:
         left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
         return k * left, k * low, k * (right - left), k * (high - low)
 
-    def _restore(self, boxes: list[Box], based: bool) -> None:
-        """Leave in `boxes` what is kept of what stands still if it is `based` on that, or nothing."""
-        gl = self._gl
+    def _restore(self, tiles: Tiles, based: bool) -> None:
+        """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing."""
+        boxes, k = rectangles(tiles, self.size_px), self.factor
         if based:
-            program = self.store.screens["copy"][0]
-            self._still.color_attachments[0].use(0)
-            self._still.depth_attachment.use(1)
-            program["colour"].value, program["depth"].value = 0, 1
-        gl.depth_func = "1"
-        self.store.fill("copy" if based else "clear", boxes, self.size_px)
-        gl.depth_func = "<="
+            self.store.copy(self._scene, self._still, [(k * a, k * b, k * c, k * d) for a, b, c, d in boxes])
+        elif (tiles >= self._worked).all() and tiles.mean() > _MOSTLY:
+            self._scene.scissor = None  # the rest is empty already
+            self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        else:
+            self._scene.use()
+            self._gl.depth_func = "1"
+            self.store.fill("clear", boxes, self.size_px)
+            self._gl.depth_func = "<="
 
     def _read(self, box: Box) -> None:
         """Fetch what was drawn in `box`."""
-        left, low, right, high = box
+        left, top, right, bottom = _upside_down(box, self.size_px)
         depth = self._picture.shape[2]
-        new = self._target.read(viewport=(left, low, right - left, high - low), components=depth, alignment=1)
-        self._picture[low:high, left:right] = np.frombuffer(new, np.uint8).reshape(high - low, right - left, depth)
+        new = self._target.read(viewport=(left, top, right - left, bottom - top), components=depth, alignment=1)
+        self._picture[top:bottom, left:right] = np.frombuffer(new, np.uint8).reshape(bottom - top, right - left, depth)
         left, low, right, high = _half(box)
         new = self._small_target.read(
             viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
@@ -564,8 +595,7 @@ class Offscreen:
             gl, size = self._gl, self._solid.size
             self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
             self._still.depth_attachment.compare_func = ""
-        self._still.use()
-        self._gl.copy_framebuffer(self._still, self._scene)
+        self.store.copy(self._still, self._scene, [(0, 0, *self._solid.size)])
         self._scene.use()
 
     def _draw_parts(
@@ -600,6 +630,7 @@ class Offscreen:
             _put(program, "keyWay", tuple(key))
             _put(program, "pictureSize", self._solid.size)
             _put(program, "hullPx", surface.hull_px * self.factor)
+            _put(program, "slope", 2.0 / float(projection[1, 1]) / self._solid.size[1])
             for name in ("tone", "sheen", "grain", "mood"):
                 _put(program, name, getattr(surface, name))
             _put(program, "cut", _eye_plane(surface.cut, view))
@@ -644,6 +675,7 @@ class Offscreen:
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
+            self._glass.repeat_x = self._glass.repeat_y = False
             self._panes = gl.framebuffer([self._glass], self._depth)
         self._panes.scissor = self._limited(tiles)
         self._panes.use()
@@ -700,9 +732,10 @@ class Offscreen:
                 if texture is not None:
                     texture.use(unit)
                     _put(program, name, unit)
-            program["factor"].value, program["clear"].value = self.factor, self._clear
-            program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
-            self.store.fill(kind, rectangles(tiles, self.size_px), self.size_px)
+            _put(program, "factor", self.factor), _put(program, "clear", self._clear)
+            _put(program, "range", range_mm), _put(program, "like", 0.05 * shadows.reach_mm)
+            boxes = [_upside_down(box, self.size_px) for box in rectangles(tiles, self.size_px)]
+            self.store.fill(kind, boxes, self.size_px)
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
@@ -727,6 +760,11 @@ class Offscreen:
         parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
         for part in parts:
             part.release()
+
+
+def _upside_down(box: Box, size_px: tuple[int, int]) -> Box:
+    """The same box in a picture whose highest row comes first."""
+    return box[0], size_px[1] - box[3], box[2], size_px[1] - box[1]
 
 
 def _half(box: Box) -> Box:
@@ -774,20 +812,21 @@ def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_blocks(centres_mm: NDArray[np.floating], most: int) -> list[NDArray[np.intp]]:
-    """The numbers 0 to N-1 of `centres_mm` (N, 3) in blocks of neighbours, at most `most` in each: halved across the
-    longest side again and again."""
-    whole = [np.arange(len(centres_mm))]
-    out = []
-    while whole:
-        block = whole.pop()
-        if len(block) <= most:
-            out.append(block)
-            continue
-        places = centres_mm[block]
-        axis = int(np.ptp(places, axis=0).argmax())
-        order = np.argpartition(places[:, axis], len(block) // 2)
-        # within a block the order stays that of the mesh, in which neighbours share their corners
-        whole += [block[np.sort(half)] for half in np.array_split(order, [len(block) // 2])]
+    """The numbers 0 to N-1 of `centres_mm` (N, 3) in blocks of neighbours, `most` in each but the last: one stretch
+    after the other of the curve that Morton (1966) laid through a box."""
+    low, span = centres_mm.min(axis=0), float(np.ptp(centres_mm, axis=0).max())
+    cell = ((centres_mm - low) * (1023.0 / max(span, 1e-9))).astype(np.uint32)
+    place = _spread(cell[:, 0]) | _spread(cell[:, 1]) << np.uint32(1) | _spread(cell[:, 2]) << np.uint32(2)
+    order = np.argsort(place, kind="stable")
+    # within a block the order stays that of the mesh, in which neighbours share their corners
+    return [np.sort(order[first : first + most]) for first in range(0, len(order), most)]
+
+
+def _spread(number: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The ten bits of each number with two empty ones between them."""
+    out = number
+    for shift, mask in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)):
+        out = (out | (out << np.uint32(shift))) & np.uint32(mask)
     return out
 
 

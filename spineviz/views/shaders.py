@@ -109,53 +109,128 @@ float cloud(vec3 p)
 """
 """Smooth noise of a place, 0 to 1: what mottles a lit surface, coarsely at its vertices and finely at its pixels."""
 
+LIGHT = """
+#ifdef LIT
+uniform vec4 tone;       // colour, how solid
+uniform vec4 sheen;      // gloss, shine, metal, soft
+uniform vec4 mood;       // rim, dimming, glow, how dark the far side is
+uniform vec3 keyWay;
+uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
+
+float diffuse(float k, float soft) { return max(0.0, (k + soft * 0.3) / (1.0 + soft * 0.3)); }
+
+// what falls on a place with the normal n, seen along v: light multiplies its own colour, extra is added to that
+void lighting(vec3 n, vec3 v, out vec3 light, out vec3 extra)
+{
+  float gloss = sheen.x, shine = sheen.y, soft = sheen.w, dimming = mood.y, glow = mood.z;
+  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);  // a normal that points away is turned to the edge
+  float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
+  float edge2 = edge * edge;
+  float k = dot(n, keyWay);
+  float lit = diffuse(k, soft);
+  // where light runs under the surface the shadow's edge is warmer
+  vec3 bleed = soft * 0.16 * max(0.0, 1.0 - abs(k) * 2.2) * vec3(1.0, 0.55, 0.32);
+  const vec3 fillWay = vec3(0.829, -0.109, 0.549);
+  float f = max(0.0, dot(n, fillWay));
+  light = lit * vec3(0.93, 0.88, 0.80) + f * vec3(0.12, 0.15, 0.20)
+        + mix(vec3(0.035, 0.034, 0.04), vec3(0.10, 0.115, 0.14), 0.5 + 0.5 * n.y) + bleed;
+  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), shine) * step(0.0, k);
+  float glint2 = max(dot(n, normalize(fillWay + v)), 0.0);
+  glint2 *= glint2; glint2 *= glint2; glint2 *= glint2; glint2 *= glint2;
+  glint = gloss * (glint + 0.2 * glint2 * glint2) * (1.0 - 0.8 * dimming);
+  float behind = max(0.0, dot(n, vec3(0.40, 0.52, -0.755)) + 0.35) * edge2;
+  extra = mood.x * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
+#ifdef METAL
+  // a room in the mirror: bright above, a dark band at the horizon, a faint floor
+  vec3 r = reflect(-v, n);
+  float up = r.y * 0.8 - r.x * 0.35;
+  float room = smoothstep(-0.15, 0.75, up) * 0.85 + 0.18 * smoothstep(0.1, -0.7, up) + 0.10;
+  light = mix(light, vec3(room * 1.05 + 0.25 * lit), 0.8 * sheen.z) + 1.6 * glint;
+#else
+  extra += 0.9 * glint;
+#endif
+  light += glow * (0.75 + 1.1 * edge2);  // it glows in its own colour
+  extra += glow * (0.015 + 0.06 * edge2);
+}
+
+// the surface's own colour where it is mottled so much
+vec3 own(float mottle)
+{
+  float dimming = mood.y;
+  vec3 base = tone.rgb * tone.rgb * (1.0 + mottle * vec3(0.9, 1.05, 1.3));
+  return mix(base, vec3(dot(base, vec3(0.3, 0.6, 0.1))), 0.65 * dimming) * (1.0 - 0.72 * dimming);
+}
+
+vec3 toned(vec3 shade)
+{
+  shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
+  return min(sqrt(max(shade, vec3(0.0))), vec3(1.0));
+}
+#endif
+"""
+"""How a place is lit: asked at the pixels, or where triangles are small (AT_VERTICES) at their corners."""
+
 SURFACE_VERTEX = """
 in vec3 place;
 in vec3 normal;
 uniform mat4 eyeFromLocal;
 uniform mat4 projection;
 uniform vec4 cut;        // in the eye's frame: what has a positive distance is taken away
+#ifdef AT_VERTICES
+out vec3 light;
+out vec3 extra;
+#ifdef FINE
+out float litShare;      // how much of the key light's change shows
+#endif
+#else
 out vec3 eyePlace;
 out vec3 eyeNormal;
+#endif
+#ifdef LIT
 out vec4 localPlace;     // and the coarse part of the mottling
+#endif
 #ifdef OUTLINE
 uniform float hullPx;
 uniform vec2 pictureSize;
-#endif
-#ifdef LIT
-uniform vec4 grain;      // strength, how much of the fine part the pixels can show, size mm, relief mm
 #endif
 
 void main()
 {
   vec4 seen = eyeFromLocal * vec4(place, 1.0);
-  eyePlace = seen.xyz;
-  eyeNormal = mat3(eyeFromLocal) * normal;
-  localPlace = vec4(place, 0.0);
+  vec3 turned = mat3(eyeFromLocal) * normal;
   gl_Position = projection * seen;
   gl_ClipDistance[0] = -dot(cut, seen);
+#ifndef AT_VERTICES
+  eyePlace = seen.xyz;
+  eyeNormal = turned;
+#endif
 #ifdef LIT
-  localPlace = vec4(place / grain.z, grain.x * 0.9 * (cloud(place / grain.z * 0.31) - 0.5));
+  float mottle = grain.x > 0.0 ? grain.x * 0.9 * (cloud(place / grain.z * 0.31) - 0.5) : 0.0;
+  localPlace = vec4(place / grain.z, mottle);
+#ifdef AT_VERTICES
+  vec3 n = normalize(turned);
+  lighting(n, normalize(-seen.xyz), light, extra);
+#ifdef FINE
+  litShare = min(1.0, 6.0 * diffuse(dot(n, keyWay), sheen.w)) / (1.0 + 0.3 * sheen.w);
+#endif
+#endif
 #endif
 #ifdef OUTLINE
   // the surface grown by hullPx pixels, of which only the far side is drawn, a little nearer than it is: so the line
   // also shows where the instrument lies half sunk in bone, but not the wall of its bore
-  float slant = length(eyeNormal.xy);
+  float slant = length(turned.xy);
   float pull = 0.5 * slant * slant * slant * slant;
   gl_Position = projection * vec4(seen.xyz * (1.0 - pull / length(seen.xyz)), 1.0);
-  gl_Position.xy += eyeNormal.xy / max(slant, 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
+  gl_Position.xy += turned.xy / max(slant, 1e-5) * hullPx * 2.0 / pictureSize * gl_Position.w;
 #endif
 }
 """
 
 SURFACE_FRAGMENT = """
-in vec3 eyePlace;
-in vec3 eyeNormal;
-in vec4 localPlace;
-uniform vec4 tone;       // colour, how solid
 out vec4 shown;
 
 #ifdef OUTLINE
+uniform vec4 tone;       // colour, how solid
 void main() { shown = tone; }
 #endif
 
@@ -164,6 +239,9 @@ void main() { shown = vec4(0.0); }
 #endif
 
 #ifdef GLASS
+in vec3 eyePlace;
+in vec3 eyeNormal;
+uniform vec4 tone;       // colour, how solid
 uniform vec4 sheen;      // how clear, how stained
 uniform vec4 mood;
 uniform vec3 keyWay;
@@ -188,73 +266,61 @@ void main()
 #endif
 
 #ifdef LIT
-uniform vec4 sheen;      // gloss, shine, metal, soft
-uniform vec4 grain;
-uniform vec4 mood;       // rim, dimming, glow, how dark the far side is
-uniform vec3 keyWay;
+in vec4 localPlace;
+#ifdef AT_VERTICES
+in vec3 light;
+in vec3 extra;
+#ifdef FINE
+in float litShare;
+uniform float slope;     // of the line of sight, from one drawn pixel to the next
+#endif
+#else
+in vec3 eyePlace;
+in vec3 eyeNormal;
+#endif
 
 void main()
 {
-  float gloss = sheen.x, shine = sheen.y, soft = sheen.w;
-  float rim = mood.x, dimming = mood.y, glow = mood.z;
-  vec3 v = normalize(-eyePlace);
-  vec3 n = normalize(gl_FrontFacing ? eyeNormal : -eyeNormal);
-  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);  // a normal that points away is turned to the edge
   float mottle = localPlace.w;
 #ifdef FINE
   float fine = cloud(localPlace.xyz);
   mottle += grain.x * (fine - 0.5) * 0.7 * grain.y;
-  // the slope of the fine unevenness, as the picture shows it, tilts the normal (Mikkelsen 2010)
   float height = grain.w * grain.y * fine;
+#endif
+#ifdef AT_VERTICES
+  vec3 falls = light;
+#ifdef FINE
+  // the slope of the fine unevenness, as the picture shows it, turns the surface to the key light or away
+  vec2 tilt = clamp(vec2(dFdx(height), dFdy(height)) * gl_FragCoord.w / slope, -0.35, 0.35);
+  falls -= dot(tilt, keyWay.xy) * litShare * vec3(0.93, 0.88, 0.80);
+#endif
+  vec3 shade = own(mottle) * falls + extra;
+#else
+  vec3 v = normalize(-eyePlace), light, extra;
+  vec3 n = normalize(gl_FrontFacing ? eyeNormal : -eyeNormal);
+  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);
+#ifdef FINE
+  // it tilts the normal (Mikkelsen 2010)
   vec3 dx = dFdx(eyePlace), dy = dFdy(eyePlace);
   vec3 gx = cross(dy, n), gy = cross(n, dx);
   float area = dot(dx, gx);
   vec3 tilt = (dFdx(height) * gx + dFdy(height) * gy) / (abs(area) > 1e-12 ? area : 1e12);
   n = normalize(n - clamp(tilt, -0.35, 0.35));
 #endif
-  float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
-  float edge2 = edge * edge;
-  vec3 base = tone.rgb * tone.rgb * (1.0 + mottle * vec3(0.9, 1.05, 1.3));
-  base = mix(base, vec3(dot(base, vec3(0.3, 0.6, 0.1))), 0.65 * dimming) * (1.0 - 0.72 * dimming);
-
-  float k = dot(n, keyWay);
-  float lit = max(0.0, (k + soft * 0.3) / (1.0 + soft * 0.3));
-  // where light runs under the surface the shadow's edge is warmer
-  vec3 bleed = soft * 0.16 * max(0.0, 1.0 - abs(k) * 2.2) * vec3(1.0, 0.55, 0.32);
-  const vec3 fillWay = vec3(0.829, -0.109, 0.549);
-  float f = max(0.0, dot(n, fillWay));
-  vec3 light = lit * vec3(0.93, 0.88, 0.80) + f * vec3(0.12, 0.15, 0.20)
-             + mix(vec3(0.035, 0.034, 0.04), vec3(0.10, 0.115, 0.14), 0.5 + 0.5 * n.y) + bleed;
-  float glint = pow(max(dot(n, normalize(keyWay + v)), 0.0), shine) * step(0.0, k);
-  float glint2 = max(dot(n, normalize(fillWay + v)), 0.0);
-  glint2 *= glint2; glint2 *= glint2; glint2 *= glint2; glint2 *= glint2;
-  glint = gloss * (glint + 0.2 * glint2 * glint2);
-  float behind = max(0.0, dot(n, vec3(0.40, 0.52, -0.755)) + 0.35) * edge2;
-  vec3 shade = base * light;
-#ifdef METAL
-  // a room in the mirror: bright above, a dark band at the horizon, a faint floor
-  vec3 r = reflect(-v, n);
-  float up = r.y * 0.8 - r.x * 0.35;
-  float room = smoothstep(-0.15, 0.75, up) * 0.85 + 0.18 * smoothstep(0.1, -0.7, up) + 0.10;
-  shade = mix(shade, base * (room * 1.05 + 0.25 * lit), 0.8 * sheen.z);
-  shade += glint * base * 1.6 * (1.0 - 0.8 * dimming);
-#else
-  shade += glint * 0.9 * (1.0 - 0.8 * dimming);
+  lighting(n, v, light, extra);
+  vec3 shade = own(mottle) * light + extra;
 #endif
-  shade += rim * behind * vec3(0.52, 0.60, 0.72) * (1.0 - 0.7 * dimming);
-  shade += glow * (base * 0.75 + 0.015 + edge2 * (0.06 + 1.1 * base));  // it glows in its own colour
 #ifndef HOLLOW
-  shade = gl_FrontFacing ? shade : base * 0.10;
+  shade = gl_FrontFacing ? shade : own(mottle) * 0.10;
 #endif
-  shade /= 1.0 + max(vec3(0.0), shade - 0.85) * 0.75;
   float solid = tone.a;
 #ifdef MEMBRANE
   // clearer in the middle, solid at the silhouette, and over the disc of a ball as solid on average as it is said to be
   const float mean = 8.0 / 15.0;  // of sqrt(edge)
   float least = max(0.0, (solid - mean) / (1.0 - mean));
-  solid = min(1.0, solid / mean) * mix(least, 1.0, sqrt(edge));
+  solid = min(1.0, solid / mean) * mix(least, 1.0, sqrt(1.0 - clamp(dot(n, v), 0.0, 1.0)));
 #endif
-  shown = vec4(min(sqrt(max(shade, vec3(0.0))), vec3(1.0)), solid);
+  shown = vec4(toned(shade), solid);
 }
 #endif
 """
@@ -297,18 +363,6 @@ CLEAR_FRAGMENT = """
 #version 330
 out vec4 shown;
 void main() { shown = vec4(0.0); }
-"""
-
-COPY_FRAGMENT = """
-#version 330
-uniform sampler2D colour;
-uniform sampler2D depth;
-out vec4 shown;
-void main()
-{
-  shown = texelFetch(colour, ivec2(gl_FragCoord.xy), 0);
-  gl_FragDepth = texelFetch(depth, ivec2(gl_FragCoord.xy), 0).r;
-}
 """
 
 DEPTH_FRAGMENT = """
@@ -419,9 +473,11 @@ out vec4 shown;
 
 void main()
 {
-  ivec2 p = ivec2(gl_FragCoord.xy);
+  // what is shown is read from its highest row on
+  ivec2 size = textureSize(ground, 0), p = ivec2(gl_FragCoord.xy);
+  p.y = size.y - 1 - p.y;
   // a place between drawn pixels: linear filtering takes their mean
-  vec2 middle = gl_FragCoord.xy / vec2(textureSize(ground, 0));
+  vec2 middle = (vec2(p) + 0.5) / vec2(size);
   vec4 c = texture(solid, middle);
   vec3 back = texelFetch(ground, p, 0).rgb;
   vec3 colour = back;

@@ -66,6 +66,12 @@ def box_round(tiles: Tiles, size_px: tuple[int, int]) -> Box:
 def rectangles(tiles: Tiles, size_px: tuple[int, int]) -> list[Box]:
     """Boxes (left, low, right, high) that together are `tiles`, cut to the picture, and do not overlap."""
     edges = np.diff(tiles.astype(np.int8), axis=1, prepend=0, append=0)
+    # in the order of rows a run of tiles begins for each that ends
+    rows, starts = np.nonzero(edges > 0)
+    ends = np.nonzero(edges < 0)[1]
+    runs: dict[int, set[tuple[int, int]]] = {}
+    for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        runs.setdefault(row, set()).add((start, end))
     begun: dict[tuple[int, int], int] = {}
     out: list[Box] = []
 
@@ -76,10 +82,9 @@ def rectangles(tiles: Tiles, size_px: tuple[int, int]) -> list[Box]:
         )  # fmt: skip
 
     for row in range(len(tiles)):
-        starts, ends = np.flatnonzero(edges[row] > 0).tolist(), np.flatnonzero(edges[row] < 0).tolist()
-        runs = set(zip(starts, ends, strict=True))
-        out += [closed(run, begun[run], row) for run in begun.keys() - runs]
-        begun = {run: begun.get(run, row) for run in runs}
+        here = runs.get(row, set())
+        out += [closed(run, begun[run], row) for run in sorted(begun.keys() - here)]
+        begun = {run: begun.get(run, row) for run in here}
     return out + [closed(run, first, len(tiles)) for run, first in begun.items()]
 
 
