@@ -21,7 +21,7 @@ from spineviz.geometry.meshes import Mesh, simplified
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 from spineviz.views.canvas import Box
-from spineviz.views.tiles import Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
+from spineviz.views.tiles import TILE_PX, Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
 
 _KEPT_BYTES = 24_000_000
 """Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
@@ -122,6 +122,7 @@ class Surface:
         wall: "" for a surface like any other; "membrane" lets more through in its middle than at its silhouette,
             "hollow" is lit on the side that looks inwards.
         at_vertices: light is worked out at the corners of its triangles, not at every pixel.
+        thin: it may pass between the pixels of the half-size depth picture, so that this does not tell where it is.
         nearer: a share of its distance by which it is drawn nearer, so that of two surfaces that coincide the same one
             is seen in whatever order they are drawn.
     """
@@ -138,6 +139,7 @@ class Surface:
     nearer: float = 0.0
     wall: str = ""
     at_vertices: bool = False
+    thin: bool = False
 
     @property
     def key(self) -> Key:
@@ -252,7 +254,7 @@ class Store:
         self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
         self.screens: dict[str, tuple[Any, Any]] = {}
         for name, fragment in (
-            ("clear", shaders.CLEAR_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
+            ("clear", shaders.CLEAR_FRAGMENT), ("open", shaders.OPEN_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
             ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
             ("finish", shaders.finish_fragment(glazed=False)), ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
@@ -397,6 +399,8 @@ class Offscreen:
         self._worked = ~no_tiles(size_px)
         self._covered = ~no_tiles(size_px)  # what may hold more than the ground: at first nobody knows
         self._glazed = ~no_tiles(size_px)
+        self._filled = ~no_tiles(size_px)  # where contact shadows may lie
+        self._bare = no_tiles(size_px)  # what shows the ground and nothing else
         self._small, self._open, self._rough = (gl.texture(small, n, dtype="f4") for n in (1, 2, 2))
         self._small_target, self._open_target, self._rough_target = (
             gl.framebuffer([t]) for t in (self._small, self._open, self._rough)
@@ -408,7 +412,8 @@ class Offscreen:
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
         back = np.zeros((height, width, 3), np.float32) if ground is None else ground
-        self._ground = gl.texture(size_px, 4, dithered_bytes(back[::-1]).tobytes())
+        self._ground = gl.texture(size_px, 4, dithered_bytes(back).tobytes())
+        self._ground_source = gl.framebuffer([self._ground])
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
         self._solid.repeat_x = self._solid.repeat_y = False
@@ -463,15 +468,19 @@ class Offscreen:
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
         self._draw_parts(solid, faces, now - self._base, view, projection)
-        self._cast(camera, range_mm, shadows, rectangles(hard, self.size_px), rectangles(soft, self.size_px))
+        self._measure(range_mm, hard)
+        thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
+        self._cast(camera, range_mm, shadows, soft, covered & (thin | self._solid_tiles()))
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
             gl.enable_direct(_CLIP_DISTANCE_0)
             self._draw_glass(glass, view, projection, hard & (panes | left))
             gl.disable_direct(_CLIP_DISTANCE_0)
-        self._finish(range_mm, shadows, soft & ~panes, soft & panes)
-        self._read(box_round(soft, self.size_px))
+        bare = ~(self._filled | panes)
+        self._finish(range_mm, shadows, soft & ~bare & ~panes, soft & panes, soft & bare & ~self._bare)
+        self._read(box_round(soft & ~(bare & self._bare), self.size_px))
+        self._bare = (self._bare & ~soft) | (soft & bare)
         self.store.trim()
         return self._picture.copy(), self._nearest[::-1].copy()
 
@@ -574,12 +583,6 @@ class Offscreen:
         depth = self._picture.shape[2]
         new = self._target.read(viewport=(left, top, right - left, bottom - top), components=depth, alignment=1)
         self._picture[top:bottom, left:right] = np.frombuffer(new, np.uint8).reshape(bottom - top, right - left, depth)
-        left, low, right, high = _half(box)
-        new = self._small_target.read(
-            viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
-        )
-        self._nearest[low:high, left:right] = np.frombuffer(new, np.float32).reshape(high - low, right - left)
-
     def _keep_standing(
         self,
         solid: Sequence[Surface],
@@ -692,19 +695,50 @@ class Offscreen:
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
 
-    def _cast(
-        self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows, hard: list[Box], soft: list[Box]
-    ) -> None:
-        """The half-size depth in the boxes `hard`, and how open to the light all is in `soft`."""
-        gl = self._gl
-        width, height = self.size_px
-        small, hard, soft = self._small.size, [_half(box) for box in hard], [_half(box) for box in soft]
-        gl.disable(gl.DEPTH_TEST)
+    def _measure(self, range_mm: tuple[float, float], tiles: Tiles) -> None:
+        """The half-size depth in `tiles`."""
+        self._gl.disable(self._gl.DEPTH_TEST)
         program = self.store.screens["depth"][0]
         self._depth.use(0)
         program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
         self._small_target.use()
-        self.store.fill("depth", hard, small)
+        self.store.fill("depth", [_half(box) for box in rectangles(tiles, self.size_px)], self._small.size)
+        left, low, right, high = _half(box_round(tiles, self.size_px))
+        new = self._small_target.read(
+            viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
+        )
+        self._nearest[low:high, left:right] = np.frombuffer(new, np.float32).reshape(high - low, right - left)
+        self._gl.enable(self._gl.DEPTH_TEST)
+
+    def _solid_tiles(self) -> Tiles:
+        """Where the half-size depth shows anything solid, or a neighbouring tile does right at the edge."""
+        side = TILE_PX // 2
+        height, width = self._nearest.shape
+        solid = np.zeros((height, -(-width // side) * side), bool)
+        np.less(self._nearest, NOTHING_MM, out=solid[:, :width])
+        words = solid.view(np.uint64)  # the pixels of a tile's row in one
+        rows = np.arange(0, height, side)
+        words_of_tiles = np.bitwise_or.reduceat(words, rows, axis=0)
+        words_of_tiles[1:] |= words[rows[1:] - 1]
+        words_of_tiles[:-1] |= words[rows[1:]]
+        first, last = (np.array(np.arange(side) == i).view(np.uint64) * np.uint64(255) for i in (0, side - 1))
+        out = words_of_tiles != 0
+        out[:, :-1] |= words_of_tiles[:, 1:] & first != 0
+        out[:, 1:] |= words_of_tiles[:, :-1] & last != 0
+        return np.asarray(out)
+
+    def _cast(
+        self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows, soft: Tiles, filled: Tiles
+    ) -> None:
+        """How open to the light all is in `soft`, of which `filled` holds something."""
+        gl = self._gl
+        width, height = self.size_px
+        emptied, self._filled = soft & self._filled & ~filled, (self._filled & ~soft) | (soft & filled)
+        small, boxes = self._small.size, [_half(box) for box in rectangles(soft & filled, self.size_px)]
+        gl.disable(gl.DEPTH_TEST)
+        for target in (self._rough_target, self._open_target):
+            target.use()
+            self.store.fill("open", [_half(box) for box in rectangles(emptied, self.size_px)], small)
         program = self.store.screens["occlusion"][0]
         self._small.use(0)
         key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
@@ -713,16 +747,21 @@ class Offscreen:
         program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), tuple(key)
         program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
         self._rough_target.use()
-        self.store.fill("occlusion", soft, small)
+        self.store.fill("occlusion", boxes, small)
         program = self.store.screens["blur"][0]
         self._rough.use(0)
         program["open"].value, program["like"].value = 0, 0.05 * shadows.reach_mm
         self._open_target.use()
-        self.store.fill("blur", soft, small)
+        self.store.fill("blur", boxes, small)
         gl.enable(gl.DEPTH_TEST)
 
-    def _finish(self, range_mm: tuple[float, float], shadows: Shadows, plain: Tiles, glazed: Tiles) -> None:
+    def _finish(
+        self, range_mm: tuple[float, float], shadows: Shadows, plain: Tiles, glazed: Tiles, bare: Tiles
+    ) -> None:
+        """What is shown, where there is no glass, where there is some, and where there is nothing but the ground."""
         gl = self._gl
+        ground = [_upside_down(box, self.size_px) for box in rectangles(bare, self.size_px)]
+        self.store.copy(self._target, self._ground_source, ground)
         gl.disable(gl.DEPTH_TEST)
         sources = {"solid": self._solid, "buffer": self._depth, "open": self._open, "ground": self._ground}
         self._target.use()
@@ -739,7 +778,8 @@ class Offscreen:
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
-        self._covered = self._glazed = ~no_tiles(self.size_px)
+        self._covered, self._glazed, self._filled = (~no_tiles(self.size_px) for _ in range(3))
+        self._bare = no_tiles(self.size_px)
         self._seen_from = None
 
     def rest(self) -> None:
@@ -757,6 +797,7 @@ class Offscreen:
         """Give the memory back."""
         self.rest()
         parts = [self._scene, self._small_target, self._open_target, self._rough_target, self._target]
+        parts += [self._ground_source]
         parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
         for part in parts:
             part.release()

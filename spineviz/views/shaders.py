@@ -365,6 +365,12 @@ out vec4 shown;
 void main() { shown = vec4(0.0); }
 """
 
+OPEN_FRAGMENT = """
+#version 330
+out vec2 shown;
+void main() { shown = vec2(1.0, 1e9); }  // no shadow, and nothing to throw one on
+"""
+
 DEPTH_FRAGMENT = """
 #version 330
 uniform sampler2D depth;
@@ -474,12 +480,12 @@ out vec4 shown;
 void main()
 {
   // what is shown is read from its highest row on
-  ivec2 size = textureSize(ground, 0), p = ivec2(gl_FragCoord.xy);
+  ivec2 size = textureSize(ground, 0), from_top = ivec2(gl_FragCoord.xy), p = from_top;
   p.y = size.y - 1 - p.y;
   // a place between drawn pixels: linear filtering takes their mean
   vec2 middle = (vec2(p) + 0.5) / vec2(size);
   vec4 c = texture(solid, middle);
-  vec3 back = texelFetch(ground, p, 0).rgb;
+  vec3 back = texelFetch(ground, from_top, 0).rgb;
   vec3 colour = back;
   if (c.a > 0.0)
   {

@@ -376,6 +376,7 @@ class Stage:
             cut=cut,
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
+            thin=role in FINE,
         )
 
 
