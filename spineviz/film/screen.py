@@ -168,7 +168,7 @@ def frozen(value: Any) -> Hashable:
     """`value` as something hashable that is equal where the contents are, for dataclasses, arrays and containers."""
     kind = type(value)
     if kind in _PLAIN:
-        return value  # type: ignore[no-any-return]
+        return value
     if kind in _FIELDS:
         return kind.__name__, *[frozen(getattr(value, name)) for name in _FIELDS[kind]]
     if isinstance(value, np.ndarray):

@@ -213,19 +213,17 @@ class Shadows:
 
 
 @cache
-def _context() -> tuple[Any, Any]:
-    """The one OpenGL context of this process, and what finds its functions by name."""
+def _context() -> Any:
+    """The one OpenGL context of this process."""
     try:
-        import glcontext
         import moderngl
     except ImportError as error:
         raise FaultError(f"off-screen OpenGL: {error}; spineviz doctor names what is missing") from error
-    tries = [lambda: glcontext.get_backend_by_name("egl"), glcontext.default_backend]
+    tries: list[dict[str, Any]] = [{"backend": "egl"}, {}] if sys.platform.startswith("linux") else [{}]
     reason = ""
-    for backend in tries if sys.platform.startswith("linux") else tries[1:]:
+    for options in tries:
         try:
-            context = backend()(mode="standalone", glversion=330)
-            return moderngl.create_context(context=context), context
+            return moderngl.create_context(standalone=True, require=330, **options)
         except Exception as error:  # the backends raise bare Exception
             reason = reason or str(error)
     raise FaultError(f"off-screen OpenGL: {reason}; spineviz doctor names the missing library")
@@ -235,10 +233,13 @@ class Store:
     """Shaders, vertex buffers and paints of the one context, shared by all stages of the process."""
 
     def __init__(self) -> None:
-        self.gl, context = _context()
+        self.gl = _context()
         # moderngl copies whole pictures only; a part of one is copied, where nothing is scaled, as fast as memory is
+        context = self.gl.mglo._context
         self._bind = ctypes.CFUNCTYPE(None, *[ctypes.c_uint] * 2)(context.load("glBindFramebuffer"))
-        self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(context.load("glBlitFramebuffer"))
+        self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(
+            context.load("glBlitFramebuffer")
+        )
         self._programs: dict[tuple[str, ...], Any] = {}
         self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
         self._held = 0
@@ -411,12 +412,13 @@ class Offscreen:
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
-        back = np.zeros((height, width, 3), np.float32) if ground is None else ground
-        self._ground = gl.texture(size_px, 4, dithered_bytes(back).tobytes())
+        back = np.zeros((height, width, 4), np.uint8) if ground is None else dithered_bytes(ground)
+        self._ground = gl.texture(size_px, 4, back.tobytes())
         self._ground_source = gl.framebuffer([self._ground])
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
-        self._solid.repeat_x = self._solid.repeat_y = False
+        for texture in (self._solid, self._open):
+            texture.repeat_x = texture.repeat_y = False
 
     def draw(
         self,
@@ -583,6 +585,7 @@ class Offscreen:
         depth = self._picture.shape[2]
         new = self._target.read(viewport=(left, top, right - left, bottom - top), components=depth, alignment=1)
         self._picture[top:bottom, left:right] = np.frombuffer(new, np.uint8).reshape(bottom - top, right - left, depth)
+
     def _keep_standing(
         self,
         solid: Sequence[Surface],
@@ -771,8 +774,8 @@ class Offscreen:
                 if texture is not None:
                     texture.use(unit)
                     _put(program, name, unit)
-            _put(program, "factor", self.factor), _put(program, "clear", self._clear)
-            _put(program, "range", range_mm), _put(program, "like", 0.05 * shadows.reach_mm)
+            program["factor"].value, program["clear"].value = self.factor, self._clear
+            program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
             boxes = [_upside_down(box, self.size_px) for box in rectangles(tiles, self.size_px)]
             self.store.fill(kind, boxes, self.size_px)
 

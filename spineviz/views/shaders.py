@@ -13,7 +13,7 @@ from types import MappingProxyType
 KEY_LIGHT = (-0.46, 0.62, 0.64)
 """Where the key light stands, in the eye's frame (x right, y up, z to the viewer); not normalised."""
 
-OCCLUSION_SAMPLES = 14
+OCCLUSION_SAMPLES = 10
 SHADOW_STEPS = 9
 SHADOW_REACH = 1.6
 """How far the march towards the key light goes, as a share of how far contact shadows reach."""

@@ -34,8 +34,8 @@ INSTRUMENTS = frozenset({"steel", "wire", "catheter", "hub", "marker"})
 
 FINE = frozenset(
     {
-        "steel", "wire", "catheter", "hub", "marker", "roots", "cement", "cleft", "artery", "vein", "contrast",
-        "balloon", "drug", "tumour", "necrosis",
+        "steel", "wire", "catheter", "hub", "marker", "cement", "cleft", "artery", "vein", "contrast", "balloon",
+        "drug", "tumour", "necrosis",
     }
 )  # fmt: skip
 """Roles whose parts are thin: meshed twice as fine."""
@@ -100,7 +100,7 @@ _UNDER_MM = 1.5
 """How much farther a wire's outline is drawn, so that from afar it does not come out of the catheter round it."""
 
 _KEPT_PICTURES = 2
-_FACET_PX = 11.0
+_FACET_PX = 15.0
 """Triangles of edges up to so many pixels are small: light at their corners differs from light at every pixel by less
 than three steps of 255 in all but 2 % of the pixels."""
 _SPACING_PX = 6.0
@@ -376,7 +376,7 @@ class Stage:
             cut=cut,
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
-            thin=role in FINE,
+            thin=role in FINE or role == "roots",
         )
 
 

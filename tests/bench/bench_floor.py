@@ -14,7 +14,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -44,24 +44,16 @@ FACES, STAGE_PX = 40_000, (854, 480)
 
 
 def worker_and_floor_s(drawer: FilmDrawer, piece: Piece) -> tuple[float, float]:
-    """Processor seconds of a worker for `piece`, and of the floor for its frames."""
-    size, drawn = FHD.size, []
-
-    def kept() -> Iterator[np.ndarray]:
-        for frame in drawer.frames(piece):
-            if not drawn or drawn[-1] is not frame:
-                drawn.append(frame)
-            else:
-                drawn.append(drawn[-1])
-            yield frame
-
+    """Processor seconds of a worker for `piece`, and of the floor for its frames, which are drawn again for that: a
+    worker keeps none."""
+    size = FHD.size
     count = len(piece.times_s(size.frames_per_s))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "piece.mp4"
         spent = 1e-3 * milliseconds(
-            lambda: encode_segment(path, kept(), FHD.output, size.size_px, size.frames_per_s, count)
+            lambda: encode_segment(path, drawer.frames(piece), FHD.output, size.size_px, size.frames_per_s, count)
         )
-    return spent, floor_s(drawn)
+    return spent, floor_s(drawer.frames(piece))
 
 
 def warm(drawer: FilmDrawer, chosen: Sequence[Piece]) -> None:
@@ -70,13 +62,15 @@ def warm(drawer: FilmDrawer, chosen: Sequence[Piece]) -> None:
         next(drawer.frames(piece))
 
 
-def floor_s(frames: Sequence[np.ndarray]) -> float:
+def floor_s(frames: Iterable[np.ndarray]) -> float:
     """Processor seconds of the encoder alone; the frames are in its own colours before it begins."""
     pictures: list[Any] = []
-    for i, frame in enumerate(frames):
-        same = i > 0 and frame is frames[i - 1]
+    last = None
+    for frame in frames:
+        same = frame is last
         picture = pictures[-1] if same else av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p")
         pictures.append(picture)
+        last = frame
     begun = time.process_time()
     with av.open(io.BytesIO(), "w", format="mp4") as container:
         stream: Any = container.add_stream("libx264", rate=FHD.size.frames_per_s)
