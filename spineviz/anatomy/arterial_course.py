@@ -571,12 +571,10 @@ def segmental_branches(column: Column, trunk: Laid, level: str) -> list[Laid]:
     return out
 
 
-def course(column: Column) -> list[Laid]:
-    """Everything that does not depend on a tumour or on the cord's artery, parents before their children."""
+def stem(column: Column) -> list[Laid]:
+    """The aorta, first, with the branches to the organs and down to the groins, parents before their children."""
     trunk = aorta(column)
     out = [trunk, *organ_branches(column, trunk)]
     for side in SIDES:
         out += iliac_branches(column, trunk, side)
-    for level in SEGMENTAL_LEVELS:
-        out += segmental_branches(column, trunk, level)
     return out

@@ -223,8 +223,8 @@ def dura_sweep(line: CanalLine) -> Sweep:
     return sweep_along(curve, width, depth, egg=_shape("sac_egg"))
 
 
-def cord_sweep(line: CanalLine) -> Sweep | None:
-    """The cord with its conus, going on as the filum to the end of the sac; None where the view begins below both."""
+def cord_sweep(line: CanalLine) -> Sweep:
+    """The cord with its conus, going on as the filum to the end of the sac."""
     width, depth = _sized(line, "cord_width_mm"), _sized(line, "cord_depth_mm")
     left = (line.conus_mm - line.curve.arc_mm) / _shape("conus_taper_mm")
     # a blunt cone: straight sides that round off into the tip
@@ -446,34 +446,49 @@ def _inner_root(
     return points[:-1], np.full(count - 1, strand)
 
 
+_SIDES = {"cord": 24, "dura": 32, "roots": 10}
+_RANK_OF = {"cord": "cord", "dura": "dura", "roots": "root"}
+
+
 def neural_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
     """ "cord" (with conus and filum), "dura" and "roots" from the first to the last of `levels`.
 
     They bend with the posture: their key names it, and their local frame is the world.
     """
-    view = [level for level in COLUMN_LEVELS if level in set(levels)]
-    if not view or view == [SACRUM]:
+    view = _view(levels)
+    if not view:
         return {}
     line = canal_line(column, view[0], view[-1])
-    tag = f"{view[0]}-{view[-1]}|{column.pose_key}"
-    sweeps = {"dura": [dura_sweep(line)], "roots": root_sweeps(column, line)}
-    cord = cord_sweep(line)
-    if cord is not None:
-        sweeps["cord"] = [cord]
-    sides = {"cord": 24, "dura": 32, "roots": 10}
-    ranks = {"cord": RANKS["cord"], "dura": RANKS["dura"], "roots": RANKS["root"]}
-    return {
-        name: Structure(
-            name=name,
-            role=name,
-            material=name,
-            field=sweep_field(parts),
-            mesh=_joined_mesh(parts, sides[name]),
-            key=f"{name}|{tag}",
-            rank=ranks[name],
-        )
-        for name, parts in sweeps.items()
-    }
+    return {**_cord_and_sac(line, column, view), "roots": _structure("roots", root_sweeps(column, line), column, view)}
+
+
+def cord_and_sac(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
+    """ "cord" and "dura" of `neural_structures`: they are there long before the roots are."""
+    view = _view(levels)
+    return _cord_and_sac(canal_line(column, view[0], view[-1]), column, view) if view else {}
+
+
+def _view(levels: Sequence[str]) -> list[str]:
+    """The levels from above downward; none where there is no vertebra among them."""
+    view = [level for level in COLUMN_LEVELS if level in set(levels)]
+    return [] if view == [SACRUM] else view
+
+
+def _cord_and_sac(line: CanalLine, column: Column, view: list[str]) -> dict[str, Structure]:
+    sweeps = {"dura": dura_sweep(line), "cord": cord_sweep(line)}
+    return {name: _structure(name, [sweep], column, view) for name, sweep in sweeps.items()}
+
+
+def _structure(name: str, parts: Sequence[Sweep], column: Column, view: list[str]) -> Structure:
+    return Structure(
+        name=name,
+        role=name,
+        material=name,
+        field=sweep_field(parts),
+        mesh=_joined_mesh(parts, _SIDES[name]),
+        key=f"{name}|{view[0]}-{view[-1]}|{column.pose_key}",
+        rank=RANKS[_RANK_OF[name]],
+    )
 
 
 def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:

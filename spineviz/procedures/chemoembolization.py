@@ -682,6 +682,16 @@ def case_tree(case: Case, grown: Epidural) -> ArterialTree:
     return arterial_tree(column(case.spine.level, lying=1.0), case.artery.adamkiewicz, grown.bone_part.field, target)
 
 
+def led_tree(case: Case, grown: Epidural) -> ArterialTree:
+    """Those arteries of `case_tree` that devices are led through."""
+    levels = {level for level, _ in case_runs(case)}
+    target = (case.spine.level, case.artery.target_side)
+    return arterial_tree(
+        column(case.spine.level, lying=1.0), "none", grown.bone_part.field, target,
+        [level for level in SEGMENTAL_LEVELS if level in levels],
+    )  # fmt: skip
+
+
 def case_ways(case: Case, tree: ArterialTree) -> Ways:
     """The ways on the `tree` of `case` from the puncture."""
     found = puncture(column(case.spine.level, lying=1.0), case.artery.access_side)
@@ -713,7 +723,7 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
             pass  # a damaged file is made anew
     grown = case_tumour(case)
     kit = chosen_kit(case.catheter.french, case.catheter.micro_french)
-    numbers, arrays = plan_navigation(case_ways(case, case_tree(case, grown)), kit, runs, runs[-1]).packed()
+    numbers, arrays = plan_navigation(case_ways(case, led_tree(case, grown)), kit, runs, runs[-1]).packed()
     packed = numbers, {**arrays, **under("tumour", grown.shape.packed())}
     keep_plan(digest, *packed)
     return _unpacked(case, digest, runs, packed)

@@ -64,7 +64,6 @@ def test_the_sac_stays_out_of_bone_while_the_spine_above_a_fracture_tips_forward
     here = column("L1", lying, rotation_about([1, 0, 0], -turn, hinge))
     line = canal_line(here, "T11", "L3")
     for sweep in (cord_sweep(line), dura_sweep(line)):
-        assert sweep is not None
         points = sweep.mesh(24).points_mm
         for level in ("T11", "T12", "L1", "L2"):
             local = here.world_from_vertebra(level).inverse().points(points)
@@ -85,7 +84,6 @@ def test_the_cord_ends_in_the_lower_third_of_l1_and_the_filum_goes_on():
     here, _ = made("T9", "sacrum", 0.0)
     line = canal_line(here, "T9", "sacrum")
     cord = cord_sweep(line)
-    assert cord is not None
     thick = cord.side_mm > 0.7
     tip = here.world_from_vertebra("L1").inverse().point(cord.points_mm[np.flatnonzero(thick)[-1]])
     upper, lower = (plate.origin_mm[2] for plate in endplates("L1"))
