@@ -18,7 +18,7 @@ from dataclasses import field as attribute
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -304,7 +304,7 @@ def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-_kept: OrderedDict[tuple[str, str], tuple[Laid, ...]] = OrderedDict()
+_kept: OrderedDict[Any, tuple[Laid, ...]] = OrderedDict()
 _KEPT = 4 * (2 + len(SEGMENTAL_LEVELS))
 
 
@@ -323,14 +323,15 @@ def _course(posture: Column, cord: tuple[str, str] | None, levels: Iterable[str]
     """All arteries but the tumour's, along the column of `_still`, each part made once: the stem, the segmental ones
     of `levels`, and those of the cord."""
     here, shape = _still(posture)
-    common = list(remembered(_kept, (shape, ""), lambda: tuple(stem(here)), _KEPT))
-    trunk = common[0]
+    trunk, *others = remembered(_kept, (shape, ""), lambda: tuple(stem(here)), _KEPT)
+    common = [trunk, *others]
     for level in levels:
 
         def beside(level: str = level) -> tuple[Laid, ...]:
             return tuple(segmental_branches(here, trunk, level))
 
-        common += remembered(_kept, (shape, level), beside, _KEPT)
+        found: tuple[Laid, ...] = remembered(_kept, (shape, level), beside, _KEPT)
+        common += found
     if cord is None:
         return common
     side, level = cord

@@ -29,6 +29,7 @@ from spineviz.anatomy.ribs import rib_sweep, rib_table
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
 from spineviz.data.assets import asset
+from spineviz.data.once import once
 from spineviz.data.tables import LEVELS, sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
@@ -70,8 +71,8 @@ _STATIONS = (0.04, 0.2, 0.35, 0.5, 0.65, 0.8, 0.96)
 """Shares of a vertebra's height, from its upper rim down, at which the sac is fitted into the canal."""
 
 
-@cache
-def _sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
+@once
+def sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
     """(7, 3) the middle of the sac at the stations of `level`, in its frame, and (7,) the share of its published size
     that has room there.
 
@@ -151,7 +152,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         if level == SACRUM:
             inner = s.canal_centres()[4::12]
         else:
-            inner, shares = _sac_stations(level)
+            inner, shares = sac_stations(level)
             rooms += list(zip(frame.points(inner), shares, strict=True))
             if level == top:
                 inner = np.concatenate([inner[:1] + np.array([0.0, 0.0, 6.0]), inner])
@@ -166,7 +167,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     ways = {}
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
-        inner_point = s.canal_centres()[2] if level == SACRUM else _sac_stations(level)[0][3]
+        inner_point = s.canal_centres()[2] if level == SACRUM else sac_stations(level)[0][3]
         ways[level] = nearest(frame.point(inner_point))
     conus = curve.length_mm + 1e3
     l1 = COLUMN_LEVELS.index("L1")
@@ -174,7 +175,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         upper, lower = endplates("L1")
         share = _shape("conus_share_of_L1")
         height = (1 - share) * upper.origin_mm[2] + share * lower.origin_mm[2]
-        centre = _sac_stations("L1")[0][5]
+        centre = sac_stations("L1")[0][5]
         conus = nearest(column.world_from_vertebra("L1").point([0.0, centre[1], height]))
     elif first > l1:
         conus = -1e3
@@ -274,7 +275,7 @@ def _relaxed(path: Points, radius_mm: NDArray[np.float64], field: Field, clearan
     return points
 
 
-@cache
+@once
 def outer_root(level: str) -> tuple[Points, NDArray[np.float64]]:
     """The right root of `level` outside the sac, in the vertebra's frame: (N, 3) its line and (N,) its radius, mm.
 

@@ -208,7 +208,9 @@ def _pedicle(level: str) -> Frame:
     return Frame(rotation, _arch(level).pedicle.origin_mm)
 
 
-def _landmarks(level: str) -> dict[str, Vector]:
+@once
+def landmarks_of(level: str) -> dict[str, Vector]:
+    """The named places of `level`; see `Vertebra.landmarks`."""
     body, arch = _body(level), _arch(level)
     upper, lower = plates(level)
     pedicle_z = float(arch.pedicle.origin_mm[2])
@@ -275,7 +277,7 @@ def vertebra(level: str) -> Vertebra:
         canal=Field(
             arch.canal, box_bounds([-half_width, wall - m.canal_depth, low_z], [half_width, wall, high_z]), False
         ),
-        landmarks=_landmarks(level),
+        landmarks=landmarks_of(level),
         frames={
             "upper-endplate": upper.vertebra_from_plate,
             "lower-endplate": lower.vertebra_from_plate,

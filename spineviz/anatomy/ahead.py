@@ -1,0 +1,24 @@
+"""What takes longest of the spine, made ahead with two cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spineviz.anatomy.column import SACRUM
+from spineviz.data.aside import Call, make_ahead
+
+
+def bones_ahead(levels: Sequence[str]) -> None:
+    """Make of every one of `levels`, "sacrum" among them, what nerves and arteries are laid by: the bone, the room in
+    its canal, and how far it reaches."""
+    from spineviz.anatomy.arterial_course import body_radius, bone_points
+    from spineviz.anatomy.bones import CARVE_SPACING_MM, carved_half
+    from spineviz.anatomy.neural import sac_stations
+    from spineviz.anatomy.vertebra import landmarks_of
+
+    calls: list[Call] = []
+    for level in levels:
+        calls.append((carved_half, (level, CARVE_SPACING_MM)))
+        if level != SACRUM:
+            calls += [(make, (level,)) for make in (landmarks_of, sac_stations, bone_points, body_radius)]
+    make_ahead(calls)
