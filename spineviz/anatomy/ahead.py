@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from spineviz.anatomy.column import SACRUM
+from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM
 from spineviz.data.aside import Call, make_ahead
 
 
-def bones_ahead(levels: Sequence[str]) -> None:
-    """Make of every one of `levels`, "sacrum" among them, what nerves and arteries are laid by: the bone, the room in
-    its canal, and how far it reaches."""
+def bones_ahead() -> None:
+    """Make what nerves and arteries are laid by, of every bone from T2 down: its shape, the room in its canal, and how
+    far it reaches."""
     from spineviz.anatomy.arterial_course import body_radius, bone_points
     from spineviz.anatomy.bones import CARVE_SPACING_MM, carved_half
     from spineviz.anatomy.neural import sac_stations
     from spineviz.anatomy.vertebra import landmarks_of
 
     calls: list[Call] = []
-    for level in levels:
+    for level in COLUMN_LEVELS[COLUMN_LEVELS.index("T2") :]:
         calls.append((carved_half, (level, CARVE_SPACING_MM)))
         if level != SACRUM:
             calls += [(make, (level,)) for make in (landmarks_of, sac_stations, bone_points, body_radius)]

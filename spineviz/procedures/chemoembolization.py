@@ -24,7 +24,7 @@ from spineviz.anatomy.ahead import bones_ahead
 from spineviz.anatomy.arterial_cells import arterial_cells, tumour_cells
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree, parse_adamkiewicz
-from spineviz.anatomy.column import COLUMN_LEVELS, Column, column
+from spineviz.anatomy.column import Column, column
 from spineviz.anatomy.epidural import Epidural, EpiduralMeasures, epidural
 from spineviz.anatomy.epidural_shape import Shape
 from spineviz.anatomy.fracture import Heights, fracture
@@ -722,7 +722,7 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
             return _unpacked(case, digest, runs, found)
         except (KeyError, TypeError, ValueError):
             pass  # a damaged file is made anew
-    bones_ahead(COLUMN_LEVELS[COLUMN_LEVELS.index("T2") :])
+    bones_ahead()
     kit = chosen_kit(case.catheter.french, case.catheter.micro_french)
     ways = case_ways(case, led_tree(case, None))
     navigation = plan_navigation(ways, kit, runs, runs[-1], lambda: case_ways(case, led_tree(case, case_tumour(case))))
