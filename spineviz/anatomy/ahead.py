@@ -12,11 +12,11 @@ def bones_ahead() -> None:
     from spineviz.anatomy.arterial_course import body_radius, bone_points
     from spineviz.anatomy.bones import CARVE_SPACING_MM, carved_half
     from spineviz.anatomy.neural import sac_stations
-    from spineviz.anatomy.vertebra import landmarks_of
+    from spineviz.anatomy.vertebra import landmarks_of, spinous_tip
 
     calls: list[Call] = []
     for level in COLUMN_LEVELS[COLUMN_LEVELS.index("T2") :]:
         calls.append((carved_half, (level, CARVE_SPACING_MM)))
         if level != SACRUM:
-            calls += [(make, (level,)) for make in (landmarks_of, sac_stations, bone_points, body_radius)]
+            calls += [(make, (level,)) for make in (landmarks_of, spinous_tip, sac_stations, bone_points, body_radius)]
     make_ahead(calls)

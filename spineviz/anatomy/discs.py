@@ -86,7 +86,8 @@ def endplate_sheet(level: str, upper: bool) -> Points:
     start, end = (0.8 * near)[:, None] * ring + depth, (near + 4.0)[:, None] * ring + depth
     # walk inward from outside to the last crossing: the flank of the rim
     steps = np.linspace(1.0, 0.0, 40)
-    inside = np.array([body.distance(plate.points(start + s * (end - start))) < 0 for s in steps])
+    on_the_way = start + steps[:, None, None] * (end - start)
+    inside = body.distance(plate.points(on_the_way.reshape(-1, 3))).reshape(len(steps), -1) < 0
     first = np.argmax(inside, axis=0)
     far, back = steps[np.maximum(first - 1, 0)], steps[first]
     run = end - start
