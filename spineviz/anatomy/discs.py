@@ -20,6 +20,7 @@ from spineviz.anatomy.column import SACRUM, Column, Deformation, endplates, leve
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
@@ -61,7 +62,7 @@ def _bisected(field: Field, inside: Points, outside: Points, rounds: int = 16) -
     return (low + high) / 2
 
 
-@cache
+@once
 def endplate_sheet(level: str, upper: bool) -> Points:
     """(1 + rings * directions, 3) points of an end-plate of `level` on its bone's surface, in the vertebra's frame, mm.
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import IO, Any, Generic, Self, TypeVar
@@ -20,9 +21,9 @@ _T = TypeVar("_T")
 
 
 def two_at_once() -> bool:
-    """Whether a copy of this process would have a core of its own."""
+    """Whether a copy of this process would have a core of its own, and libraries outlive a fork here."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores > 1 and hasattr(os, "fork")
+    return cores > 1 and sys.platform.startswith("linux")
 
 
 class Aside(Generic[_T]):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as attribute
 from functools import cache, cached_property
 from typing import Any
 
@@ -230,6 +231,7 @@ class Ways:
 
     tree: ArterialTree
     start: tuple[str, float]
+    _into: dict[Target, Lumen] = attribute(default_factory=dict, repr=False)
 
     def trunk(self, target: Target) -> str:
         """The name of a segmental artery."""
@@ -274,9 +276,12 @@ class Ways:
         return self._lumen(("aorta", 2.0))
 
     def into(self, target: Target) -> Lumen:
-        """From the puncture into a segmental artery, the aorta beyond its orifice open too."""
-        branch = self.tree.branch(self.trunk(target))
-        return self._lumen((branch.name, branch.wall_mm + 0.6 * (branch.length_mm - branch.wall_mm)))
+        """From the puncture into a segmental artery, the aorta beyond its orifice open too; made once."""
+        if target not in self._into:
+            branch = self.tree.branch(self.trunk(target))
+            end = branch.name, branch.wall_mm + 0.6 * (branch.length_mm - branch.wall_mm)
+            self._into[target] = self._lumen(end)
+        return self._into[target]
 
     def _lumen(self, end: tuple[str, float]) -> Lumen:
         route = self.tree.route(self.start, end)

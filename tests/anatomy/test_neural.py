@@ -14,6 +14,7 @@ from spineviz.anatomy import bones, sacrum
 from spineviz.anatomy.column import COLUMN_LEVELS, column, endplates, levels_between
 from spineviz.anatomy.neural import (
     canal_line,
+    cord_and_sac,
     cord_sweep,
     dura_sweep,
     neural_structures,
@@ -161,3 +162,13 @@ def test_field_and_surface_say_the_same(name):
     way = parts[name].field(points)
     assert way.max() < 0.25  # a strand may begin inside the next one's root, never outside its own surface
     assert np.percentile(np.abs(way), 90) < 0.1
+
+
+def test_cord_and_sac_are_those_that_lie_among_the_roots():
+    here, levels = column("L1", 1.0), ("T10", "L3")
+    whole, alone = neural_structures(here, levels), cord_and_sac(here, levels)
+    assert set(alone) == {"cord", "dura"}
+    for name, part in alone.items():
+        assert part.key == whole[name].key
+        assert np.array_equal(part.mesh(0.2).points_mm, whole[name].mesh(0.2).points_mm)
+    assert cord_and_sac(here, ("sacrum",)) == {}
