@@ -695,6 +695,7 @@ def _refuse_what_is_too_sharp(problem: Problem, nodes: Points, rods: Sequence[tu
 
 _CLOSE_MM = 1.0  # how far a mixed shape may lie from the one that is sought
 _POLISH = 3  # steps that take the kinks out of a mixed shape
+_IN_A_ROW = 6  # longer courses are sought in several rows side by side
 _SHORT_MM = 2.5  # stations closer than this are never divided
 
 
@@ -879,7 +880,7 @@ def coursing(
     tips_mm: ArrayLike | None = None,
     start: Shape | None = None,
 ) -> Task[Course]:
-    """A task for `together`: a device at each of a row of advances (K,), every search beginning from the shape before.
+    """A task for `together`: a device at each of a row of advances (K,), most searches beginning from the shape before.
 
     Where mixing two neighbours would not give what lies between, the shape halfway becomes a station too, and so on.
 
@@ -911,9 +912,15 @@ def coursing(
     rods = list(asked)
     facings = list(np.broadcast_to(np.asarray(facing, float), (len(asked), 3)))
     tips = list(np.broadcast_to(np.asarray(np.nan if tips_mm is None else tips_mm, float), (len(asked), 3)))
-    shapes: list[Shape] = []
-    for each, towards, tip in zip(asked, facings, tips, strict=True):
-        shapes.append((yield from sought(each, towards, tip, shapes[-1] if shapes else start)))
+
+    def in_a_row(numbers: Sequence[int]) -> Task[list[Shape]]:
+        row: list[Shape | None] = [start if numbers[0] == 0 else None]
+        for number in numbers:
+            row.append((yield from sought(asked[number], facings[number], tips[number], row[-1])))
+        return [shape for shape in row[1:] if shape is not None]
+
+    rows = yield [in_a_row(row.tolist()) for row in np.array_split(np.arange(len(asked)), -(-len(asked) // _IN_A_ROW))]
+    shapes: list[Shape] = [shape for row in rows for shape in row]
     while wanted := _ill_between(stations, rods, shapes):
         tasks = []
         for more, before in enumerate(wanted):

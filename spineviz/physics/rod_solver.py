@@ -101,13 +101,16 @@ class Problem:
 
     def energy(self, nodes: Points) -> float:
         """Bending energy of a shape (M, 3), N mm."""
-        batch = _Batch([Run(Settling(self, nodes, 0.0), walls=False)])
-        return float(batch.bending(batch.edges(self.whole(nodes))[1])[0])
+        return float(self._alone.bending(self._alone.edges(self.whole(nodes))[1])[0])
 
     def too_sharp(self, nodes: Points) -> float:
         """How far the sharpest turn of a shape (M, 3) is beyond the largest one, as cosines; 0 where none is."""
-        batch = _Batch([Run(Settling(self, nodes, 0.0), walls=False)])
-        return float(batch.too_sharp(batch.edges(self.whole(nodes))[1]).max())
+        return float(self._alone.too_sharp(self._alone.edges(self.whole(nodes))[1]).max())
+
+    @cached_property
+    def _alone(self) -> _Batch:
+        """The chain without its walls."""
+        return _Batch([Settling(self, np.zeros((0, 3)), 0.0)])
 
     @property
     def largest_cosine(self) -> float:
@@ -234,7 +237,6 @@ class Run:
     """
 
     asked: Settling
-    walls: bool = True
     barrier: float = field(init=False)
     whole: Points = field(init=False)
     node: Indices = field(init=False)
@@ -257,9 +259,7 @@ class Run:
         problem = self.asked.problem
         self.barrier = self.asked.barrier
         self.whole = problem.whole(self.asked.nodes)
-        self.node = self.vertex = self.starts = np.zeros(0, np.int64)
-        if self.walls:
-            self.node, self.vertex, self.starts = problem.lumen.pairs(self.asked.nodes, _MARGIN_MM)
+        self.node, self.vertex, self.starts = problem.lumen.pairs(self.asked.nodes, _MARGIN_MM)
 
     @property
     def nodes(self) -> Points:
@@ -329,7 +329,8 @@ class _Batches:
         if key not in self._made:
             while len(self._made) > 1:
                 del self._made[next(iter(self._made))]
-            self._made[key] = _Batch(runs, self._vessels)
+            self._made[key] = _Batch([run.asked for run in runs])
+            self._made[key].put_into(self._vessels, runs)
         return self._made[key]
 
 
@@ -370,20 +371,20 @@ class _Batch:
     between two chains has no stiffness.
     """
 
-    def __init__(self, runs: Sequence[Run], vessels: _Vessels | None = None) -> None:
-        problems = [run.asked.problem for run in runs]
+    def __init__(self, asked: Sequence[Settling]) -> None:
+        problems = [each.problem for each in asked]
         laid = np.concatenate([problem.laid for problem in problems], axis=1)
         self.bend, self.half, self.least_cosine = laid[:3, :-2]
         self.stretch, self.length_mm = laid[3:, :-1]
         widths = np.array([problem.laid.shape[1] for problem in problems])
         self.ends = np.cumsum(widths)
         self.starts = self.ends - widths
-        self.free_starts = self.starts - _HELD * np.arange(len(runs))
+        self.free_starts = self.starts - _HELD * np.arange(len(asked))
         self.free_ends = self.free_starts + widths - _HELD
-        self.chain = np.repeat(np.arange(len(runs)), widths)
+        self.chain = np.repeat(np.arange(len(asked)), widths)
         self.free = np.flatnonzero(np.arange(self.ends[-1]) >= self.starts[self.chain] + _HELD)
         self.free_chain = self.chain[self.free]
-        guards = np.array([run.asked.guard for run in runs])
+        guards = np.array([each.guard for each in asked])
         self.guard = guards[self.chain[:-2]] if guards.any() else None
         # where there is more than stiffness against bending
         self.shaped = np.flatnonzero(self.half if self.guard is None else (self.half != 0) | (self.guard > 0))
@@ -391,8 +392,10 @@ class _Batch:
         led = [k for k, problem in enumerate(problems) if problem.tip_mm is not None]
         self.led, self.led_node = np.array(led, np.int64), self.ends[led] - 1
         self.led_mm = np.array([problems[k].tip_mm for k in led]).reshape(-1, 3).T
-        if vessels is None:
-            return
+
+    def put_into(self, vessels: _Vessels, runs: Sequence[Run]) -> None:
+        """The walls: `runs`, those that asked, tell which nodes lie in or near which tube."""
+        problems = [run.asked.problem for run in runs]
         self._row = vessels.row
         self.begins = [vessels.begin(problem.lumen) for problem in problems]
         self.node = np.concatenate([run.node + int(at) for run, at in zip(runs, self.free_starts, strict=True)])
