@@ -76,9 +76,7 @@ class CordFront:
 def cord_front(column: Column) -> CordFront:
     """The cord of the whole view of the arteries."""
     line = canal_line(column, _TOP, _BOTTOM)
-    sweep = cord_sweep(line)
-    assert sweep is not None
-    return CordFront(line, sweep)
+    return CordFront(line, cord_sweep(line))
 
 
 def _roots(column: Column, line: CanalLine, level: str, side: str) -> tuple[Points, Obstacle]:

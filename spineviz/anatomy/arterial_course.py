@@ -20,6 +20,7 @@ from spineviz.anatomy.arterial_tubes import Obstacle, even, solid, tapered_tube,
 from spineviz.anatomy.column import SACRUM, Column, level_above, level_below
 from spineviz.anatomy.sweeps import smooth_step
 from spineviz.data.assets import asset
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Distances, Field, Points, Vector
@@ -81,7 +82,7 @@ def wall_way_mm(line: Points, parent: Field) -> float:
 # ---- what is in the way ---------------------------------------------------------------------------------------------
 
 
-@cache
+@once
 def body_radius(level: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """How far the body of `level` reaches from its axis: (A,) angles (0 front to pi back, deg), (Z,) heights mm from
     its middle, (A, Z) mm."""
@@ -111,8 +112,8 @@ def _reach(level: str, angle_deg: NDArray[np.float64], height_mm: NDArray[np.flo
     return RegularGridInterpolator((angles, heights), reach)(asked)
 
 
-@cache
-def _bone_points(level: str) -> tuple[Points, Points]:
+@once
+def bone_points(level: str) -> tuple[Points, Points]:
     """Points of the right half of `level` with the near part of its rib, and their outward normals, in its frame."""
     from spineviz.anatomy.bones import carved_mesh
     from spineviz.anatomy.ribs import rib_sweep, rib_table
@@ -152,7 +153,7 @@ def _in_the_way(
         normals.append(found[1] @ frame.rotation.T)
 
     for level in bones:
-        add(_bone_points(level), inner @ column.world_from_vertebra(level))
+        add(bone_points(level), inner @ column.world_from_vertebra(level))
     for level in discs:
         add(_annulus(column, level), inner)
     for level in roots:
@@ -571,12 +572,10 @@ def segmental_branches(column: Column, trunk: Laid, level: str) -> list[Laid]:
     return out
 
 
-def course(column: Column) -> list[Laid]:
-    """Everything that does not depend on a tumour or on the cord's artery, parents before their children."""
+def stem(column: Column) -> list[Laid]:
+    """The aorta, first, with the branches to the organs and down to the groins, parents before their children."""
     trunk = aorta(column)
     out = [trunk, *organ_branches(column, trunk)]
     for side in SIDES:
         out += iliac_branches(column, trunk, side)
-    for level in SEGMENTAL_LEVELS:
-        out += segmental_branches(column, trunk, level)
     return out

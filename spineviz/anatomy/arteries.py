@@ -12,19 +12,19 @@ assets/anatomy/arteries*.csv.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.arterial_cord import cord_branches, feeder_branches
-from spineviz.anatomy.arterial_course import Laid, course, wall_way_mm
+from spineviz.anatomy.arterial_course import Laid, segmental_branches, stem, wall_way_mm
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
 from spineviz.anatomy.arterial_tubes import branch_mesh, gathered, tapered_tube
 from spineviz.anatomy.column import COLUMN_LEVELS, Column
@@ -304,7 +304,8 @@ def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-_kept: OrderedDict[tuple[str, str], tuple[Laid, ...]] = OrderedDict()
+_kept: OrderedDict[Any, tuple[Laid, ...]] = OrderedDict()
+_KEPT = 4 * (2 + len(SEGMENTAL_LEVELS))
 
 
 def _still(posture: Column) -> tuple[Column, str]:
@@ -318,21 +319,30 @@ def _still(posture: Column) -> tuple[Column, str]:
     return column_of("L1", posture.lying), f"{posture.lying:.5f}"
 
 
-def _course(posture: Column, cord: tuple[str, str] | None) -> tuple[Laid, ...]:
-    """All arteries but the tumour's, along the column of `_still`, made once."""
+def _course(posture: Column, cord: tuple[str, str] | None, levels: Iterable[str]) -> list[Laid]:
+    """All arteries but the tumour's, along the column of `_still`, each part made once: the stem, the segmental ones
+    of `levels`, and those of the cord."""
     here, shape = _still(posture)
-    common = remembered(_kept, (shape, ""), lambda: tuple(course(here)), 8)
+    trunk, *others = remembered(_kept, (shape, ""), lambda: tuple(stem(here)), _KEPT)
+    common = [trunk, *others]
+    for level in levels:
+
+        def beside(level: str = level) -> tuple[Laid, ...]:
+            return tuple(segmental_branches(here, trunk, level))
+
+        found: tuple[Laid, ...] = remembered(_kept, (shape, level), beside, _KEPT)
+        common += found
     if cord is None:
         return common
     side, level = cord
     name = f"radicular-{level}-{side}"
     radicular = next(laid for laid in common if laid.name == name)
 
-    def make() -> tuple[Laid, ...]:
-        wide, *further = cord_branches(here, radicular, level, side)
-        return (*(wide if laid.name == name else laid for laid in common), *further)
+    def of_cord() -> tuple[Laid, ...]:
+        return tuple(cord_branches(here, radicular, level, side))
 
-    return remembered(_kept, (shape, f"{side} {level}"), make, 8)
+    wide, *further = remembered(_kept, (shape, f"{side} {level}"), of_cord, _KEPT)
+    return [wide if laid.name == name else laid for laid in common] + further
 
 
 def _feeders(laid: list[Laid], grown: Tumour | Field, posture: Column, target: tuple[str, str]) -> list[Laid]:
@@ -347,6 +357,7 @@ def arterial_tree(
     adamkiewicz: str = "left T12",
     feeders: Tumour | Field | None = None,
     target: tuple[str, str] = ("L1", "left"),
+    levels: Sequence[str] = SEGMENTAL_LEVELS,
 ) -> ArterialTree:
     """The arteries along a column.
 
@@ -356,6 +367,8 @@ def arterial_tree(
             the anterior spinal artery, which is then fed from above the view, is not drawn.
         feeders: the tumour (or its field in the world frame) that arteries are to grow into, or None.
         target: level, T4 to L4, and side of the segmental artery that the feeders spring from.
+        levels: those whose segmental arteries are laid, among them that of `target` where there are feeders and that
+            of the cord's artery. The others are what takes longest.
 
     Raises RequestError, naming the key, for a side or level that is none.
     """
@@ -366,8 +379,10 @@ def arterial_tree(
     if side not in SIDES:
         raise RequestError(f"artery.target_side: there is no side {side!r}; give left or right")
     world = column.world_from_sacrum @ _still(column)[0].world_from_sacrum.inverse()
-    laid = [part.moved(world) for part in _course(column, cord)]
+    laid = [part.moved(world) for part in _course(column, cord, levels)]
     key = f"{column.pose_key}|{adamkiewicz}"
+    if tuple(levels) != SEGMENTAL_LEVELS:
+        key += f"|{' '.join(levels)}"
     if feeders is not None:
         laid += _feeders(laid, feeders, column, target)
         drawn = np.concatenate([part.line for part in laid if part.kind == "feeder"])

@@ -35,7 +35,8 @@ POSTURES = (0.0, 1.0)
 """Shares of lying in which neighbours must not touch."""
 FIELD_SPACING_MM = 0.8
 """Raster of the sampled fields that sections and rays read."""
-_CARVE_SPACING_MM = 1.2
+CARVE_SPACING_MM = 1.2
+"""Raster on which bones are carved for their meshes, and for what is laid beside them."""
 _FAR_MM = 4.0
 _STEEPNESS = 1.2
 
@@ -102,10 +103,10 @@ def _neighbours(level: str) -> tuple[tuple[Field, tuple[Frame, ...]], ...]:
     above, below = level_above(level), level_below(level)
     if above is not None:
         frames = tuple(below_from_above(above, lying) for lying in POSTURES)
-        out.append((_two_sided(_raw_half(above, _CARVE_SPACING_MM)), frames))
+        out.append((_two_sided(_raw_half(above, CARVE_SPACING_MM)), frames))
     if below is not None:
         frames = tuple(below_from_above(level, lying).inverse() for lying in POSTURES)
-        out.append((_two_sided(_raw_half(below, _CARVE_SPACING_MM)), frames))
+        out.append((_two_sided(_raw_half(below, CARVE_SPACING_MM)), frames))
     return tuple(out)
 
 
@@ -132,7 +133,8 @@ def carved_slow(level: str) -> Field:
 
 
 @once
-def _carved_half(level: str, spacing_mm: float) -> Grid:
+def carved_half(level: str, spacing_mm: float) -> Grid:
+    """The right half of the carved bone in its own frame, sampled."""
     raw = _raw_half(level, spacing_mm)
     own = raw.values.ravel()
     near = np.flatnonzero(own < _FAR_MM)
@@ -144,14 +146,14 @@ def _carved_half(level: str, spacing_mm: float) -> Grid:
 
 def carved_grid(level: str, spacing_mm: float = FIELD_SPACING_MM) -> Grid:
     """The carved bone in its own frame, sampled; both sides."""
-    return _mirrored(_carved_half(level, spacing_mm))
+    return _mirrored(carved_half(level, spacing_mm))
 
 
 def carved_field(level: str) -> Field:
     """The carved bone in its own frame, read off a raster that is made at the first query. Fast; inexact."""
 
     def distance(p: Points) -> Distances:
-        return _two_sided(_carved_half(level, FIELD_SPACING_MM)).distance(p)
+        return _two_sided(carved_half(level, FIELD_SPACING_MM)).distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
@@ -160,7 +162,7 @@ def quick_field(level: str) -> Field:
     """The carved bone on the raster that its mesh is made from (1.2 mm): for laying what passes beside it. Inexact."""
 
     def distance(p: Points) -> Distances:
-        return _two_sided(_carved_half(level, _CARVE_SPACING_MM)).distance(p)
+        return _two_sided(carved_half(level, CARVE_SPACING_MM)).distance(p)
 
     return Field(distance, uncarved(level).bounds_mm, exact=False)
 
@@ -178,7 +180,7 @@ def near_field(level: str) -> Field:
         if not made:
             from scipy.spatial import cKDTree
 
-            made.append(cKDTree(carved_mesh(level, _CARVE_SPACING_MM).points_mm))
+            made.append(cKDTree(carved_mesh(level, CARVE_SPACING_MM).points_mm))
         way, _ = made[0].query(p)
         sign = quick_field(level).distance(p)
         return np.where(sign < 0, -way, way)
@@ -217,7 +219,7 @@ def _thickness(level: str, half: Grid) -> NDArray[np.float64]:
 def _core_half(level: str) -> Grid:
     """The right half of the inside of the cortex, sampled as `carved_grid` is."""
     half = _raw_half(level, FIELD_SPACING_MM)
-    carved = _carved_half(level, FIELD_SPACING_MM).values
+    carved = carved_half(level, FIELD_SPACING_MM).values
     thick = _thickness(level, half)
     # where a joint was carved the cortex is at least the plate of bone under a facet
     cut = np.clip((carved - half.values) / 0.4, 0.0, 1.0)
@@ -242,9 +244,9 @@ def _raster_for(spacing_mm: float) -> tuple[float, int]:
     """
     if spacing_mm < 0.75 * FIELD_SPACING_MM:
         return spacing_mm, 1
-    if spacing_mm < (FIELD_SPACING_MM + _CARVE_SPACING_MM) / 2:
+    if spacing_mm < (FIELD_SPACING_MM + CARVE_SPACING_MM) / 2:
         return FIELD_SPACING_MM, 1
-    return _CARVE_SPACING_MM, 1 if spacing_mm < 1.8 * _CARVE_SPACING_MM else 2
+    return CARVE_SPACING_MM, 1 if spacing_mm < 1.8 * CARVE_SPACING_MM else 2
 
 
 @once
@@ -264,7 +266,7 @@ def make_bones(levels: Sequence[str]) -> None:
     """Make the rasters of the bones `levels` and the surfaces that stand on them: what every picture of them needs,
     whatever the posture, for a thread of its own while something else is done."""
     for level in levels:
-        _surface(level, *_raster_for(_CARVE_SPACING_MM))
+        _surface(level, *_raster_for(CARVE_SPACING_MM))
     for level in levels:
         _core_half(level)
 

@@ -20,6 +20,7 @@ from spineviz.anatomy.column import SACRUM, Column, Deformation, endplates, leve
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.frames import Frame
@@ -61,7 +62,7 @@ def _bisected(field: Field, inside: Points, outside: Points, rounds: int = 16) -
     return (low + high) / 2
 
 
-@cache
+@once
 def endplate_sheet(level: str, upper: bool) -> Points:
     """(1 + rings * directions, 3) points of an end-plate of `level` on its bone's surface, in the vertebra's frame, mm.
 
@@ -86,7 +87,8 @@ def endplate_sheet(level: str, upper: bool) -> Points:
     start, end = (0.8 * near)[:, None] * ring + depth, (near + 4.0)[:, None] * ring + depth
     # walk inward from outside to the last crossing: the flank of the rim
     steps = np.linspace(1.0, 0.0, 40)
-    inside = np.array([body.distance(plate.points(start + s * (end - start))) < 0 for s in steps])
+    on_the_way = start + steps[:, None, None] * (end - start)
+    inside = body.distance(plate.points(on_the_way.reshape(-1, 3))).reshape(len(steps), -1) < 0
     first = np.argmax(inside, axis=0)
     far, back = steps[np.maximum(first - 1, 0)], steps[first]
     run = end - start

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, level_above, level_below
-from spineviz.anatomy.neural import EVERY_RING_MM, neural_structures, outer_root
+from spineviz.anatomy.neural import EVERY_RING_MM, cord_and_sac, neural_structures, outer_root
 from spineviz.anatomy.structure import Structure
 from spineviz.anatomy.sweeps import sweep_along, sweep_field
 from spineviz.anatomy.tumour import greatest_diameter_mm, tumour_table
@@ -52,6 +52,12 @@ def figure(name: str) -> float:
 def lying(level: str) -> Column:
     """The column of a patient on the back, `level` the world."""
     return column(level, lying=1.0)
+
+
+@lru_cache(maxsize=2)
+def _cord_and_sac(level: str) -> dict[str, Structure]:
+    """ "cord" and "dura" of `nerves`."""
+    return cord_and_sac(lying(level), COLUMN_LEVELS[COLUMN_LEVELS.index(TOP) :])
 
 
 @lru_cache(maxsize=2)
@@ -142,7 +148,7 @@ def _neighbours(level: str) -> Field:
 def _outer_root(level: str) -> Field:
     """The right root of `level` outside the sac, thinner by as much as it may be pushed."""
     points, radius = outer_root(level)
-    outside = np.flatnonzero(nerves(level)["dura"].field(points) > radius)
+    outside = np.flatnonzero(_cord_and_sac(level)["dura"].field(points) > radius)
     first = max(int(outside[0]) - 1, 0)
     thin = np.maximum(radius[first:] - figure("root_push_mm"), 0.1)
     return sweep_field([sweep_along(Curve(points[first:]), thin, thin, (0.25, 1.0, 0.0))])
@@ -260,7 +266,7 @@ def growth_direction(level: str) -> Vector:
 def _cord_at(level: str, height: float) -> tuple[Vector, Vector]:
     """(3,) the middle of cord or filum at `height` over the body's middle, and (2,) its half width and depth, at least
     those of a small bundle of roots."""
-    near = _ring_at(nerves(level)["cord"].mesh(EVERY_RING_MM), height)
+    near = _ring_at(_cord_and_sac(level)["cord"].mesh(EVERY_RING_MM), height)
     half = np.ptp(near, axis=0)[:2] / 2
     least = 0.0 if level in CORD_LEVELS else figure("core_mm")
     return np.array([0.0, float(near[:, 1].min() + near[:, 1].max()) / 2, height]), np.maximum(half, least)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,20 +50,25 @@ class Puncture:
     """Where and how the femoral artery is entered, world frame.
 
     Attributes:
-        skin_mm: (3,) where the needle passes the skin; vessel_mm: (3,) the front wall of the artery; axis_mm: (3,) its
-            middle.
+        column: of the patient.
+        vessel_mm: (3,) the front wall of the artery; axis_mm: (3,) its middle.
         direction: (3,) unit, inward along the needle, towards the head.
         branch, way_mm: the artery, and the way along it from its beginning under the ligament.
         angle_deg: between needle and artery.
     """
 
-    skin_mm: Vector
+    column: Column
     vessel_mm: Vector
     axis_mm: Vector
     direction: Vector
     branch: str
     way_mm: float
     angle_deg: float
+
+    @cached_property
+    def skin_mm(self) -> Vector:
+        """(3,) where the needle passes the skin; sought when it is first asked for, as it takes the whole body."""
+        return entry_on_body(self.column, self.axis_mm, -self.direction)
 
 
 _trees: OrderedDict[str, ArterialTree] = OrderedDict()
@@ -87,7 +92,7 @@ def puncture(column: Column, side: str) -> Puncture:
 def _punctured(column: Column, side: str) -> Puncture:
     from scipy.optimize import brentq
 
-    branch = _tree(column).branch(f"femoral-{side}")
+    branch = arterial_tree(column, "none", levels=()).branch(f"femoral-{side}")
     pelvis = world_from_pelvis(column)
     head = pelvis.point(femoral_places(side)["head"])
     up, front = pelvis.vector(np.array([0.0, 0.0, 1.0])), pelvis.vector(np.array([0.0, 1.0, 0.0]))
@@ -101,7 +106,7 @@ def _punctured(column: Column, side: str) -> Puncture:
     back_mm = brentq(lambda way: float(branch.field.distance((axis - way * inward)[None])[0]), 0.0, 20.0)
     vessel = axis - back_mm * inward
     return Puncture(
-        entry_on_body(column, axis, -inward), vessel, axis, inward, branch.name, float(line.arc_mm[near]),
+        column, vessel, axis, inward, branch.name, float(line.arc_mm[near]),
         float(np.rad2deg(np.arccos(np.clip(inward @ along, -1.0, 1.0)))),
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ from spineviz.anatomy.ribs import rib_sweep, rib_table
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
 from spineviz.data.assets import asset
+from spineviz.data.once import once
 from spineviz.data.tables import LEVELS, sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
@@ -70,8 +71,8 @@ _STATIONS = (0.04, 0.2, 0.35, 0.5, 0.65, 0.8, 0.96)
 """Shares of a vertebra's height, from its upper rim down, at which the sac is fitted into the canal."""
 
 
-@cache
-def _sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
+@once
+def sac_stations(level: str) -> tuple[Points, NDArray[np.float64]]:
     """(7, 3) the middle of the sac at the stations of `level`, in its frame, and (7,) the share of its published size
     that has room there.
 
@@ -151,7 +152,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         if level == SACRUM:
             inner = s.canal_centres()[4::12]
         else:
-            inner, shares = _sac_stations(level)
+            inner, shares = sac_stations(level)
             rooms += list(zip(frame.points(inner), shares, strict=True))
             if level == top:
                 inner = np.concatenate([inner[:1] + np.array([0.0, 0.0, 6.0]), inner])
@@ -166,7 +167,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
     ways = {}
     for level in COLUMN_LEVELS[first : last + 1]:
         frame = column.world_from_vertebra(level)
-        inner_point = s.canal_centres()[2] if level == SACRUM else _sac_stations(level)[0][3]
+        inner_point = s.canal_centres()[2] if level == SACRUM else sac_stations(level)[0][3]
         ways[level] = nearest(frame.point(inner_point))
     conus = curve.length_mm + 1e3
     l1 = COLUMN_LEVELS.index("L1")
@@ -174,7 +175,7 @@ def canal_line(column: Column, top: str, bottom: str) -> CanalLine:
         upper, lower = endplates("L1")
         share = _shape("conus_share_of_L1")
         height = (1 - share) * upper.origin_mm[2] + share * lower.origin_mm[2]
-        centre = _sac_stations("L1")[0][5]
+        centre = sac_stations("L1")[0][5]
         conus = nearest(column.world_from_vertebra("L1").point([0.0, centre[1], height]))
     elif first > l1:
         conus = -1e3
@@ -223,8 +224,8 @@ def dura_sweep(line: CanalLine) -> Sweep:
     return sweep_along(curve, width, depth, egg=_shape("sac_egg"))
 
 
-def cord_sweep(line: CanalLine) -> Sweep | None:
-    """The cord with its conus, going on as the filum to the end of the sac; None where the view begins below both."""
+def cord_sweep(line: CanalLine) -> Sweep:
+    """The cord with its conus, going on as the filum to the end of the sac."""
     width, depth = _sized(line, "cord_width_mm"), _sized(line, "cord_depth_mm")
     left = (line.conus_mm - line.curve.arc_mm) / _shape("conus_taper_mm")
     # a blunt cone: straight sides that round off into the tip
@@ -274,7 +275,7 @@ def _relaxed(path: Points, radius_mm: NDArray[np.float64], field: Field, clearan
     return points
 
 
-@cache
+@once
 def outer_root(level: str) -> tuple[Points, NDArray[np.float64]]:
     """The right root of `level` outside the sac, in the vertebra's frame: (N, 3) its line and (N,) its radius, mm.
 
@@ -446,34 +447,49 @@ def _inner_root(
     return points[:-1], np.full(count - 1, strand)
 
 
+_SIDES = {"cord": 24, "dura": 32, "roots": 10}
+_RANK_OF = {"cord": "cord", "dura": "dura", "roots": "root"}
+
+
 def neural_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
     """ "cord" (with conus and filum), "dura" and "roots" from the first to the last of `levels`.
 
     They bend with the posture: their key names it, and their local frame is the world.
     """
-    view = [level for level in COLUMN_LEVELS if level in set(levels)]
-    if not view or view == [SACRUM]:
+    view = _view(levels)
+    if not view:
         return {}
     line = canal_line(column, view[0], view[-1])
-    tag = f"{view[0]}-{view[-1]}|{column.pose_key}"
-    sweeps = {"dura": [dura_sweep(line)], "roots": root_sweeps(column, line)}
-    cord = cord_sweep(line)
-    if cord is not None:
-        sweeps["cord"] = [cord]
-    sides = {"cord": 24, "dura": 32, "roots": 10}
-    ranks = {"cord": RANKS["cord"], "dura": RANKS["dura"], "roots": RANKS["root"]}
-    return {
-        name: Structure(
-            name=name,
-            role=name,
-            material=name,
-            field=sweep_field(parts),
-            mesh=_joined_mesh(parts, sides[name]),
-            key=f"{name}|{tag}",
-            rank=ranks[name],
-        )
-        for name, parts in sweeps.items()
-    }
+    return {**_cord_and_sac(line, column, view), "roots": _structure("roots", root_sweeps(column, line), column, view)}
+
+
+def cord_and_sac(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
+    """ "cord" and "dura" of `neural_structures`: they are there long before the roots are."""
+    view = _view(levels)
+    return _cord_and_sac(canal_line(column, view[0], view[-1]), column, view) if view else {}
+
+
+def _view(levels: Sequence[str]) -> list[str]:
+    """The levels from above downward; none where there is no vertebra among them."""
+    view = [level for level in COLUMN_LEVELS if level in set(levels)]
+    return [] if view == [SACRUM] else view
+
+
+def _cord_and_sac(line: CanalLine, column: Column, view: list[str]) -> dict[str, Structure]:
+    sweeps = {"dura": dura_sweep(line), "cord": cord_sweep(line)}
+    return {name: _structure(name, [sweep], column, view) for name, sweep in sweeps.items()}
+
+
+def _structure(name: str, parts: Sequence[Sweep], column: Column, view: list[str]) -> Structure:
+    return Structure(
+        name=name,
+        role=name,
+        material=name,
+        field=sweep_field(parts),
+        mesh=_joined_mesh(parts, _SIDES[name]),
+        key=f"{name}|{view[0]}-{view[-1]}|{column.pose_key}",
+        rank=RANKS[_RANK_OF[name]],
+    )
 
 
 def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.vertebra import vertebra
+from spineviz.anatomy.vertebra import spinous_tip, vertebra
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS, morphometry, sourced_table
@@ -345,7 +345,7 @@ def _built(column: Column, key: str) -> Trunk:
     inward = world_from_trunk.inverse()
     spine = inward.points([frames[level].origin_mm for level in (SACRUM, *reversed(LEVELS))])
     body_y = PchipInterpolator(spine[:, 2], spine[:, 1], extrapolate=False)
-    tips = inward.points([frames[level].point(vertebra(level).landmarks["spinous-tip"]) for level in reversed(LEVELS)])
+    tips = inward.points([frames[level].point(spinous_tip(level)) for level in reversed(LEVELS)])
     tips = tips[np.concatenate([[True], np.diff(np.maximum.accumulate(tips[:, 2])) > 2.0])]
     tip_y = PchipInterpolator(tips[:, 2], tips[:, 1], extrapolate=False)
 

@@ -162,12 +162,14 @@ def _crest(body: Body, plate: Plate, up: float, front: float) -> Vector:
     """The mid-sagittal point of the rim that stands highest over its plate, `up` and `front` 1.0 or -1.0."""
     frame = plate.vertebra_from_plate
     along = np.linspace(0.6, 1.0, 41) * front * plate.depth_mm / 2
-    low, high = np.full(len(along), -4.0), np.full(len(along), 4.0)
-    for _ in range(24):  # the surface over each place along the plate
-        middle = (low + high) / 2
-        at = frame.points(np.column_stack([np.zeros_like(along), along, up * middle]))
-        inside = body.part.distance(at) < 0
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    low, size = np.full(len(along), -4.0), 8.0
+    shares = np.linspace(0.0, 1.0, 17)[1:-1]
+    for _ in range(6):  # the surface over each place along the plate: each takes that of 16 pieces in which it lies
+        over = low[:, None] + size * shares
+        places = np.stack([np.zeros_like(over), np.broadcast_to(along[:, None], over.shape), up * over], axis=-1)
+        inside = body.part.distance(frame.points(places.reshape(-1, 3))).reshape(over.shape) < 0
+        size /= 16
+        low = low + size * np.logical_and.accumulate(inside, axis=1).sum(1)
     best = int(np.argmax(low))
     return frame.point([0.0, along[best], up * low[best]])
 
@@ -182,11 +184,13 @@ def _end(level: str, root: Vector, tip: Vector) -> Vector:
 def _outermost(level: str, near: Vector) -> Vector:
     """The bone's point farthest to the right among those within 6 mm of `near`."""
     aside = np.arange(-6.0, 6.01, 0.75)
-    inward = np.arange(0.5, -8.0, -0.15)
-    offsets = np.stack(np.meshgrid(inward, aside, aside, indexing="ij"), axis=-1).reshape(-1, 3)
-    cloud = near + offsets
-    inside = cloud[_whole(level).distance(cloud) < 0]
-    return inside[np.argmax(inside[:, 0])]
+    whole = _whole(level)
+    for inward in np.array_split(np.arange(0.5, -8.0, -0.15), 8):  # from the right, a slab at a time
+        cloud = near + np.stack(np.meshgrid(inward, aside, aside, indexing="ij"), axis=-1).reshape(-1, 3)
+        inside = cloud[whole.distance(cloud) < 0]
+        if len(inside):
+            return np.asarray(inside[np.argmax(inside[:, 0])])
+    raise ValueError(f"{level}: there is no bone within 6 mm of {np.round(near, 1).tolist()}")
 
 
 def _needle_entry(level: str) -> Vector:
@@ -208,7 +212,16 @@ def _pedicle(level: str) -> Frame:
     return Frame(rotation, _arch(level).pedicle.origin_mm)
 
 
-def _landmarks(level: str) -> dict[str, Vector]:
+@once
+def spinous_tip(level: str) -> Vector:
+    """(3,) the landmark "spinous-tip" of `level`, without the others."""
+    points = _arch(level).points
+    return _end(level, points["spinous-base"], points["spinous-tip"])
+
+
+@once
+def landmarks_of(level: str) -> dict[str, Vector]:
+    """The named places of `level`; see `Vertebra.landmarks`."""
     body, arch = _body(level), _arch(level)
     upper, lower = plates(level)
     pedicle_z = float(arch.pedicle.origin_mm[2])
@@ -221,7 +234,7 @@ def _landmarks(level: str) -> dict[str, Vector]:
         "lower-back-rim": _crest(body, lower, -1.0, -1.0),
         "body-back-centre": np.array([0.0, body.back_wall_y_mm(0.0), 0.0]),
         "canal-centre": np.array([0.0, wall - m.canal_depth / 2, pedicle_z]),
-        "spinous-tip": _end(level, arch.points["spinous-base"], arch.points["spinous-tip"]),
+        "spinous-tip": spinous_tip(level),
         "spinous-base": arch.points["spinous-base"],
     }
     tip = _outermost(level, arch.points["transverse-tip"])
@@ -275,7 +288,7 @@ def vertebra(level: str) -> Vertebra:
         canal=Field(
             arch.canal, box_bounds([-half_width, wall - m.canal_depth, low_z], [half_width, wall, high_z]), False
         ),
-        landmarks=_landmarks(level),
+        landmarks=landmarks_of(level),
         frames={
             "upper-endplate": upper.vertebra_from_plate,
             "lower-endplate": lower.vertebra_from_plate,

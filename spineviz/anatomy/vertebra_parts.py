@@ -33,7 +33,9 @@ class Part:
 
     def near(self, points_mm: Points) -> tuple[Distances, NDArray[np.intp]]:
         """The way (N,) from `points_mm` to the box, and the places of the points within reach of it."""
-        gap = np.maximum(self.low_mm - points_mm, points_mm - self.high_mm)
+        gap = points_mm - 0.5 * (self.low_mm + self.high_mm)
+        np.abs(gap, out=gap)
+        gap -= 0.5 * (self.high_mm - self.low_mm)
         np.maximum(gap, 0.0, out=gap)
         way = np.sqrt(np.einsum("ij,ij->i", gap, gap))
         return way, np.flatnonzero(way < _REACH_MM)

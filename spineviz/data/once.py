@@ -33,6 +33,14 @@ class once(Generic[_P, _T]):
                     self._made[key] = self._make(*arguments, **named)
         return self._made[key]
 
+    def has(self, *arguments: _P.args, **named: _P.kwargs) -> bool:
+        """Whether it was made for these arguments."""
+        return (arguments, tuple(sorted(named.items()))) in self._made
+
+    def put(self, made: _T, *arguments: _P.args, **named: _P.kwargs) -> None:
+        """Keep what another process made for these arguments, unless it was made here."""
+        self._made.setdefault((arguments, tuple(sorted(named.items()))), made)
+
     def forget(self, *arguments: _P.args, **named: _P.kwargs) -> None:
         """Let go of what was made for these arguments."""
         self._made.pop((arguments, tuple(sorted(named.items()))), None)

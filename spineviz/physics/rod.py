@@ -4,19 +4,17 @@ A device is a chain of nodes of fixed spacing, held at the puncture and free at 
 bending energy that stays within the lumen with the device's own radius: that is why it leans on the outer wall of a
 bend. A shaped tip has a curvature of its own, about an axis that the operator turns. Friction and twist are left out.
 
-The energy is that of a discrete elastic rod (Bergou et al. 2008, doi:10.1145/1360612.1360662) without twist; the walls
-are a logarithmic barrier that is lowered step by step (interior point), each step solved by Newton's method with a
-banded Hessian. Nothing is random: the same lumen, device and advance give the same shape.
+The energy is that of a discrete elastic rod (Bergou et al. 2008, doi:10.1145/1360612.1360662) without twist; how its
+least is found stands in rod_solver.py. Nothing is random: the same lumen, device and advance give the same shape.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,25 +22,17 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.fields import Points
+from spineviz.physics.rod_solver import SHARE_LEFT, SPACING_MM, Chain, Problem, Settling, Task, together
 
 Floats = NDArray[np.float64]
 
-SPACING_MM = 2.0
-"""Distance of the nodes along a device, unless told otherwise."""
-
-_STRETCH = 200.0  # against stretching, in units of bending stiffness / spacing²: strain under 0.1 % at r = 5 mm
-_LEADING_N_MM = 2.0  # a tip is led by a spring of so many N/mm: far stiffer than any catheter bends
 _FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are asked for
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
-_SHARE_LEFT = 1e-4  # the barrier that is left at the end, as a share of the bending energy
-_ROOM_KEPT = 0.1  # the share of its room that no node loses in one step
-_DIAGONAL = np.arange(3), np.arange(3)
 _NEIGHBOURS = np.arange(-3, 4)
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
+_BOX_MM = 12.0  # what is further from a vessel than this has no part in it
 _FINE_MM = 1.5  # no segment of a centreline is longer
-_MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
-_SOFTNESS = 6.0  # exponent with which tubes that overlap are joined; any value has the same walls
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +43,25 @@ class Tube:
     radius_mm: Floats
     ends: tuple[int, ...] = ()  # of several tubes in a row, where each but the last ends: no wall leads across
 
+    def and_then(self, others: Sequence[Tube]) -> Tube:
+        """This tube and `others` in a row."""
+        ends: list[int] = []
+        count = 0
+        for tube in (self, *others):
+            ends += [count + end for end in tube.ends]
+            count += len(tube.points_mm)
+            ends.append(count)
+        return Tube(
+            np.concatenate([tube.points_mm for tube in (self, *others)]),
+            np.concatenate([tube.radius_mm for tube in (self, *others)]),
+            tuple(ends[:-1]),
+        )
+
+    @cached_property
+    def squared_mm2(self) -> Floats:
+        """(N,) the squares of the vertices' ways from the origin."""
+        return np.asarray((self.points_mm * self.points_mm).sum(1))
+
     @cached_property
     def _first_last(self) -> NDArray[np.int64]:
         """(2, N) the first and last vertex of the tube that each vertex is of."""
@@ -60,55 +69,65 @@ class Tube:
         return np.concatenate([np.tile([[a], [b - 1]], (1, b - a)) for a, b in pairwise(cuts)], axis=1)
 
     @cached_property
-    def _steps(self) -> tuple[Points, Floats]:
-        step = np.diff(self.points_mm, axis=0)
-        return step, np.maximum((step * step).sum(1), 1e-30)
+    def _around(self) -> tuple[NDArray[np.int64], Floats]:
+        """Each vertex and those beside it on the same tube: (7, N) which, and (4, 7, N) their places and radii."""
+        first, last = self._first_last
+        which = np.clip(np.arange(len(self.points_mm)) + _NEIGHBOURS[:, None], first, last)
+        return which, np.concatenate([self.points_mm[which].transpose(2, 0, 1), self.radius_mm[which][None]])
+
+    @cached_property
+    def _segments(self) -> Floats:
+        """(9, 2, N) the segments that end and that begin at each vertex: where each begins (3), its unit tangent (3),
+        its length, the radius where it begins and how that grows along it."""
+        first, last = self._first_last
+        vertex = np.arange(len(self.points_mm))
+        begin = np.stack([np.maximum(vertex - 1, first), np.minimum(vertex, last - 1)])
+        step = self.points_mm[begin + 1] - self.points_mm[begin]
+        length = np.maximum(np.linalg.norm(step, axis=2), 1e-15)
+        rise = self.radius_mm[begin + 1] - self.radius_mm[begin]
+        start, along = (part.transpose(2, 0, 1) for part in (self.points_mm[begin], step / length[:, :, None]))
+        return np.concatenate([start, along, np.stack([length, self.radius_mm[begin], rise / length])])
 
     @cached_property
     def bends(self) -> Points:
-        """(N, 3) curvature vectors at the vertices, 1/mm, towards the inner side of the bend."""
-        step, length2 = self._steps
-        length = np.sqrt(length2)
+        """(3, N) curvature vectors at the vertices, 1/mm, towards the inner side of the bend."""
+        step = np.diff(self.points_mm, axis=0)
+        length = np.maximum(np.linalg.norm(step, axis=1), 1e-15)
         out = np.zeros_like(self.points_mm)
         out[1:-1] = np.diff(step / length[:, None], axis=0) / (0.5 * (length[1:] + length[:-1]))[:, None]
         for end in self.ends:
             out[end - 1 : end + 1] = 0.0
-        return out
+        return np.ascontiguousarray(out.T)
 
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
-        """For each of (M, 3) points the vertex of the centreline whose ball it lies deepest in, sought only among the
+        """For each of (3, M) points the vertex of the centreline whose ball it lies deepest in, sought only among the
         neighbours of (M,) vertices."""
-        first, last = self._first_last[:, vertex, None]
-        around = np.minimum(np.maximum(vertex[:, None] + _NEIGHBOURS, first), last)
-        off = self.points_mm[around] - at_mm[:, None]
-        best = (self.radius_mm[around] - np.sqrt(np.einsum("mki,mki->mk", off, off))).argmax(1)
-        return around[np.arange(len(around)), best]
+        which, places = self._around
+        near = places.take(vertex, axis=2)
+        off = near[:3] - at_mm[:, None]
+        best = (near[3] - np.sqrt(np.einsum("ikm,ikm->km", off, off))).argmax(0)
+        return np.asarray(which[best, vertex])
 
-    def nearest(
-        self, at_mm: Points, room_mm: ArrayLike, vertex: NDArray[np.int64]
-    ) -> tuple[Points, Points, Floats, Floats]:
-        """For each of (M, 3) points the place on the centreline with most clearance, beside the vertex `vertex` (M,).
+    def nearest(self, at_mm: Points, vertex: NDArray[np.int64]) -> tuple[Points, Points, Floats, Floats]:
+        """For each of (3, M) points the place on the centreline with most clearance, beside the vertex `vertex` (M,).
 
-        Returns the places (M, 3), the unit tangents
-        there (M, 3), the radius there less `room_mm` (M,), and how it grows along the tangent (M,).
+        Returns the ways (3, M) from there to the points, the unit tangents there (3, M), the radius there (M,), and how
+        it grows along the tangent (M,).
         """
-        points, radius = self.points_mm, self.radius_mm
-        step, length2 = self._steps
-        # the two segments that meet at the vertex
-        first, last = self._first_last[:, vertex]
-        segment = np.stack([np.maximum(vertex - 1, first), np.minimum(vertex, last - 1)])
-        start, along, squared = points[segment], step[segment], length2[segment]
-        share = np.einsum("smi,smi->sm", at_mm - start, along) / squared
-        share = np.minimum(np.maximum(share, 0.0), 1.0)
-        place = start + share[:, :, None] * along
-        rise = radius[segment + 1] - radius[segment]
-        wide = radius[segment] + share * rise
-        off = at_mm - place
-        gap = wide - np.sqrt(np.einsum("smi,smi->sm", off, off))
-        which = (gap[1] >= gap[0]).astype(np.intp), np.arange(len(vertex))
-        length = np.sqrt(squared[which])
-        inner = (share[which] > 0) & (share[which] < 1)
-        return place[which], along[which] / length[:, None], wide[which] - room_mm, rise[which] / length * inner
+        segment = self._segments.take(vertex, axis=2)
+        along, length, wide, growth = segment[3:6], segment[6], segment[7], segment[8]
+        off = at_mm[:, None] - segment[:3]
+        way = np.einsum("ism,ism->sm", off, along)
+        held = np.minimum(np.maximum(way, 0.0), length)
+        off -= held * along
+        wide = wide + held * growth
+        gap = wide - np.sqrt(np.einsum("ism,ism->sm", off, off))
+        second = gap[1] >= gap[0]
+        growth = growth * (held == way)  # beyond an end of the tube it grows no more
+        return (
+            np.where(second, off[:, 1], off[:, 0]), np.where(second, along[:, 1], along[:, 0]),
+            np.where(second, wide[1], wide[0]), np.where(second, growth[1], growth[0]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +146,7 @@ class Lumen:
     @cached_property
     def all_tubes(self) -> Tube:
         """All tubes in one row."""
-        ends = np.cumsum([len(tube.points_mm) for tube in self.tubes])[:-1]
-        return Tube(
-            np.concatenate([tube.points_mm for tube in self.tubes]),
-            np.concatenate([tube.radius_mm for tube in self.tubes]),
-            tuple(ends.tolist()),
-        )
+        return self.tubes[0].and_then(self.tubes[1:])
 
     @cached_property
     def arc_mm(self) -> Floats:
@@ -182,14 +196,14 @@ class Lumen:
         """For each of (M, 3) points the place (M, 3) with most clearance on the centreline of the tube that it lies
         deepest in, the radius (M,) there less `radius_mm`, and the clearance (M,)."""
         node, vertex, starts = self.pairs(points_mm)
-        at = points_mm[node]
-        place, _, radius, _ = self.all_tubes.nearest(at, np.broadcast_to(radius_mm, len(points_mm))[node], vertex)
-        gap = radius - np.linalg.norm(at - place, axis=1)
+        off, _, wide, _ = self.all_tubes.nearest(points_mm.T[:, node], vertex)
+        radius = wide - np.broadcast_to(radius_mm, len(points_mm))[node]
+        gap = radius - np.sqrt(np.einsum("im,im->m", off, off))
         most = np.maximum.reduceat(gap, starts)
         # of several that are as deep the first
         which = np.flatnonzero(gap == most[node])
         which = which[np.searchsorted(node[which], np.arange(len(points_mm)))]
-        return place[which], radius[which], most
+        return points_mm - off.T[which], radius[which], most
 
     def pairs(
         self, points_mm: Points, behind_mm: float = 0.0
@@ -199,17 +213,39 @@ class Lumen:
 
         Of each point the tubes that it may lie deepest in, and those whose wall it is behind by less than `behind_mm`.
         """
-        tubes = self.all_tubes
-        squared = (points_mm**2).sum(1)[:, None] + (tubes.points_mm**2).sum(1) - 2.0 * points_mm @ tubes.points_mm.T
-        depth = tubes.radius_mm - np.sqrt(np.maximum(squared, 0.0))
-        every = np.arange(len(points_mm))
-        cuts = [0, *tubes.ends, len(tubes.points_mm)]
-        vertex = np.stack([a + depth[:, a:b].argmax(1) for a, b in pairwise(cuts)], axis=1)
-        gap = depth[every[:, None], vertex]
+        depth, vertex = self._depths(points_mm, self._far_boxes)
+        if not (depth.max(1) > _FINE_MM - _BOX_MM).all():  # far from all of them
+            depth, vertex = self._depths(points_mm, [(np.full(3, -np.inf), np.full(3, np.inf))] * len(self.tubes))
         # on a segment beside the vertex it may be deeper by no more than the segment is long
-        near = (gap > -behind_mm) | (gap >= gap.max(1, keepdims=True) - _FINE_MM)
+        near = (depth > -behind_mm) | (depth >= depth.max(1, keepdims=True) - _FINE_MM)
         node, which = np.nonzero(near)
-        return node, vertex[node, which], np.searchsorted(node, every)
+        return node, vertex[node, which], np.searchsorted(node, np.arange(len(points_mm)))
+
+    @cached_property
+    def _far_boxes(self) -> list[tuple[Points, Points]]:
+        """For each tube the corners of the box outside of which everything is behind its wall by `_BOX_MM` and more."""
+        reach = [float(tube.radius_mm.max()) + _BOX_MM for tube in self.tubes]
+        return [
+            (tube.points_mm.min(0) - far, tube.points_mm.max(0) + far)
+            for tube, far in zip(self.tubes, reach, strict=True)
+        ]
+
+    def _depths(self, points_mm: Points, boxes: Sequence[tuple[Points, Points]]) -> tuple[Floats, NDArray[np.int64]]:
+        """How deep each of (M, 3) points lies in the ball of each tube (M, K) that it lies deepest in, and that ball's
+        vertex of `all_tubes`; minus infinity outside the tube's box."""
+        depth = np.full((len(points_mm), len(self.tubes)), -np.inf)
+        vertex = np.zeros(depth.shape, np.int64)
+        begin = 0
+        for k, (tube, (low, high)) in enumerate(zip(self.tubes, boxes, strict=True)):
+            inside = np.flatnonzero(((points_mm > low) & (points_mm < high)).all(1))
+            if len(inside):
+                at = points_mm[inside]
+                squared = (at * at).sum(1)[:, None] + tube.squared_mm2 - 2.0 * at @ tube.points_mm.T
+                own = tube.radius_mm - np.sqrt(np.maximum(squared, 0.0))
+                best = own.argmax(1)
+                depth[inside, k], vertex[inside, k] = own[np.arange(len(inside)), best], begin + best
+            begin += len(tube.points_mm)
+        return depth, vertex
 
     def moved(self, rotation: ArrayLike, shift_mm: ArrayLike) -> Lumen:
         """The same lumen after a rotation (3, 3) and then a shift (3,)."""
@@ -445,27 +481,7 @@ def turns(points_mm: Points) -> tuple[Floats, Floats]:
     return 2.0 * sine / (1.0 + cosine + 1e-12) / mean, mean
 
 
-@dataclass(frozen=True, eq=False)
-class _Chain:
-    """One or two devices, one in the other, cut into edges: what the solver needs of them.
-
-    Edge lengths (M,); at the M inner vertices (the puncture first) stiffness, free curvature and largest curvature;
-    at the M free nodes the radius.
-    """
-
-    length_mm: Floats
-    stiffness: Floats
-    free: Floats
-    sharpest: Floats
-    radius_mm: Floats
-    axis: Floats
-
-    @property
-    def way_mm(self) -> Floats:
-        return np.concatenate([[0.0], np.cumsum(self.length_mm)])
-
-
-def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -> _Chain:
+def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -> Chain:
     """Edges counted from the outer tip, so that it is a node and a shaped tip moves unchanged; what is left over lies
     at the puncture, and a wire that leads has even edges of its own."""
     reach, outer = max(advance for _, advance in rods), rods[0][1]
@@ -487,7 +503,7 @@ def _chain(rods: Sequence[tuple[Rod, float]], axis: Floats, spacing_mm: float) -
         moment += own * rod.curvature_at(behind, mean)
         sharpest = np.where(covers > 0, np.minimum(sharpest, 1.0 / rod.least_bend_radius_mm), sharpest)
         radius = np.where(node <= advance + 1e-9, np.maximum(radius, rod.radius_mm), radius)
-    return _Chain(length, stiffness, moment / stiffness, sharpest, radius, axis)
+    return Chain(length, stiffness, moment / stiffness, sharpest, radius, axis)
 
 
 def _edges(reach_mm: float, spacing_mm: float) -> Floats:
@@ -507,304 +523,6 @@ def _edges(reach_mm: float, spacing_mm: float) -> Floats:
     if length[0] < 0.25 * coarse:
         length[:] = left / count
     return np.concatenate([length, fine])
-
-
-def _cross(axis: Floats) -> Floats:
-    """The matrix of axis x."""
-    return np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0.0]])
-
-
-@dataclass(eq=False)
-class _Problem:
-    """Energy, walls and their derivatives for one chain in one lumen; it remembers where along a vessel nodes lie."""
-
-    lumen: Lumen
-    chain: _Chain
-    base: Points  # (2, 3) the two nodes that are held: one before the puncture, and the puncture
-    tip_mm: Points | None = None  # (3,) where the tip is led
-
-    def __post_init__(self) -> None:
-        chain = self.chain
-        before = np.concatenate([chain.length_mm[:1], chain.length_mm])
-        mean = 0.5 * (before[1:] + before[:-1])
-        # which node is in or near which vertex of all tubes, pair by pair, and where the pairs of each node begin
-        self._node = self._vertex = self._starts = np.zeros(0, np.int64)
-        self._tried: tuple[Points, tuple[Floats, tuple[Any, ...]]] | None = None
-        self.bend = chain.stiffness / mean
-        # free turn at each vertex: 2 tan(angle / 2) as in `turns`, halved
-        self.half = 0.5 * chain.free * mean
-        # an edge resists as the softer of its ends does
-        softer = np.minimum(chain.stiffness, np.append(chain.stiffness[1:], chain.stiffness[-1]))
-        self.stretch = _STRETCH * softer / SPACING_MM**2 / chain.length_mm
-        self.straight = not self.half.any()
-        self.cross = _cross(chain.axis)
-        self.off_axis = np.eye(3) - np.outer(chain.axis, chain.axis)
-        # the cosine of the largest turn
-        self.least_cosine = (1 - (0.5 * chain.sharpest * mean) ** 2) / (1 + (0.5 * chain.sharpest * mean) ** 2)
-
-    def edges(self, nodes: Points) -> tuple[Floats, Floats]:
-        """Lengths (M + 1,) and unit tangents of all edges, the held one first."""
-        edge = np.diff(np.concatenate([self.base, nodes]), axis=0)
-        length = np.sqrt((edge * edge).sum(1))
-        return length, edge / length[:, None]
-
-    def bending(self, tangent: Floats) -> float:
-        """Bending energy, N mm."""
-        u, v = tangent[:-1], tangent[1:]
-        turn = v - u
-        if not self.straight:
-            turn = turn - self.half[:, None] * ((u + v) @ self.cross.T)
-        return 0.5 * float(self.bend @ (turn * turn).sum(1))
-
-    def stretched(self, nodes: Points, step: Points) -> Points:
-        """(M, 3) the gradient of what a step stretches beyond its first order: an edge that is turned grows longer."""
-        length, tangent = self.edges(nodes)
-        change = np.diff(step, axis=0, prepend=0.0)
-        edge = length[1:, None] * tangent[1:] + change
-        longer = np.sqrt((edge * edge).sum(1)) - length[1:] - (tangent[1:] * change).sum(1)
-        pull: Points = (self.stretch * longer)[:, None] * tangent[1:]
-        pull[:-1] -= pull[1:]
-        return pull
-
-    def leading(self, nodes: Points) -> float:
-        """What it costs that the tip is not where it is led."""
-        if self.tip_mm is None:
-            return 0.0
-        off = nodes[-1] - self.tip_mm
-        return 0.5 * _LEADING_N_MM * float(off @ off)
-
-    def least_barrier(self, energy_n_mm: float) -> float:
-        """The barrier at which the walls are sharp enough for a shape of this energy."""
-        # at least that of a bend which no one sees
-        least = 1e-6 * float(self.chain.stiffness.max()) / float(self.chain.length_mm.sum())
-        return _SHARE_LEFT * max(energy_n_mm / len(self.bend), least)
-
-    def energy(self, nodes: Points) -> float:
-        """Bending energy of a shape, N mm."""
-        return self.bending(self.edges(nodes)[1])
-
-    def too_sharp(self, tangent: Floats) -> Floats:
-        """How far each turn is beyond the largest one, as cosines; 0 where it is not."""
-        return np.maximum(self.least_cosine - (tangent[1:] * tangent[:-1]).sum(1), 0.0)
-
-    def value(self, nodes: Points, barrier: float, guard: float) -> float:
-        """What is minimised; infinite outside the walls."""
-        self._tried = nodes, self._rooms(nodes)
-        room = self._tried[1][0]
-        if not (room > 0).all():
-            return np.inf
-        length, tangent = self.edges(nodes)
-        strain = length[1:] - self.chain.length_mm
-        out = self.bending(tangent) + 0.5 * float(self.stretch @ strain**2) - barrier * float(np.log(room).sum())
-        out += self.leading(nodes)
-        if guard > 0:
-            out += 0.5 * guard * float(self.bend @ (self.too_sharp(tangent) / (1 - self.least_cosine)) ** 2)
-        return out
-
-    def locate(self, nodes: Points) -> None:
-        """Note which nodes lie in or near each tube, and where along it: from then on they are followed from there."""
-        self._tried = None
-        self._node, self._vertex, self._starts = self.lumen.pairs(nodes, _MARGIN_MM)
-
-    def _rooms(self, nodes: Points) -> tuple[Floats, tuple[Any, ...]]:
-        """How much room each node has, 1 on a centreline and 0 at the wall; and what its derivatives need."""
-        at = nodes[self._node]
-        tubes = self.lumen.all_tubes
-        vertex = tubes.vertices_near(at, self._vertex)
-        place, tangent, radius, growth = tubes.nearest(at, self.chain.radius_mm[self._node], vertex)
-        off = at - place
-        wide = np.where(radius > 0, radius, 1.0)
-        share = np.where(radius > 0, np.einsum("mi,mi->m", off, off) / wide**2, 2.0)
-        room = np.maximum(1.0 - share, 0.0)
-        total = np.add.reduceat(room**_SOFTNESS, self._starts)
-        return total ** (1 / _SOFTNESS), (vertex, room, off, tangent, wide, growth, share)
-
-    def derivatives(self, nodes: Points, barrier: float, guard: float, force: Floats | None = None) -> _Local:
-        """Value, gradient and Hessian, this as the upper bands (9, 3 M) of `scipy.linalg.solveh_banded`.
-
-        `force` (M,) is what each wall is known to push with (primal-dual); None takes what the barrier says.
-        """
-        length, tangent = self.edges(nodes)
-        # from here on components come first and nodes last, (3, M) and (3, 3, M): several times as fast
-        tangent = np.ascontiguousarray(tangent.T)
-        u, v = tangent[:, :-1], tangent[:, 1:]
-        count = len(nodes)
-        slope = -self.bend  # d energy / d cosine
-        value = self.bending(tangent.T)
-        inner = np.zeros((3, 3, count + 1))
-        hess_uv = np.zeros((3, 3, count))
-        if guard > 0:
-            scale = guard * self.bend / (1 - self.least_cosine) ** 2
-            over = self.too_sharp(tangent.T)
-            value += 0.5 * float(scale @ over**2)
-            slope = slope - scale * over
-            bow = scale * (over > 0)
-            inner[:, :, :-1] += bow * _outer(v, v)
-            inner[:, :, 1:] += bow * _outer(u, u)
-            hess_uv += bow * _outer(v, u)
-        hess_uv[_DIAGONAL] += slope
-        by_tangent = np.zeros((3, count + 1))
-        by_tangent[:, :-1] += slope * v
-        by_tangent[:, 1:] += slope * u
-        if not self.straight:
-            twice, square = 2 * self.half * self.bend, self.half**2 * self.bend
-            both = square * (self.off_axis @ (u + v))
-            by_tangent[:, :-1] += both + twice * (self.cross @ v)
-            by_tangent[:, 1:] += both - twice * (self.cross @ u)
-            second = square * self.off_axis[:, :, None]
-            inner[:, :, :-1] += second
-            inner[:, :, 1:] += second
-            hess_uv += second + twice * self.cross[:, :, None]
-        # from unit tangents to edges
-        along = (tangent * by_tangent).sum(0)
-        edge_grad = (by_tangent - along * tangent) / length
-        flat = -_outer(tangent, tangent)
-        flat[_DIAGONAL] += 1.0
-        scaled = flat / length
-        mixed = _outer(tangent, edge_grad) / length
-        edge_hess = -(mixed + mixed.transpose(1, 0, 2)) - (along / length**2) * flat
-        if guard > 0 or not self.straight:
-            edge_hess += _product(_product(scaled, inner), scaled)
-        pair = _product(_product(scaled[:, :, :-1], hess_uv), scaled[:, :, 1:])
-        # stretching
-        strain = length[1:] - self.chain.length_mm
-        value += 0.5 * float(self.stretch @ strain**2)
-        edge_grad[:, 1:] += self.stretch * strain * v
-        edge_hess[:, :, 1:] += self.stretch * _outer(v, v) + (self.stretch * strain) * scaled[:, :, 1:]
-        # from edges to nodes: node i ends edge i + 1 and begins edge i + 2 of those with the held one first
-        grad = edge_grad[:, 1:].copy()
-        grad[:, :-1] -= edge_grad[:, 2:]
-        own = edge_hess[:, :, 1:].copy()
-        own[:, :, :-1] += edge_hess[:, :, 2:]
-        coupled = pair[:, :, 1:]  # of the edge that ends at a node and the one that begins there
-        own[:, :, :-1] -= coupled + coupled.transpose(1, 0, 2)
-        if self.tip_mm is not None:
-            value += self.leading(nodes)
-            grad[:, -1] += _LEADING_N_MM * (nodes[-1] - self.tip_mm)
-            own[(*_DIAGONAL, -1)] += _LEADING_N_MM
-        first = coupled - edge_hess[:, :, 2:]
-        first[:, :, :-1] += coupled[:, :, 1:]
-        second_next = -coupled[:, :, 1:]
-        # walls
-        tried = self._tried  # the trial that was taken is where derivatives are asked for next
-        room, parts = tried[1] if tried is not None and tried[0] is nodes else self._rooms(nodes)
-        force = barrier / room if force is None else force
-        vertex, room_here, off, along_tube, wide, growth, share = parts
-        self._vertex = vertex
-        weight = np.where(room_here > 0, (room_here / room[self._node]) ** (_SOFTNESS - 1), 0.0)
-        off, along_tube = np.ascontiguousarray(off.T), np.ascontiguousarray(along_tube.T)
-        towards = weight * (-2 * off / wide**2 + (2 * share * growth / wide) * along_tube)
-        push = np.add.reduceat(towards, self._starts, axis=1)
-        # on the outer side of a bend the wall is hollow along the vessel too
-        inward = np.minimum((self.lumen.all_tubes.bends[vertex].T * off).sum(0), 0.0)
-        across = -_outer(along_tube / (1.0 - inward), along_tube)
-        across[_DIAGONAL] += 1.0
-        bowl = np.add.reduceat((2 * weight / wide**2) * across, self._starts, axis=2)
-        value -= barrier * float(np.log(room).sum())
-        grad -= barrier * push / room
-        own += force * (bowl + _outer(push, push / room))
-        return _Local(value, grad.T, _banded(own, first, second_next), room, push, bowl)
-
-
-def _outer(one: Floats, two: Floats) -> Floats:
-    """(3, 3, M) one x two^T of vectors (3, M)."""
-    return one[:, None] * two[None]
-
-
-def _product(one: Floats, two: Floats) -> Floats:
-    """(3, 3, M) the products of matrices (3, 3, M)."""
-    return one[:, 0, None] * two[None, 0] + one[:, 1, None] * two[None, 1] + one[:, 2, None] * two[None, 2]
-
-
-@dataclass(frozen=True, eq=False)
-class _Local:
-    """What is minimised, at one shape: value, gradient (M, 3), Hessian in bands; each
-    wall's room (M,), its gradient (3, M), and less its second derivative (3, 3, M)."""
-
-    value: float
-    grad: Floats
-    bands: Floats
-    room: Floats
-    push: Floats
-    bowl: Floats
-
-
-def _banded(own: Floats, first: Floats, second: Floats) -> Floats:
-    """The upper bands (9, 3 M) of a symmetric block matrix: the diagonal blocks (3, 3, M), and those one and two to
-    the right of it (3, 3, M - 1) and (3, 3, M - 2)."""
-    bands = np.zeros((9, 3 * own.shape[2]))
-    for i in range(3):
-        for j in range(3):
-            if j >= i:
-                bands[8 + i - j, j::3] = own[i, j]
-            bands[5 + i - j, 3 + j :: 3] = first[i, j]
-            bands[2 + i - j, 6 + j :: 3] = second[i, j]
-    return bands
-
-
-def _newton(problem: _Problem, nodes: Points, barrier: float, guard: float, most: int) -> Points:
-    """The minimum near `nodes` while the barrier falls to a small share of the energy: primal-dual interior point.
-
-    Edges are stiff and the nodes many, so that a straight step, which makes every edge that it turns longer, could
-    only be short: each step is bent, by a second-order correction with the same factors, so that what it turns keeps
-    its length. A step goes most of the way to the first wall; damping is added where the Hessian is not positive.
-    """
-    from scipy.linalg.lapack import dpbsv, dpbtrs
-
-    problem.locate(nodes)
-    damping = 0.0
-    force: Floats | None = None
-    for _ in range(most):
-        here = problem.derivatives(nodes, barrier, guard, force)
-        force = barrier / here.room if force is None else force
-        while True:
-            bands = here.bands
-            if damping:
-                bands = bands.copy()
-                bands[8] += damping * float(np.median(here.bands[8]))
-            factor, solved, wrong = dpbsv(bands, -here.grad.ravel())
-            if not wrong:
-                break
-            damping = max(10 * damping, 1e-6)
-        step = solved.reshape(-1, 3)
-        descent = -float((step * here.grad).sum())
-        if descent < 60.0 * barrier:
-            end = problem.least_barrier(problem.energy(nodes))
-            if barrier > 1.5 * end:
-                barrier = max(end, barrier * 0.1)
-                continue
-            if descent < 0.3 * barrier:
-                break
-        aside = -dpbtrs(factor, problem.stretched(nodes, step).ravel())[0].reshape(-1, 3)
-        # a correction is no longer than half of what it corrects
-        aside *= min(1.0, 0.5 * float(np.abs(step).max()) / max(float(np.abs(aside).max()), 1e-12))
-        share = _share_within(here, step)
-        while share > 1e-8:
-            trial = nodes + share * step + share * share * aside
-            if problem.value(trial, barrier, guard) <= here.value - 1e-4 * share * descent:
-                break
-            share /= 2
-        else:
-            break
-        nodes = trial
-        forced = barrier / here.room - force * (here.push * step.T).sum(0) / here.room
-        falling = forced < force
-        shorten = min(1.0, float((0.99 * force[falling] / (force - forced)[falling]).min(initial=1.0)))
-        force = force + shorten * (forced - force)
-        force = np.clip(force, 1e-2 * barrier / here.room, 1e2 * barrier / here.room) if share < 1e-3 else force
-        damping = damping / 20 if share > 0.7 and damping > 1e-8 else (0.0 if share > 0.2 else max(damping, 1e-7))
-    return nodes
-
-
-def _share_within(here: _Local, step: Points) -> float:
-    """How much of a step leaves every node the share `_ROOM_KEPT` of its room, as far as second order tells."""
-    by = step.T
-    slope = (here.push * by).sum(0)
-    hollow = np.maximum(0.5 * ((here.bowl * by).sum(1) * by).sum(0), 0.0)
-    left = (1.0 - _ROOM_KEPT) * here.room
-    # left + share * slope - share^2 * hollow = 0
-    reach = 2.0 * left / np.maximum(np.sqrt(slope**2 + 4.0 * hollow * left) - slope, 1e-300)
-    return min(1.0, float(reach.min()))
 
 
 def _inside(lumen: Lumen, nodes: Points, radius_mm: Floats, least: float, loosened: float = 0.0) -> Points:
@@ -846,7 +564,21 @@ def rest(
     spacing_mm: float = SPACING_MM,
     tip_mm: ArrayLike | None = None,
 ) -> Shape:
-    """The shape of least bending energy of a device within a lumen.
+    """The shape of least bending energy of a device within a lumen: what `resting` finds."""
+    return together([resting(lumen, rod, advance_mm, over, facing, start, spacing_mm, tip_mm)])[0]
+
+
+def resting(
+    lumen: Lumen,
+    rod: Rod,
+    advance_mm: float,
+    over: tuple[Rod, float] | None = None,
+    facing: ArrayLike = (0.0, -1.0, 0.0),
+    start: Shape | None = None,
+    spacing_mm: float = SPACING_MM,
+    tip_mm: ArrayLike | None = None,
+) -> Task[Shape]:
+    """A task for `together`: the shape of least bending energy of a device within a lumen.
 
     Args:
         lumen: what it lies in.
@@ -873,19 +605,19 @@ def rest(
     else:
         nodes = lumen.at(way[1:])
         energy = problem.energy(nodes)
-    barrier = problem.least_barrier(energy) / _SHARE_LEFT
+    barrier = problem.least_barrier(energy) / SHARE_LEFT
     nodes = _inside(lumen, nodes, chain.radius_mm, least=0.005, loosened=0.005)
-    nodes = _settled(problem, nodes, barrier)
+    nodes = yield from _settled(problem, nodes, barrier)
     _refuse_what_is_too_sharp(problem, nodes, rods)
     return _measured(problem, nodes)
 
 
-def _settled(problem: _Problem, nodes: Points, barrier: float, most: int = 200) -> Points:
+def _settled(problem: Problem, nodes: Points, barrier: float, most: int = 200) -> Task[Points]:
     """The minimum near `nodes`, and again with ever heavier bends where it bends the device too sharply."""
-    nodes = _newton(problem, nodes, barrier, 0.0, most)
+    nodes = yield Settling(problem, nodes, barrier, 0.0, most)
     guard = 10.0
-    while problem.too_sharp(problem.edges(nodes)[1]).max() > 1e-3 * (1 - problem.least_cosine.max()) and guard < 1e5:
-        nodes = _newton(problem, nodes, problem.least_barrier(problem.energy(nodes)), guard, most)
+    while problem.too_sharp(nodes) > 1e-3 * (1 - problem.largest_cosine) and guard < 1e5:
+        nodes = yield Settling(problem, nodes, problem.least_barrier(problem.energy(nodes)), guard, most)
         guard *= 10.0
     return nodes
 
@@ -896,10 +628,10 @@ def _problem(
     facing: ArrayLike,
     spacing_mm: float,
     tip_mm: ArrayLike | None = None,
-) -> _Problem:
+) -> Problem:
     chain = _chain(rods, _axis(lumen, rods, facing), spacing_mm)
     led = None if tip_mm is None else np.asarray(tip_mm, float)
-    return _Problem(lumen, chain, lumen.at([-chain.length_mm[0], 0.0]), led)
+    return Problem(lumen, chain, lumen.at([-chain.length_mm[0], 0.0]), led)
 
 
 def _begun(lumen: Lumen, start: Shape, way: Floats) -> Points:
@@ -940,7 +672,7 @@ def _axis(lumen: Lumen, rods: Sequence[tuple[Rod, float]], facing: ArrayLike) ->
     return axis / np.linalg.norm(axis)
 
 
-def _measured(problem: _Problem, nodes: Points) -> Shape:
+def _measured(problem: Problem, nodes: Points) -> Shape:
     curvature, _ = turns(np.concatenate([problem.base, nodes]))
     gap = problem.lumen.clearance_mm(nodes) - problem.chain.radius_mm
     sharpest = 1 / curvature.max() if curvature.max() > 1e-9 else np.inf
@@ -948,7 +680,7 @@ def _measured(problem: _Problem, nodes: Points) -> Shape:
     return Shape(points, problem.chain.way_mm, problem.energy(nodes), float(gap.min()), float(sharpest))
 
 
-def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> None:
+def _refuse_what_is_too_sharp(problem: Problem, nodes: Points, rods: Sequence[tuple[Rod, float]]) -> None:
     curvature, _ = turns(np.concatenate([problem.base, nodes]))
     share = curvature / problem.chain.sharpest
     worst = int(share.argmax())
@@ -963,6 +695,7 @@ def _refuse_what_is_too_sharp(problem: _Problem, nodes: Points, rods: Sequence[t
 
 _CLOSE_MM = 1.0  # how far a mixed shape may lie from the one that is sought
 _POLISH = 3  # steps that take the kinks out of a mixed shape
+_IN_A_ROW = 6  # longer courses are sought in several rows side by side
 _SHORT_MM = 2.5  # stations closer than this are never divided
 
 
@@ -1020,6 +753,14 @@ class Course:
         return self.at(float(np.interp(advance_mm, advances, stations)))
 
 
+def turned_back(way: Course) -> Course:
+    """The same from its last station to its first."""
+    return Course(
+        way.lumen, way.facings[::-1], way.stations[-1] - way.stations[::-1], way.rods[::-1], way.shapes[::-1],
+        way.spacing_mm, way.tips_mm[::-1],
+    )  # fmt: skip
+
+
 def joined(courses: Sequence[Course]) -> Course:
     """Courses of the same devices one after another, as one: from the last shape of each to the first of the next too.
 
@@ -1056,9 +797,10 @@ def _between(course: Course, before: int, share: float) -> Shape:
     nodes = _mixed(course.shapes[before], course.shapes[before + 1], share, problem.chain.way_mm)[1:]
     nodes = _inside(course.lumen, nodes, problem.chain.radius_mm, least=1e-4)
     # a free tip is led too, so that a few steps do not pull it towards either station
-    problem.tip_mm = _tip_between(course, before, share, nodes[-1])
+    problem = replace(problem, tip_mm=_tip_between(course, before, share, nodes[-1]))
     energy = (1 - share) * course.shapes[before].energy_n_mm + share * course.shapes[before + 1].energy_n_mm
-    return _measured(problem, _settled(problem, nodes, problem.least_barrier(energy), _POLISH))
+    (nodes,) = together([_settled(problem, nodes, problem.least_barrier(energy), _POLISH)])
+    return _measured(problem, nodes)
 
 
 def _tip_between(course: Course, before: int, share: float, mixed_mm: Points) -> Points:
@@ -1123,20 +865,35 @@ def course(
     tips_mm: ArrayLike | None = None,
     start: Shape | None = None,
 ) -> Course:
-    """A device at each of a row of advances (K,), every search beginning from the shape before.
+    """A device at each of a row of advances: what `coursing` finds."""
+    return together([coursing(lumen, rod, advances_mm, over, over_mm, facing, spacing_mm, tips_mm, start)])[0]
+
+
+def coursing(
+    lumen: Lumen,
+    rod: Rod,
+    advances_mm: ArrayLike,
+    over: Rod | None = None,
+    over_mm: ArrayLike = 0.0,
+    facing: ArrayLike = (0.0, -1.0, 0.0),
+    spacing_mm: float = SPACING_MM,
+    tips_mm: ArrayLike | None = None,
+    start: Shape | None = None,
+) -> Task[Course]:
+    """A task for `together`: a device at each of a row of advances (K,), most searches beginning from the shape before.
 
     Where mixing two neighbours would not give what lies between, the shape halfway becomes a station too, and so on.
 
     Args:
-        lumen, rod: as in `rest`.
+        lumen, rod: as in `resting`.
         advances_mm: (K,) its length beyond the puncture at each station; about 10 to 20 mm apart.
         over: the wire within it, and over_mm its own length beyond the puncture, one number or (K,); 0 is out.
-        facing: as in `rest`, one for all or (K, 3).
+        facing: as in `resting`, one for all or (K, 3).
         spacing_mm: of the nodes.
         tips_mm: where the tip is led, one place (3,) for all or (K, 3); None leaves it free.
         start: a shape near the first.
 
-    Raises RequestError as `rest` does.
+    Raises RequestError as `resting` does.
     """
     advances = np.atleast_1d(np.asarray(advances_mm, float))
     wires = np.broadcast_to(np.asarray(over_mm, float), len(advances))
@@ -1145,25 +902,35 @@ def course(
         for advance, wire in zip(advances, wires, strict=True)
     ]
 
-    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, tip: Floats, start: Shape | None) -> Shape:
+    def sought(rods: tuple[tuple[Rod, float], ...], towards: Floats, tip: Floats, start: Shape | None) -> Task[Shape]:
         (outer, advance), *within = rods
         wire = within[0] if within and within[0][1] > 0 else None
-        return rest(lumen, outer, advance, wire, towards, start, spacing_mm, None if np.isnan(tip).any() else tip)
+        led = None if np.isnan(tip).any() else tip
+        return resting(lumen, outer, advance, wire, towards, start, spacing_mm, led)
 
     stations = [float(number) for number in range(len(asked))]
     rods = list(asked)
     facings = list(np.broadcast_to(np.asarray(facing, float), (len(asked), 3)))
     tips = list(np.broadcast_to(np.asarray(np.nan if tips_mm is None else tips_mm, float), (len(asked), 3)))
-    shapes: list[Shape] = []
-    for each, towards, tip in zip(asked, facings, tips, strict=True):
-        shapes.append(sought(each, towards, tip, shapes[-1] if shapes else start))
-    wanted = _ill_between(stations, rods, shapes)
-    while wanted:
-        for before in reversed(wanted):
-            stations.insert(before + 1, 0.5 * (stations[before] + stations[before + 1]))
-            rods.insert(before + 1, _rods_between(rods[before], rods[before + 1], 0.5))
-            facings.insert(before + 1, _facing_between(facings[before], facings[before + 1], 0.5))
-            tips.insert(before + 1, 0.5 * (tips[before] + tips[before + 1]))
-            shapes.insert(before + 1, sought(rods[before + 1], facings[before + 1], tips[before + 1], shapes[before]))
-        wanted = _ill_between(stations, rods, shapes)
+
+    def in_a_row(numbers: Sequence[int]) -> Task[list[Shape]]:
+        row: list[Shape | None] = [start if numbers[0] == 0 else None]
+        for number in numbers:
+            row.append((yield from sought(asked[number], facings[number], tips[number], row[-1])))
+        return [shape for shape in row[1:] if shape is not None]
+
+    rows = yield [in_a_row(row.tolist()) for row in np.array_split(np.arange(len(asked)), -(-len(asked) // _IN_A_ROW))]
+    shapes: list[Shape] = [shape for row in rows for shape in row]
+    while wanted := _ill_between(stations, rods, shapes):
+        tasks = []
+        for more, before in enumerate(wanted):
+            here = before + more
+            stations.insert(here + 1, 0.5 * (stations[here] + stations[here + 1]))
+            rods.insert(here + 1, _rods_between(rods[here], rods[here + 1], 0.5))
+            facings.insert(here + 1, _facing_between(facings[here], facings[here + 1], 0.5))
+            tips.insert(here + 1, 0.5 * (tips[here] + tips[here + 1]))
+            tasks.append(sought(rods[here + 1], facings[here + 1], tips[here + 1], shapes[before]))
+        between = yield tasks
+        for more, before in enumerate(wanted):
+            shapes.insert(before + more + 1, between[more])
     return Course(lumen, np.array(facings), np.array(stations), tuple(rods), tuple(shapes), spacing_mm, np.array(tips))

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.anatomy.ahead import bones_ahead
 from spineviz.anatomy.arterial_cells import arterial_cells, tumour_cells
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree, parse_adamkiewicz
@@ -682,6 +683,16 @@ def case_tree(case: Case, grown: Epidural) -> ArterialTree:
     return arterial_tree(column(case.spine.level, lying=1.0), case.artery.adamkiewicz, grown.bone_part.field, target)
 
 
+def led_tree(case: Case, grown: Epidural | None) -> ArterialTree:
+    """Those arteries of `case_tree` that devices are led through; without a tumour those but its feeders."""
+    levels = {level for level, _ in case_runs(case)}
+    target = (case.spine.level, case.artery.target_side)
+    return arterial_tree(
+        column(case.spine.level, lying=1.0), "none", None if grown is None else grown.bone_part.field, target,
+        [level for level in SEGMENTAL_LEVELS if level in levels],
+    )  # fmt: skip
+
+
 def case_ways(case: Case, tree: ArterialTree) -> Ways:
     """The ways on the `tree` of `case` from the puncture."""
     found = puncture(column(case.spine.level, lying=1.0), case.artery.access_side)
@@ -711,10 +722,12 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
             return _unpacked(case, digest, runs, found)
         except (KeyError, TypeError, ValueError):
             pass  # a damaged file is made anew
-    grown = case_tumour(case)
+    bones_ahead()
     kit = chosen_kit(case.catheter.french, case.catheter.micro_french)
-    numbers, arrays = plan_navigation(case_ways(case, case_tree(case, grown)), kit, runs, runs[-1]).packed()
-    packed = numbers, {**arrays, **under("tumour", grown.shape.packed())}
+    ways = case_ways(case, led_tree(case, None))
+    navigation = plan_navigation(ways, kit, runs, runs[-1], lambda: case_ways(case, led_tree(case, case_tumour(case))))
+    numbers, arrays = navigation.packed()
+    packed = numbers, {**arrays, **under("tumour", case_tumour(case).shape.packed())}
     keep_plan(digest, *packed)
     return _unpacked(case, digest, runs, packed)
 

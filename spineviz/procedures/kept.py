@@ -26,6 +26,7 @@ Packed = tuple[dict[str, Any], Arrays]
 KeptFiles = dict[str, bytes]
 """Kept plans as they lie on disk: file name -> bytes."""
 
+_made: ContextVar[dict[str, Packed] | None] = ContextVar("made", default=None)
 _used: ContextVar[set[str] | None] = ContextVar("used", default=None)
 
 
@@ -52,6 +53,9 @@ def plan_digest(procedure: str, case: str) -> str:
 def keep_plan(digest: str, numbers: dict[str, Any], arrays: Arrays) -> None:
     """Keep `numbers` and `arrays` under `digest`; a cache that cannot be written is no reason to fail."""
     _note_use(digest)
+    made = _made.get()
+    if made is not None:
+        made[digest] = numbers, arrays
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     packed = stream.getvalue()
@@ -62,9 +66,34 @@ def keep_plan(digest: str, numbers: dict[str, Any], arrays: Arrays) -> None:
         write_whole(folder / f"{digest}.json", text.encode())
 
 
+def is_kept(digest: str) -> bool:
+    """Whether something is kept under `digest`, be it damaged."""
+    return (cache_folder() / "plans" / f"{digest}.json").exists()
+
+
+_handed: dict[str, Packed] = {}
+
+
+def hand_over(plans: Mapping[str, Packed]) -> None:
+    """Take plans, by their digests, that a copy of this process made: the next `kept_plan` of each finds it."""
+    _handed.update(plans)
+
+
+def plans_made(plan: Callable[[], object]) -> dict[str, Packed]:
+    """The plans that `plan()` makes, by digest."""
+    token = _made.set({})
+    try:
+        plan()
+        return _made.get() or {}
+    finally:
+        _made.reset(token)
+
+
 def kept_plan(digest: str) -> tuple[dict[str, Any], Arrays] | None:
     """What is kept under `digest`, or None where there is nothing, or it is damaged."""
     _note_use(digest)
+    if digest in _handed:
+        return _handed.pop(digest)
     folder = cache_folder() / "plans"
     try:
         record = json.loads((folder / f"{digest}.json").read_bytes())

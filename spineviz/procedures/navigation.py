@@ -11,8 +11,8 @@ drawn down into it. A catheter never advances without a wire before it: to reach
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from functools import cache, cached_property
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.arteries import ArterialTree
+from spineviz.data.aside import Aside, two_at_once
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
@@ -32,11 +33,14 @@ from spineviz.physics.rod import (
     Lumen,
     Rod,
     Shape,
+    Task,
     catalogue_rods,
-    course,
+    coursing,
     joined,
     lumen_within,
-    rest,
+    resting,
+    together,
+    turned_back,
 )
 from spineviz.physics.rod_packing import packed_course, unpacked_course
 from spineviz.procedures.kept import Packed, taken, under
@@ -59,6 +63,8 @@ _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
 _DWELL_MM = 280.0
 """How long a dwell is, as a way that is walked meanwhile."""
+_ENTRY_STATIONS, _FEEDER_STATIONS = 6, 90
+"""How many shapes are sought for an entry, and in and for the feeder while the other half has begun; about."""
 _HIGHER_MM = 4.0
 """An orifice that lies higher by less is entered with the tip so much less deep."""
 
@@ -225,6 +231,7 @@ class Ways:
 
     tree: ArterialTree
     start: tuple[str, float]
+    _into: dict[Target, Lumen] = attribute(default_factory=dict, repr=False)
 
     def trunk(self, target: Target) -> str:
         """The name of a segmental artery."""
@@ -269,9 +276,12 @@ class Ways:
         return self._lumen(("aorta", 2.0))
 
     def into(self, target: Target) -> Lumen:
-        """From the puncture into a segmental artery, the aorta beyond its orifice open too."""
-        branch = self.tree.branch(self.trunk(target))
-        return self._lumen((branch.name, branch.wall_mm + 0.6 * (branch.length_mm - branch.wall_mm)))
+        """From the puncture into a segmental artery, the aorta beyond its orifice open too; made once."""
+        if target not in self._into:
+            branch = self.tree.branch(self.trunk(target))
+            end = branch.name, branch.wall_mm + 0.6 * (branch.length_mm - branch.wall_mm)
+            self._into[target] = self._lumen(end)
+        return self._into[target]
 
     def _lumen(self, end: tuple[str, float]) -> Lumen:
         route = self.tree.route(self.start, end)
@@ -303,178 +313,264 @@ class Ways:
 # ---- the stretches --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _InAorta:
+    """A part of the way in the aorta: how long catheter and wire (0: out) are, (K,) each, and where the tip bends to.
+
+    `alone`: there is no catheter, the wire itself is led.
+    """
+
+    catheter_mm: tuple[float, ...]
+    wire_mm: tuple[float, ...]
+    facing: tuple[Target, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class _Parked:
+    """The catheter in an artery, and the wire (K,) in it."""
+
+    target: Target
+    catheter_mm: float
+    wire_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """From the aorta into an artery, or `back` out of it, with a catheter and a wire (0: out) that stand."""
+
+    target: Target
+    catheter_mm: float
+    wire_mm: float
+    back: bool = False
+
+
+_Part = _InAorta | _Parked | _Entry
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """The parts of a stretch; `dwell`: the one at whose end everything rests for a while, None for none."""
+
+    parts: tuple[_Part, ...]
+    dwell: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class _Leading:
-    """Makes one stretch after the other."""
+    """Makes the stretches: how long everything is at the ends of each is known beforehand, so that all their parts can
+    be sought side by side."""
 
     ways: Ways
     kit: Kit
-    _parked: dict[tuple[Target, float, tuple[float, ...]], Course] = attribute(default_factory=dict)
-    _onward: dict[tuple[Target, Target, float], Passage] = attribute(default_factory=dict)
+
+    # what is in where ------------------------------------------------------------------------------------------------
 
     def parked_mm(self, target: Target) -> float:
         """How much of the catheter is in when its tip is parked in that artery."""
         return self.ways.wall_mm(target) + navigation_figure("parked_mm")
 
-    def wire(self) -> Passage:
-        """The wire alone, from the puncture on."""
-        reach = navigation_figure("first_wire_mm")
-        return Passage(course(self.ways.aorta, self.kit.wire, _steps(12.0, reach)), alone=True)
-
-    def climb(self, target: Target) -> Passage:
-        """The catheter over the wire from the groin to above the target; the wire leads."""
-        top = self.top_mm(target)
-        catheter = _steps(4.0, top)
-        first = navigation_figure("first_wire_mm")
-        wire = np.maximum(first, self._led(catheter))
-        return self._in_aorta(catheter, wire, self.ways.facing(target))
-
-    def _led(self, catheter_mm: Floats | float) -> Floats:
-        """How far the wire is in that leads a catheter; at the arch it has less room to do so."""
-        return np.minimum(catheter_mm + navigation_figure("wire_lead_mm"), self.ways.aorta.length_mm - 1.0)
-
     def top_mm(self, target: Target) -> float:
         """Where the tip re-forms."""
         return self.parked_mm(target) + navigation_figure("above_orifice_mm")
 
-    def bare(self, target: Target, catheter_mm: float) -> Passage:
-        """The wire is drawn back until the tip has its own shape, facing the target's wall."""
-        lead, parked = float(self._led(catheter_mm)) - catheter_mm, navigation_figure("wire_parked_mm")
-        wire = np.concatenate([np.arange(lead, -40.0, -12.0), [-60.0, -parked]]) + catheter_mm
-        return self._in_aorta(np.full(len(wire), catheter_mm), wire, self.ways.facing(target))
+    def _ahead_mm(self, catheter_mm: Floats | float) -> Floats:
+        """How far the wire is in that leads a catheter; at the arch it has less room to do so."""
+        return np.minimum(catheter_mm + navigation_figure("wire_lead_mm"), self.ways.aorta.length_mm - 1.0)
 
-    def hook(self, target: Target, from_mm: float, wire_mm: float = 0.0) -> Passage:
+    def _is_higher(self, there: Target, catheter_mm: float) -> bool:
+        return self.parked_mm(there) > catheter_mm + _HIGHER_MM
+
+    def arrived_mm(self, there: Target, catheter_mm: float) -> float:
+        """How much of the catheter is in when it has come to the artery `there`, `catheter_mm` before."""
+        from_mm = self.top_mm(there) if self._is_higher(there, catheter_mm) else catheter_mm
+        return min(self.parked_mm(there), from_mm)
+
+    # the stretches ---------------------------------------------------------------------------------------------------
+
+    def stretches(self, runs: Sequence[Target], cord: Target) -> dict[str, _Stretch]:
+        """Every stretch but those in the feeder; see `plan_navigation`."""
+        target, top, parked = runs[0], self.top_mm(runs[0]), self.parked_mm(runs[0])
+        resting_mm = top - navigation_figure("wire_parked_mm")
+        out = {
+            "wire": self._wire(), "climb": self._climb(target), "bare": self._bare(target, top),
+            "hook": _Stretch(self._hook(target, top, resting_mm)), "empty": self._empty(target, parked, resting_mm),
+        }  # fmt: skip
+        here, at = target, parked
+        for number, there in enumerate(runs[1:], start=2):
+            out[f"run-{number}"] = self._onward(here, there, at)
+            here, at = there, self.arrived_mm(there, at)
+        out["return"] = self._onward(here, target, at)
+        at = self.arrived_mm(target, at)
+        out["check"] = self._onward(target, cord, at)
+        out["out"] = self._out(cord, self.arrived_mm(cord, at))
+        return out
+
+    def _wire(self) -> _Stretch:
+        """The wire alone, from the puncture on."""
+        wire = _steps(12.0, navigation_figure("first_wire_mm"))
+        return _Stretch((_InAorta((), tuple(wire.tolist()), (), alone=True),))
+
+    def _climb(self, target: Target) -> _Stretch:
+        """The catheter over the wire from the groin to above the target; the wire leads."""
+        catheter = _steps(4.0, self.top_mm(target))
+        wire = np.maximum(navigation_figure("first_wire_mm"), self._ahead_mm(catheter))
+        return _Stretch((_in_aorta(catheter, wire, target),))
+
+    def _bare(self, target: Target, catheter_mm: float) -> _Stretch:
+        """The wire is drawn back until the tip has its own shape, facing the target's wall."""
+        lead, parked = float(self._ahead_mm(catheter_mm)) - catheter_mm, navigation_figure("wire_parked_mm")
+        wire = np.concatenate([np.arange(lead, -40.0, -12.0), [-60.0, -parked]]) + catheter_mm
+        return _Stretch((_in_aorta(np.full(len(wire), catheter_mm), wire, target),))
+
+    def _hook(self, target: Target, from_mm: float, wire_mm: float = 0.0) -> tuple[_Part, ...]:
         """Drawn down the aorta until the tip goes into the target's artery; the wire, if there is one, stands."""
         end = min(self.parked_mm(target), from_mm)
         down = _steps(from_mm, end, 8.0)
-        first = self._course(self.ways.aorta, down, np.full(len(down), wire_mm), self.ways.facing(target))
-        into = self._course_parked(target, end, np.array([wire_mm]))
-        return Passage(joined([first, self._sprung(target, first, into), into]))
+        return _in_aorta(down, np.full(len(down), wire_mm), target), _Entry(target, end, wire_mm)
 
-    def _course_parked(self, target: Target, catheter_mm: float, wire_mm: Floats) -> Course:
+    def _empty(self, target: Target, catheter_mm: float, wire_mm: float) -> _Stretch:
+        """The wire out, the catheter parked."""
+        # what is left of the wire's stiffness goes with its end: the tip comes to lie where it will be parked
+        wire = tuple(np.arange(wire_mm, 0.0, -60.0).tolist())
+        return _Stretch((_Parked(target, catheter_mm, wire), _Parked(target, catheter_mm, (0.0,))))
+
+    def _onward(self, here: Target, there: Target, catheter_mm: float) -> _Stretch:
+        """From one parked place to the next: out of the orifice, turned, drawn down; led up by the wire where it lies
+        higher."""
+        parts: list[_Part] = [_Entry(here, catheter_mm, 0.0, back=True)]
+        dwell, at = None, catheter_mm
+        if self._is_higher(there, at):
+            top, ahead = self.top_mm(there), float(self._ahead_mm(at))
+            inward = np.concatenate([np.arange(0.0, at - 40.0, 60.0), _steps(at - 40.0, ahead, 15.0)])
+            up = _steps(at, top)
+            last = float(self._ahead_mm(top))
+            back = np.concatenate([np.arange(last, top - 40.0, -12.0), np.arange(top - 60.0, 0.0, -60.0), [0.0]])
+            parts += [
+                _in_aorta(np.full(len(inward), at), inward, here), _in_aorta(up, self._ahead_mm(up), here),
+                _in_aorta(np.full(len(back), top), back, here),
+            ]  # fmt: skip
+            at, dwell = top, 2
+        parts += [_InAorta((at,), (0.0,), (here, there)), *self._hook(there, at)]
+        return _Stretch(tuple(parts), dwell)
+
+    def _out(self, here: Target, catheter_mm: float) -> _Stretch:
+        """The catheter drawn out."""
+        down = _steps(catheter_mm, 6.0)
+        return _Stretch((_Entry(here, catheter_mm, 0.0, back=True), _in_aorta(down, np.zeros(len(down)), here)))
+
+    # how they lie ----------------------------------------------------------------------------------------------------
+
+    def led(self, stretches: Mapping[str, _Stretch]) -> dict[str, Passage]:
+        """How the devices lie on `stretches`, by name; after a "return" to the target those in its feeder too."""
+        asked = dict.fromkeys(part for stretch in stretches.values() for part in stretch.parts)
+        home = stretches["return"].parts[-1] if "return" in stretches else None
+        entries = dict.fromkeys(replace(part, back=False) for part in asked if isinstance(part, _Entry))
+        tasks: list[Task[Any]] = [self._home(part) if part == home else self._entered(part) for part in entries]
+        others = [part for part in asked if not isinstance(part, _Entry)]
+        found = together(tasks + [self._course(part) for part in others])
+        courses: dict[_Part, tuple[Course, ...]] = {
+            part: (way,) for part, way in zip(others, found[len(entries) :], strict=True)
+        }
+        fine: dict[str, Passage] = {}
+        for entry, (sprung, parked, *further) in zip(entries, found, strict=False):
+            courses[entry] = sprung, parked
+            courses[replace(entry, back=True)] = parked, turned_back(sprung)
+            fine.update(*further)
+        return {name: _passage(stretch, courses) for name, stretch in stretches.items()} | fine
+
+    def _home(self, entry: _Entry) -> Task[tuple[Course, Course, dict[str, Passage]]]:
+        """Into the target's artery, and from there into its feeder."""
+        sprung, parked = yield from self._entered(entry)
+        return sprung, parked, (yield from self._micro(entry.target, parked.shapes[-1]))
+
+    def _course(self, part: _InAorta | _Parked) -> Task[Course]:
+        if isinstance(part, _Parked):
+            return self._in_artery(part.target, part.catheter_mm, np.array(part.wire_mm))
+        if part.alone:
+            return coursing(self.ways.aorta, self.kit.wire, part.wire_mm)
+        facings = [self.ways.facing(target) for target in part.facing]
+        facing = facings[0] if len(facings) == 1 else _turned(*facings)
+        count = max(len(part.catheter_mm), 1 if len(facings) == 1 else len(facing))
+        catheter, wire = np.broadcast_to(part.catheter_mm, count), np.broadcast_to(part.wire_mm, count)
+        return self._coursing(self.ways.aorta, catheter, wire, facing)
+
+    def _in_artery(self, target: Target, catheter_mm: float, wire_mm: Floats) -> Task[Course]:
         """The catheter in the target's artery, and the wire (K,) in it.
 
         Its tip is held as far past the wall as the catheter is longer than the way to it. Friction holds it there in
         the body; free, it would slip back into the funnel that the orifice is, or be pushed on as the shaft unbends."""
-        key = (target, catheter_mm, tuple(wire_mm.tolist()))
-        if key not in self._parked:
-            lumen, facing = self.ways.into(target), self.ways.facing(target)
-            place = self.ways.within(target, catheter_mm - self.ways.wall_mm(target))
-            catheter = np.full(len(wire_mm), catheter_mm)
-            self._parked[key] = self._course(lumen, catheter, wire_mm, facing, _ORIFICE_MM, place)
-        return self._parked[key]
-
-    def _sprung(self, target: Target, one: Course, two: Course) -> Course:
-        """From the last shape of the one course to the first of the other, of which one lies in the target's artery and
-        the other in the aorta: the tip slides along the aorta's wall to the orifice and through it, or back.
-
-        In the body the tip springs there; it is led here, so that it can be followed."""
-        start, end = one.shapes[-1], two.shapes[0]
-        inward = self.ways.past_wall_mm(target, end.tip_mm) > self.ways.past_wall_mm(target, start.tip_mm)
-        outer, inner = (start, end) if inward else (end, start)
-        way = self.ways.through_orifice(target, outer.tip_mm, inner.tip_mm)
-        tips = way.at(_steps(0.0, way.length_mm, _SPRING_MM))[1:-1]
-        within = self.ways.into(target)
-        lumen = Lumen(
-            within.points_mm, tuple({id(tube): tube for tube in (*within.tubes, *self.ways.aorta.tubes)}.values())
-        )
-        # no more of it is put in meanwhile
-        (_, catheter), (_, wire) = one.rods[-1]
-        return self._course(
-            lumen, np.full(len(tips), catheter), np.full(len(tips), wire), self.ways.facing(target), _ORIFICE_MM,
-            tips if inward else tips[::-1], start,
+        place = self.ways.within(target, catheter_mm - self.ways.wall_mm(target))
+        catheter = np.full(len(wire_mm), catheter_mm)
+        return self._coursing(
+            self.ways.into(target), catheter, wire_mm, self.ways.facing(target), _ORIFICE_MM, place
         )  # fmt: skip
 
-    def empty(self, target: Target, catheter_mm: float, wire_mm: float) -> Passage:
-        """The wire out, the catheter parked."""
-        # what is left of the wire's stiffness goes with its end: the tip comes to lie where it will be parked
-        drawn = self._course_parked(target, catheter_mm, np.arange(wire_mm, 0.0, -60.0))
-        return Passage(joined([drawn, self._course_parked(target, catheter_mm, np.zeros(1))]))
+    def _entered(self, entry: _Entry) -> Task[tuple[Course, Course]]:
+        """From the aorta into an artery, and in it: the tip slides along the aorta's wall to the orifice and through
+        it.
 
-    def onward(self, here: Target, there: Target, catheter_mm: float) -> Passage:
-        """From one parked place to the next: out of the orifice, turned, drawn down; led up by the wire where it lies
-        higher."""
-        key = (here, there, round(catheter_mm, 6))
-        if key not in self._onward:
-            self._onward[key] = self._led_on(here, there, catheter_mm)
-        return self._onward[key]
+        In the body the tip springs there; it is led here, so that it can be followed."""
+        target, catheter, wire = entry.target, np.array([entry.catheter_mm]), np.array([entry.wire_mm])
+        ways, facing = self.ways, self.ways.facing(entry.target)
+        before, parked = yield [
+            self._coursing(ways.aorta, catheter, wire, facing),
+            self._in_artery(target, entry.catheter_mm, wire),
+        ]
+        way = ways.through_orifice(target, before.shapes[0].tip_mm, parked.shapes[0].tip_mm)
+        tips = way.at(_steps(0.0, way.length_mm, _SPRING_MM))[1:-1]
+        within = ways.into(target)
+        lumen = Lumen(within.points_mm, (*within.tubes, *ways.aorta.tubes))
+        # no more of it is put in meanwhile
+        sprung = yield from self._coursing(
+            lumen, np.repeat(catheter, len(tips)), np.repeat(wire, len(tips)), facing, _ORIFICE_MM, tips,
+            before.shapes[0],
+        )  # fmt: skip
+        return sprung, parked
 
-    def _led_on(self, here: Target, there: Target, catheter_mm: float) -> Passage:
-        facing = self.ways.facing(here)
-        parts, dwell = (
-            [self._out_of(here, self._course(self.ways.aorta, np.array([catheter_mm]), np.zeros(1), facing))],
-            None,
-        )
-        at = catheter_mm
-        if self.parked_mm(there) > catheter_mm + _HIGHER_MM:
-            top, ahead = self.top_mm(there), float(self._led(at))
-            inward = np.concatenate([np.arange(0.0, at - 40.0, 60.0), _steps(at - 40.0, ahead, 15.0)])
-            up = _steps(at, top)
-            last = float(self._led(top))
-            back = np.concatenate([np.arange(last, top - 40.0, -12.0), np.arange(top - 60.0, 0.0, -60.0), [0.0]])
-            parts += [
-                self._course(self.ways.aorta, np.full(len(inward), at), inward, facing),
-                self._course(self.ways.aorta, up, self._led(up), facing),
-                self._course(self.ways.aorta, np.full(len(back), top), back, facing),
-            ]
-            at = top
-            # the end of the stretch up: joined courses count their stations on
-            dwell = sum(float(part.stations[-1]) for part in parts[:-1]) + len(parts) - 2.0
-        turned = _turned(facing, self.ways.facing(there))
-        parts.append(self._course(self.ways.aorta, np.full(len(turned), at), np.zeros(len(turned)), turned))
-        return Passage(joined([*parts, self.hook(there, at).course]), dwell=dwell)
-
-    def out(self, here: Target, catheter_mm: float) -> Passage:
-        """The catheter drawn out."""
-        down = _steps(catheter_mm, 6.0)
-        drawn = self._course(self.ways.aorta, down, np.zeros(len(down)), self.ways.facing(here))
-        return Passage(self._out_of(here, drawn))
-
-    def _out_of(self, here: Target, after: Course) -> Course:
-        """Out of the artery in which the catheter is parked, without a wire, and on in the aorta."""
-        parked = self._course_parked(here, after.rods[0][0][1], np.zeros(1))
-        return joined([parked, self._sprung(here, parked, after), after])
-
-    def micro(self, target: Target, parked: Posture) -> dict[str, Passage]:
+    def _micro(self, target: Target, parked: Shape) -> Task[dict[str, Passage]]:
         """The fine wire and the microcatheter over it, from the catheter's tip into the feeder."""
-        tip = parked.points_mm[-1]
-        lumen, place = self.ways.feeder(target, tip, self.kit.micro)
+        micro, fine = self.kit.micro, self.kit.micro_wire
+        lumen, place = self.ways.feeder(target, parked.tip_mm, micro)
         ahead = min(place + navigation_figure("micro_lead_mm"), lumen.length_mm - 0.5)
-        leading = _advance_to(lumen, self.kit.micro_wire, ahead)
-        reach = min(_advance_to(lumen, self.kit.micro, place), leading - 0.5 * navigation_figure("micro_lead_mm"))
-        alone = course(lumen, self.kit.micro_wire, _steps(2.0, leading, 3.0), spacing_mm=FINE_MM)
+        leading, reach = yield [_advance_to(lumen, fine, ahead), _advance_to(lumen, micro, place)]
+        reach = min(reach, leading - 0.5 * navigation_figure("micro_lead_mm"))
         over = _steps(1.0, reach, 3.0)
-        led = np.full(len(over), leading)
-        return {
-            "micro-wire": Passage(alone, alone=True),
-            "micro": Passage(course(lumen, self.kit.micro, over, self.kit.micro_wire, led, spacing_mm=FINE_MM)),
-            "micro-empty": Passage(
-                course(
-                    lumen,
-                    self.kit.micro,
-                    np.full(4, reach),
-                    self.kit.micro_wire,
-                    np.linspace(leading, 0.0, 4),
-                    spacing_mm=FINE_MM,
-                )
-            ),
-        }
+        alone, led, empty = yield [
+            coursing(lumen, fine, _steps(2.0, leading, 3.0), spacing_mm=FINE_MM),
+            coursing(lumen, micro, over, fine, np.full(len(over), leading), spacing_mm=FINE_MM),
+            coursing(lumen, micro, np.full(4, reach), fine, np.linspace(leading, 0.0, 4), spacing_mm=FINE_MM),
+        ]
+        return {"micro-wire": Passage(alone, alone=True), "micro": Passage(led), "micro-empty": Passage(empty)}
 
-    def _in_aorta(self, catheter: Floats, wire: Floats, facing: Floats) -> Passage:
-        return Passage(self._course(self.ways.aorta, catheter, wire, facing))
-
-    def _course(
+    def _coursing(
         self, lumen: Lumen, catheter: Floats, wire: Floats, facing: Floats, spacing_mm: float = SPACING_MM,
         tips: Points | None = None, start: Shape | None = None,
-    ) -> Course:  # fmt: skip
-        return course(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing, spacing_mm, tips, start)
+    ) -> Task[Course]:  # fmt: skip
+        return coursing(lumen, self.kit.catheter, catheter, self.kit.wire, wire, facing, spacing_mm, tips, start)
 
 
-def _advance_to(lumen: Lumen, rod: Rod, station_mm: float) -> float:
+def _in_aorta(catheter_mm: Floats, wire_mm: Floats, target: Target) -> _InAorta:
+    return _InAorta(tuple(catheter_mm.tolist()), tuple(wire_mm.tolist()), (target,))
+
+
+def _passage(stretch: _Stretch, courses: Mapping[_Part, tuple[Course, ...]]) -> Passage:
+    """The parts of a stretch one after another."""
+    ways = [way for part in stretch.parts for way in courses[part]]
+    dwell = None
+    if stretch.dwell is not None:
+        # joined courses count their stations on
+        before = [way for part in stretch.parts[: stretch.dwell + 1] for way in courses[part]]
+        dwell = sum(float(way.stations[-1]) for way in before) + len(before) - 1.0
+    alone = any(isinstance(part, _InAorta) and part.alone for part in stretch.parts)
+    return Passage(joined(ways), alone=alone, dwell=dwell)
+
+
+def _advance_to(lumen: Lumen, rod: Rod, station_mm: float) -> Task[float]:
     """How much of a device is in when its tip has come to a place on the way: it may take bends shorter."""
     for advance in np.arange(station_mm, station_mm - 6.0, -0.4):
-        tip = rest(lumen, rod, float(advance), spacing_mm=FINE_MM).tip_mm
-        if float(lumen.station_mm(tip[None])[0]) <= station_mm and _ends_within(lumen, tip):
+        found = yield from resting(lumen, rod, float(advance), spacing_mm=FINE_MM)
+        if float(lumen.station_mm(found.tip_mm[None])[0]) <= station_mm and _ends_within(lumen, found.tip_mm):
             return float(advance)
     return station_mm - 6.0
 
@@ -510,31 +606,47 @@ def chosen_kit(french: int, micro_french: float) -> Kit:
     )  # fmt: skip
 
 
-def plan_navigation(ways: Ways, kit: Kit, runs: Sequence[Target], cord: Target) -> Navigation:
+def plan_navigation(
+    ways: Ways, kit: Kit, runs: Sequence[Target], cord: Target, with_feeders: Callable[[], Ways] | None = None
+) -> Navigation:
     """Every stretch, from the puncture to the target `runs[0]`, to the other `runs` in their order, back to the target,
     into its feeder, to the `cord`'s artery, and out.
+
+    Half of them are sought in a copy of this process where that has a core of its own; they are the same in any case.
+
+    Args:
+        with_feeders: gives the ways on the tree that holds the tumour's feeders, if `ways` are on one without.
 
     Raises RequestError, with both sizes, where a device is wider than a vessel, and where one would be bent more
     sharply than it allows.
     """
-    target = runs[0]
     leading = _Leading(ways, kit)
-    made = {"wire": leading.wire(), "climb": leading.climb(target)}
-    made["bare"] = leading.bare(target, made["climb"].end.outer_mm)
-    bare = made["bare"].end
-    made["hook"] = leading.hook(target, bare.outer_mm, bare.wire_mm)
-    parked = made["hook"].end
-    made["empty"] = leading.empty(target, parked.outer_mm, parked.wire_mm)
-    here, at = target, parked.outer_mm
-    for number, there in enumerate(runs[1:], start=2):
-        made[f"run-{number}"] = leading.onward(here, there, at)
-        here, at = there, made[f"run-{number}"].end.outer_mm
-    made["return"] = leading.onward(here, target, at)
-    parked = made["return"].end
-    made |= leading.micro(target, parked)
-    made["check"] = leading.onward(target, cord, parked.outer_mm)
-    made["out"] = leading.out(cord, made["check"].end.outer_mm)
-    return Navigation(made, ways.orifice_mm(target))
+    first, second = _halves(leading.stretches(runs, cord))
+
+    def rest_of_them() -> dict[str, Passage]:
+        return _Leading(with_feeders() if with_feeders else ways, kit).led(second)
+
+    if two_at_once():
+        with Aside([lambda: {name: passage.packed() for name, passage in leading.led(first).items()}]) as aside:
+            last = rest_of_them()
+            made = {name: Passage.unpacked(*packed) for name, packed in aside.result(0).items()}
+    else:
+        made, last = leading.led(first), rest_of_them()
+    return Navigation(made | last, ways.orifice_mm(runs[0]))
+
+
+def _halves(stretches: Mapping[str, _Stretch]) -> tuple[dict[str, _Stretch], dict[str, _Stretch]]:
+    """The stretches up to one of them, and those from it on, among which is the "return"; about equal in stations."""
+    names = list(stretches)
+    counts = np.cumsum(
+        [_stations(stretch) + _FEEDER_STATIONS * (name == "return") for name, stretch in stretches.items()]
+    )
+    cut = min(int(np.searchsorted(counts, 0.5 * counts[-1])) + 1, names.index("return"))
+    return {name: stretches[name] for name in names[:cut]}, {name: stretches[name] for name in names[cut:]}
+
+
+def _stations(stretch: _Stretch) -> int:
+    return sum(_ENTRY_STATIONS if isinstance(part, _Entry) else len(part.wire_mm) for part in stretch.parts)
 
 
 def least_clearance_mm(navigation: Navigation) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from spineviz.anatomy.ahead import bones_ahead
 from spineviz.anatomy.bones import carved_core, carved_field
 from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.incision import (
@@ -42,6 +43,7 @@ from spineviz.geometry.operators import moved, offset, smooth_difference, union
 from spineviz.procedures.access import PlannedNeedle
 from spineviz.procedures.augmentation import BEFORE_SKIN_MM
 from spineviz.procedures.film_plan import FilmPlan
+from spineviz.procedures.kept import is_kept, plan_digest
 from spineviz.procedures.state import Done, EndovascularState, State, progress, smoothstep
 from spineviz.procedures.tracks import PlansInStep, StateInStep, plans_of
 
@@ -589,6 +591,8 @@ def plan_overview(case: Case) -> OverviewPlan:
         "kyphoplasty": plan_kyphoplasty,
         "chemoembolization": plan_chemoembolization,
     }
+    if not all(is_kept(plan_digest(name, case.canonical())) for name in makers):
+        bones_ahead()
     found = plans_of(case, makers, "the three cannot be shown together")
     own = {
         "minimal": MinimalPlan(found["vertebroplasty"]),

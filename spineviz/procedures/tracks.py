@@ -7,19 +7,22 @@ and after the last.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tomllib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spineviz.data.aside import Aside, two_at_once
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
 from spineviz.procedures.film_plan import FilmPlan
+from spineviz.procedures.kept import Packed, hand_over, is_kept, plan_digest, plans_made
 
 if TYPE_CHECKING:
     from spineviz.anatomy.structure import Structure
@@ -226,17 +229,32 @@ class PlansInStep(FilmPlan):
 
 
 def plans_of(case: Case, makers: Mapping[str, Callable[[Case], Any]], why: str) -> dict[str, Any]:
-    """The plan of each of `makers` for `case`, by name.
+    """The plan of each of `makers` for `case`, by name; the last is the one that takes longest.
+
+    Those before it are made in a copy of this process where that has a core of its own.
 
     Raises RequestError: which of the procedures refuses the case, and its reason; where all refuse it for the same
     reason, that reason. `why` ends the sentence: what cannot be done without them all.
     """
-    plans, refusals = {}, {}
-    for name, make in makers.items():
+    plans: dict[str, Any] = {}
+    refusals: dict[str, str] = {}
+
+    def plan(name: str) -> None:
         try:
-            plans[name] = make(case)
+            plans[name] = makers[name](case)
         except RequestError as refusal:
             refusals[name] = str(refusal)
+
+    *others, longest = [name for name in makers if not is_kept(plan_digest(name, case.canonical()))] or [""]
+    if others and two_at_once():
+        # they have nothing to do with one another
+        with Aside([partial(_made_by, partial(makers[name], case)) for name in others]) as aside:
+            plan(longest)
+            for number in range(len(others)):
+                hand_over(aside.result(number))
+    for name in makers:
+        if name not in plans and name not in refusals:
+            plan(name)
     reasons = set(refusals.values())
     if len(refusals) == len(makers) and len(reasons) == 1:
         raise RequestError(reasons.pop())
@@ -246,7 +264,17 @@ def plans_of(case: Case, makers: Mapping[str, Callable[[Case], Any]], why: str) 
         if len(refusals) > 1:
             who = f"{name}'s reason; {'the other refuses' if len(makers) == 2 else 'another one refuses'} it too"
         raise RequestError(f"{reason}\n({who}, so {why})")
-    return plans
+    return {name: plans[name] for name in makers}
+
+
+def _made_by(plan: Callable[[], Any]) -> dict[str, Packed]:
+    """The plans that `plan()` makes; none where the case is refused: whoever asks again is told why."""
+
+    def willing() -> None:
+        with contextlib.suppress(RequestError):
+            plan()
+
+    return plans_made(willing)
 
 
 __all__ = ["PlansInStep", "StateInStep", "Track", "plans_of", "shown_s", "tracks"]

@@ -582,6 +582,17 @@ def test_building_it_again_gives_the_same():
         assert np.array_equal(branch.radius_mm, first.branches[name].radius_mm)
 
 
+def test_fewer_levels_change_nothing_of_the_others():
+    whole = arterial_tree(column("L1", 1.0), "none")
+    part = arterial_tree(column("L1", 1.0), "none", levels=("T12", "L1"))
+    assert part.key != whole.key
+    segmental = {name for name in part.branches if part.branches[name].kind == "segmental"}
+    assert segmental == {f"segmental-{level}-{side}" for level in ("T12", "L1") for side in ("right", "left")}
+    for name, branch in part.branches.items():
+        assert np.array_equal(branch.centreline.points_mm, whole.branches[name].centreline.points_mm)
+        assert np.array_equal(branch.radius_mm, whole.branches[name].radius_mm)
+
+
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from spineviz.anatomy import bones, sacrum
 from spineviz.anatomy.column import COLUMN_LEVELS, column, endplates, levels_between
 from spineviz.anatomy.neural import (
     canal_line,
+    cord_and_sac,
     cord_sweep,
     dura_sweep,
     neural_structures,
@@ -64,7 +65,6 @@ def test_the_sac_stays_out_of_bone_while_the_spine_above_a_fracture_tips_forward
     here = column("L1", lying, rotation_about([1, 0, 0], -turn, hinge))
     line = canal_line(here, "T11", "L3")
     for sweep in (cord_sweep(line), dura_sweep(line)):
-        assert sweep is not None
         points = sweep.mesh(24).points_mm
         for level in ("T11", "T12", "L1", "L2"):
             local = here.world_from_vertebra(level).inverse().points(points)
@@ -85,7 +85,6 @@ def test_the_cord_ends_in_the_lower_third_of_l1_and_the_filum_goes_on():
     here, _ = made("T9", "sacrum", 0.0)
     line = canal_line(here, "T9", "sacrum")
     cord = cord_sweep(line)
-    assert cord is not None
     thick = cord.side_mm > 0.7
     tip = here.world_from_vertebra("L1").inverse().point(cord.points_mm[np.flatnonzero(thick)[-1]])
     upper, lower = (plate.origin_mm[2] for plate in endplates("L1"))
@@ -163,3 +162,13 @@ def test_field_and_surface_say_the_same(name):
     way = parts[name].field(points)
     assert way.max() < 0.25  # a strand may begin inside the next one's root, never outside its own surface
     assert np.percentile(np.abs(way), 90) < 0.1
+
+
+def test_cord_and_sac_are_those_that_lie_among_the_roots():
+    here, levels = column("L1", 1.0), ("T10", "L3")
+    whole, alone = neural_structures(here, levels), cord_and_sac(here, levels)
+    assert set(alone) == {"cord", "dura"}
+    for name, part in alone.items():
+        assert part.key == whole[name].key
+        assert np.array_equal(part.mesh(0.2).points_mm, whole[name].mesh(0.2).points_mm)
+    assert cord_and_sac(here, ("sacrum",)) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spineviz.procedures.kept import keep_plan, kept_plan, plan_digest
+from spineviz.procedures.kept import hand_over, is_kept, keep_plan, kept_plan, plan_digest, plans_made
 
 NUMBERS = {"volume_ml": 3.7684213, "names": ["right", "left"], "wide": 1e300}
 ARRAYS = {"room": np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4), "nodes": np.arange(6).reshape(2, 3)}
@@ -27,6 +27,19 @@ def test_what_is_kept_comes_back_to_the_last_bit(folder):
         assert arrays[name].dtype == array.dtype
         assert np.array_equal(arrays[name], array)
     assert sorted(path.name for path in folder.iterdir()) == [f"{DIGEST}.json", f"{DIGEST}.npz"]
+
+
+def test_what_a_copy_made_is_found_once_without_a_file(folder):
+    made = plans_made(lambda: keep_plan(DIGEST, NUMBERS, ARRAYS))
+    assert is_kept(DIGEST)
+    for path in folder.iterdir():
+        path.unlink()
+    assert not is_kept(DIGEST)
+    hand_over(made)
+    numbers, arrays = kept_plan(DIGEST)
+    assert numbers == NUMBERS
+    assert all(np.array_equal(arrays[name], array) for name, array in ARRAYS.items())
+    assert kept_plan(DIGEST) is None
 
 
 def test_nothing_kept_is_none(folder):

@@ -191,6 +191,20 @@ def test_a_plan_that_was_packed_is_the_same():
             assert (one.outer_mm, one.wire_mm) == (two.outer_mm, two.wire_mm)
 
 
+def test_it_is_the_same_however_many_processes_seek_it(monkeypatch):
+    from spineviz.procedures import navigation
+
+    ways = Ways(tree_of("L1", "left"), ("femoral-right", 12.0))
+    packed = []
+    for two in (True, False):
+        monkeypatch.setattr(navigation, "two_at_once", lambda two=two: two)
+        packed.append(plan_navigation(ways, chosen_kit(5, 2.7), (CASES[0][:2], CASES[0][3]), CASES[0][3]).packed())
+    (plain, arrays), (alone, alone_arrays) = packed
+    assert plain == alone
+    assert set(arrays) == set(alone_arrays)
+    assert all(np.array_equal(arrays[name], alone_arrays[name], equal_nan=True) for name in arrays)
+
+
 def test_a_catheter_that_is_wider_than_its_artery_is_refused_with_both_sizes():
     from dataclasses import replace
 

@@ -1,0 +1,101 @@
+"""Work that is done by a copy of this process while this one goes on.
+
+What is made is the same wherever it is made: whether there is a copy, and how many cores, decides only how long it
+takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from typing import IO, Any, Generic, Self, TypeVar
+
+from spineviz.data.once import once
+
+_T = TypeVar("_T")
+
+
+def two_at_once() -> bool:
+    """Whether a copy of this process would have a core of its own, and libraries outlive a fork here."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores > 1 and sys.platform.startswith("linux")
+
+
+class Aside(Generic[_T]):
+    """What a forked copy of this process makes, which must not draw with OpenGL. What the copy keeps for itself is
+    lost.
+
+    Args:
+        makes: each makes one result, of plain values and arrays; they run one after the other.
+    """
+
+    def __init__(self, makes: Sequence[Callable[[], _T]]) -> None:
+        self._makes = list(makes)
+        self._done: list[_T] | None = None
+        reading, writing = os.pipe()
+        with warnings.catch_warnings():
+            # other threads than this one are those of numerical libraries, which expect to be copied
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._child = os.fork()
+        if self._child == 0:
+            _make_and_end(makes, reading, writing)
+        os.close(writing)
+        self._pipe: IO[bytes] = os.fdopen(reading, "rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the copy, if nobody waited for it."""
+        if self._done is None:
+            self._done = []
+            self._pipe.close()
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+
+    def result(self, index: int) -> _T:
+        """Result `index`; made here where the copy failed, so that what is wrong is said here."""
+        if self._done is None:
+            self._done = self._received()
+        return self._done[index] if index < len(self._done) else self._makes[index]()
+
+    def _received(self) -> list[_T]:
+        out: list[_T] = []
+        # a pickle of our own copy's: it never lay anywhere
+        with self._pipe as pipe, contextlib.suppress(EOFError, pickle.UnpicklingError, OSError):  # cut short
+            while True:
+                out.append(pickle.load(pipe))
+        os.waitpid(self._child, 0)
+        return out
+
+
+def _make_and_end(makes: Sequence[Callable[[], Any]], reading: int, writing: int) -> None:
+    try:
+        os.close(reading)
+        with os.fdopen(writing, "wb") as pipe, contextlib.suppress(Exception):  # it is made, and fails, there
+            for make in makes:
+                pickle.dump(make(), pipe, pickle.HIGHEST_PROTOCOL)
+    finally:
+        os._exit(0)  # a copy has nothing of the original's to clear away
+
+
+Call = tuple[once[..., Any], tuple[Hashable, ...]]
+"""A function whose results are kept, and its arguments."""
+
+
+def make_ahead(calls: Sequence[Call]) -> None:
+    """Make what `calls` give, of plain values and arrays, the first half of them in a copy of this process."""
+    missing = [(function, arguments) for function, arguments in calls if not function.has(*arguments)]
+    middle = len(missing) // 2
+    if not middle or not two_at_once():
+        return
+    with Aside([lambda: [function(*arguments) for function, arguments in missing[:middle]]]) as aside:
+        for function, arguments in missing[middle:]:
+            function(*arguments)
+        for (function, arguments), made in zip(missing[:middle], aside.result(0), strict=True):
+            function.put(made, *arguments)

@@ -1,0 +1,57 @@
+"""What a copy of the process makes is what would have been made here."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from spineviz.data import aside
+from spineviz.data.aside import Aside, make_ahead
+from spineviz.data.once import once
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes cannot be forked here")
+
+
+def test_results_come_back_in_their_order_and_from_another_process():
+    with Aside([lambda: {"a": np.arange(3)}, os.getpid, lambda: 1.5]) as copy:
+        assert copy.result(2) == 1.5
+        assert np.array_equal(copy.result(0)["a"], np.arange(3))
+        assert copy.result(1) != os.getpid()
+
+
+def test_what_fails_there_is_made_here_and_says_what_is_wrong():
+    here = os.getpid()
+
+    def bad() -> None:
+        raise ValueError("copy" if os.getpid() != here else "here")
+
+    with Aside([lambda: 1, bad]) as copy:
+        assert copy.result(0) == 1
+        with pytest.raises(ValueError, match="here"):
+            copy.result(1)
+
+
+def test_a_copy_that_nobody_waits_for_is_ended():
+    import time
+
+    with pytest.raises(KeyError), Aside([lambda: time.sleep(60.0)]) as copy:
+        raise KeyError
+    with pytest.raises(ChildProcessError):
+        os.waitpid(copy._child, 0)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_half_is_made_ahead_in_a_copy_where_that_has_a_core(monkeypatch, cores):
+    monkeypatch.setattr(aside, "two_at_once", lambda: cores > 1)
+    made_here = []
+
+    @once
+    def squared(number: int) -> int:
+        made_here.append(number)
+        return number * number
+
+    squared(3)
+    make_ahead([(squared, (number,)) for number in range(5)])
+    assert [squared(number) for number in range(5)] == [0, 1, 4, 9, 16]
+    assert made_here == ([3, 2, 4] if cores > 1 else [3, 0, 1, 2, 4])
