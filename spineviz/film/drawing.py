@@ -149,7 +149,7 @@ class FilmDrawer:
                         shape.distance(middle)
 
     def frames(self, piece: Piece) -> Iterator[NDArray[np.uint8]]:
-        """As Drawer says; equal frames are drawn once."""
+        """As Drawer says; equal frames are drawn once. Windows are closed when the last one was taken."""
         self.scene.forget()
         last_key: Any = None
         frame: Any = None
@@ -158,6 +158,7 @@ class FilmDrawer:
             if frame is None or key != last_key:
                 frame, last_key = self.scene.frame_at(time_s), key
             yield frame
+        self.scene.forget()
 
 
 def draw_piece(
@@ -179,6 +180,7 @@ def draw_piece(
             if number % GIVE_BACK_EVERY == 0:
                 give_back()
             told(1)
+        give_back()
 
     with store.part(output.segment_suffix) as part:
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,10 @@ _BT709 = 1
 _PER_S = 1000
 """Chapters and captions are timed in milliseconds."""
 
-_LARGE_PX, _LARGE_LOOKAHEAD = 2560 * 1440, 10
-"""x264 holds the 40 frames ahead that preset medium looks at, and more: 0.38 GB at 1080p, 1.4 GB at 4K. Of frames that
-are larger than this it looks at fewer ahead: 0.6 GB at 4K, for smaller files and up to 3 dB less of above 45."""
+_LOOKAHEAD, _LARGE_PX, _LARGE_LOOKAHEAD = 20, 2560 * 1440, 10
+"""x264 holds the frames at which it looks ahead, in preset medium 40: 0.38 GB at 1080p. With 20 it takes 0.25 GB, and
+0.3 to 0.4 dB of 47 at the same size. Of frames that are larger than this it looks at 10 ahead: 0.75 GB at 4K, and about
+1 dB."""
 
 _DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
 _SOUND_RATE, _SOUND_BITS = 48000, 96000
@@ -59,6 +63,7 @@ class _Coding:
         container: what it lies in.
         pixels, decoded: how colours are stored, and how the decoder gives them.
         options: of the encoder.
+        looks_ahead: whether it holds many frames in memory before it writes the first.
     """
 
     encoder: str
@@ -67,6 +72,7 @@ class _Coding:
     pixels: str
     decoded: str
     options: Mapping[str, str]
+    looks_ahead: bool = False
 
 
 _LOSSLESS = _Coding("png", "png", "mov", "rgb24", "rgb24", {"pred": "up", "compression_level": "1"})
@@ -85,6 +91,7 @@ _CODINGS = {
             # differ from run to run. With AVX2 they do not, and are those of every other instruction set.
             "x264-params": "keyint=infinite:scenecut=0:open-gop=0:threads=1" + (":asm=AVX2" if has_avx512() else ""),
         },
+        looks_ahead=True,
     ),
     "webm": _Coding(
         "libvpx-vp9",
@@ -124,7 +131,8 @@ def encode_segment(
     """Write `frames` as one closed group of pictures; returns how many were written.
 
     The encoder runs on one thread, whose bytes do not depend on the machine's cores. An array that is the very same
-    object as the one before it is not converted again.
+    object as the one before it is not converted again. One that looks ahead is given the first frame when the last one
+    is drawn, so that what draws need not be held beside what it holds; till then they lie in the folder of `path`.
 
     Args:
         frames: (H, W, 3) sRGB each, or (H, W, 4) with straight alpha where the format has alpha.
@@ -144,11 +152,8 @@ def encode_segment(
             for name in ("color_primaries", "color_trc", "colorspace", "color_range"):
                 setattr(stream.codec_context, name, _BT709)
         stream.options = _options(coding, size_px)
-        last: NDArray[np.uint8] | None = None
-        picture: Any = None
-        for frame in frames:
-            if frame is not last:
-                picture, last = _converted(frame, fmt, coding.pixels), frame
+        pictures = _as_pictures(frames, fmt, coding.pixels)
+        for picture in _drawn_first(pictures, path) if coding.looks_ahead else pictures:
             picture.pts, picture.time_base = written, Fraction(1, frames_per_s)
             container.mux(stream.encode(picture))
             written += 1
@@ -161,9 +166,61 @@ def encode_segment(
 def _options(coding: _Coding, size_px: tuple[int, int]) -> dict[str, str]:
     """What the encoder of pictures of `size_px` is told."""
     out = dict(coding.options)
-    if coding.encoder == "libx264" and size_px[0] * size_px[1] > _LARGE_PX:
-        out["x264-params"] += f":rc-lookahead={_LARGE_LOOKAHEAD}"
+    if coding.encoder == "libx264":
+        large = size_px[0] * size_px[1] > _LARGE_PX
+        out["x264-params"] += f":rc-lookahead={_LARGE_LOOKAHEAD if large else _LOOKAHEAD}"
     return out
+
+
+def _as_pictures(frames: Iterable[NDArray[np.uint8]], fmt: Format, pixels: str) -> Iterator[Any]:
+    """What the encoder takes for each of `frames`; the very same one where the frame is."""
+    last: NDArray[np.uint8] | None = None
+    picture: Any = None
+    for frame in frames:
+        if frame is not last:
+            picture, last = _converted(frame, fmt, pixels), frame
+        yield picture
+
+
+def _drawn_first(pictures: Iterable[Any], path: Path) -> Iterator[Any]:
+    """`pictures` when the last one is there, out of a file without a name in the folder of `path`; one that comes
+    several times running lies there once.
+
+    An OSError of that file names `path`, as those of the container do.
+    """
+    turns: list[int] = []
+    last: Any = None
+    with _as_of(path):
+        file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - it is closed below
+    with file:
+        for picture in pictures:
+            if picture is last:
+                turns[-1] += 1
+                continue
+            with _as_of(path):
+                for plane in picture.planes:
+                    file.write(plane)
+            last = picture
+            turns.append(1)
+        with _as_of(path):
+            file.seek(0)
+        for times in turns:
+            picture = av.VideoFrame(last.width, last.height, last.format.name)
+            picture.colorspace, picture.color_range = last.colorspace, last.color_range
+            with _as_of(path):
+                for plane in picture.planes:
+                    file.readinto(plane)
+            yield from repeat(picture, times)
+
+
+@contextmanager
+def _as_of(path: Path) -> Iterator[None]:
+    """An OSError within says that it is of `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:

@@ -50,7 +50,7 @@ class Painter:
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
         self._drawn_at: dict[Hashable, int] = {}
         self._closed_at: dict[Hashable, int] = {}
-        self._drawn, self._began = 0, 0
+        self._drawn = 0
 
     def stage(self, size_px: Size, structures: Structures, shot: StageShot, clear: bool = False) -> Pixels:
         """The 3-D view, (H, W, 3), or without its ground (H, W, 4) with colours multiplied by alpha."""
@@ -155,21 +155,24 @@ class Painter:
         return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
     def forget(self) -> None:
-        """Drop every picture that was drawn; meshes, textures and line integrals stay, and of windows those that have
-        drawn since the last time."""
-        self._close_unused(self._began)
-        self._began = self._drawn
-        for stage in self._stages.values():
-            stage.forget()
+        """Drop every picture that was drawn, and close the windows; meshes, textures and line integrals stay."""
+        self._close_all()
         for fluoroscope in self._fluoroscopes.values():
             fluoroscope.forget()
 
     def close(self) -> None:
         """Give windows and monitors back."""
+        self._close_all()
+        self._fluoroscopes.clear()
+
+    def _close_all(self) -> None:
         for stage in self._stages.values():
             stage.close()
+        if self._stages:
+            _draw_elsewhere()
         self._stages.clear()
-        self._fluoroscopes.clear()
+        self._drawn_at.clear()
+        self._closed_at.clear()
 
     def _close_unused(self, since: int) -> None:
         """Close the windows that have not drawn after the picture number `since`."""
@@ -206,6 +209,18 @@ def _without_roadmap(structures: Structures) -> Structures:
     if not any(s.role == _ROADMAP for s in structures.values()):
         return structures
     return {name: s for name, s in structures.items() if s.role != _ROADMAP}
+
+
+def _draw_elsewhere() -> None:
+    """Mesa holds the memory of the picture into which it drew last until it has drawn into another."""
+    from spineviz.views.offscreen import store
+
+    pixel = store().gl.simple_framebuffer((1, 1))
+    pixel.use()
+    store().fill("clear", [(0, 0, 1, 1)], (1, 1))
+    store().gl.finish()
+    for part in (pixel, *pixel.color_attachments, pixel.depth_attachment):
+        part.release()
 
 
 def _close(stage: Any) -> None:

@@ -1,99 +1,117 @@
-"""The memory of a worker: python tests/bench/bench_memory.py [QUALITY...].
+"""The memory of a render: python tests/bench/bench_memory.py [QUALITY...].
 
-A process draws and encodes the first frames of every second piece of a film, one after the other, as one worker does;
-its proportional share of memory is looked at ten times a second. The peak of the last third of the film over that of
-the first tells whether it grows. The last frame of each piece is held until the encoder has seen as many as it holds in
-memory when it looks ahead: whole pieces take no more.
+Two workers draw, encode and check the first frames of pieces from all over a film, as a render does that has two cores.
+The last frame of each piece is held until the encoder has seen as many as it holds in memory when it looks ahead: whole
+pieces take no more. The proportional share of memory of every process is looked at five times a second. The peak of a
+worker in the last third over that in the first tells whether it grows with the film.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from bench_promises import descendants, share_bytes
 from told import tell
+
+from spineviz.data.films import film as clock_of
+from spineviz.film.drawing import FilmDrawer, FilmJob, Task
+from spineviz.film.opening import scene_source
+from spineviz.film.pieces import Piece, pieces
+from spineviz.film.rendition import Rendition
+from spineviz.film.workers import Places, draw_tasks
+from spineviz.procedures.case import Case
 
 LIMITS_MB = {"fhd": 700.0, "uhd": 1600.0}
 LIMIT_GROWTH = 1.25
 FILMS = ("vertebroplasty", "chemoembolization")
-FRAMES, HELD, EVERY = 6, 54, 2
+WORKERS, PIECES, FRAMES, HELD = 2, 18, 4, 36
 
 
-def draw(film: str, quality: str) -> None:
-    """What the measured process does; it tells its progress a line a piece."""
-    from spineviz.film.drawing import FilmJob, give_back
-    from spineviz.film.encode import encode_segment
-    from spineviz.film.opening import scene_source
-    from spineviz.film.pieces import Piece, pieces
-    from spineviz.film.rendition import Rendition
-    from spineviz.procedures.case import Case
+class Holding(FilmDrawer):
+    """Draws what is asked for and holds the last frame."""
 
-    rendition = Rendition(quality=quality)
-    size = rendition.size
-    with (
-        FilmJob(scene_source(film), Case(), rendition).opened() as drawer,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        drawer.share()
-        every = pieces(drawer.scene.clock)[::EVERY]
-        for i, piece in enumerate(every):
-            short = Piece(piece.index, piece.step, piece.start_s, piece.start_s + FRAMES / size.frames_per_s)
-
-            def frames(short: Piece = short) -> Iterator[np.ndarray]:
-                for frame in drawer.frames(short):
-                    yield frame
-                give_back()
-                for _ in range(HELD):
-                    yield frame
-
-            path, count = Path(folder) / "piece.mp4", FRAMES + HELD
-            encode_segment(path, frames(), rendition.output, size.size_px, size.frames_per_s, count)
-            print(i / len(every), flush=True)
+    def frames(self, piece: Piece) -> Iterator[np.ndarray]:
+        """As FilmDrawer does, and HELD more."""
+        for frame in super().frames(piece):
+            yield frame
+        for _ in range(HELD):
+            yield frame
 
 
-def share_mb(pid: int) -> float:
-    """A process's proportional share of memory, MB; 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return next(1.024e-3 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        return 0.0
+@dataclass(frozen=True)
+class HoldingJob:
+    """A FilmJob that holds the last frame of each piece."""
+
+    job: FilmJob
+    forks = True
+
+    @property
+    def rendition(self) -> Rendition:
+        """How it is drawn."""
+        return self.job.rendition
+
+    @contextmanager
+    def opened(self) -> Iterator[Holding]:
+        """The scene of the film."""
+        with self.job.opened() as drawer:
+            yield Holding(drawer.scene, drawer.frames_per_s)
+
+
+def begun(film: str, frames_per_s: int) -> list[Task]:
+    """The beginnings of PIECES pieces from all over the film."""
+    every = pieces(clock_of(film))
+    chosen = [every[round(i * (len(every) - 1) / (PIECES - 1))] for i in range(PIECES)]
+    shorter = [Piece(p.index, p.step, p.start_s, p.start_s + FRAMES / frames_per_s) for p in chosen]
+    return [Task(f"{piece.index:064}", piece, FRAMES + HELD) for piece in shorter]
 
 
 def measure(film: str, quality: str) -> list[bool]:
-    """Watch a process that draws `film` in `quality`."""
-    process = subprocess.Popen([sys.executable, __file__, "draw", film, quality], stdout=subprocess.PIPE, text=True)
-    peaks, place, ended = np.zeros(3), 0, threading.Event()
+    """Watch the processes that draw `film` in `quality`."""
+    rendition = Rendition(quality=quality)
+    tasks = begun(film, rendition.size.frames_per_s)
+    total, told, ended = sum(task.count for task in tasks), 0, threading.Event()
+    workers: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(3))
+    peak = 0.0
+
+    def finished(frames: int) -> None:
+        nonlocal told
+        told += frames
 
     def watch() -> None:
-        while not ended.wait(0.1):
-            peaks[place] = max(peaks[place], share_mb(process.pid))
+        nonlocal peak
+        while not ended.wait(0.2):
+            third = min(2, 3 * told // total)
+            shares = {pid: share_bytes(pid) for pid in descendants()}
+            for pid, share in shares.items():
+                workers[pid][third] = max(workers[pid][third], share)
+            peak = max(peak, sum(shares.values()))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        place = min(2, int(3.0 * float(line)))
-    code = process.wait()
-    ended.set()
-    watcher.join()
-    if code:
-        sys.exit(f"the process that draws {film} in {quality} failed with {code}")
-    return [
-        tell(f"worker {film} {quality}, memory", [float(peaks.max())], "MB", LIMITS_MB[quality]),
+    with tempfile.TemporaryDirectory() as folder:
+        places = Places(Path(folder) / "pieces", Path(folder) / "scratch")
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            draw_tasks(HoldingJob(FilmJob(scene_source(film), Case(), rendition)), places, tasks, finished, WORKERS)
+        finally:
+            ended.set()
+            watcher.join()
+    peaks = np.array(list(workers.values())).max(axis=0)
+    kept = [
+        tell(f"worker {film} {quality}, memory", [1e-6 * float(peaks.max())], "MB", LIMITS_MB[quality]),
         tell(f"worker {film} {quality}, last third over first", [float(peaks[2] / peaks[0])], "times", LIMIT_GROWTH),
     ]
+    tell(f"{WORKERS} workers {film} {quality}, memory", [1e-6 * peak], "MB")
+    return kept
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["draw"]:
-        draw(*sys.argv[2:])
-    else:
-        asked = [(film, quality) for quality in sys.argv[1:] or LIMITS_MB for film in FILMS]
-        told = [kept for film, quality in asked for kept in measure(film, quality)]
-        sys.exit(not all(told))
+    asked = [(film, quality) for quality in sys.argv[1:] or LIMITS_MB for film in FILMS]
+    sys.exit(not all([kept for film, quality in asked for kept in measure(film, quality)]))

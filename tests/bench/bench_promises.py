@@ -26,27 +26,33 @@ LIMIT_DRAFT_S = 180.0
 LIMIT_MEMORY_GB = 1.5
 
 
-def held_bytes(root: int) -> float:
-    """The memory of the process `root` and all its descendants, what they share counted once; 0 without /proc."""
+def descendants(root: int | None = None) -> set[int]:
+    """All processes below `root`, or below this one; none without /proc."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, IndexError, ValueError):  # it ended meanwhile
             continue
-    family = {root}
+    first = os.getpid() if root is None else root
+    family = {first}
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
-    return sum(map(_share_bytes, family))
+    return family - {first}
 
 
-def _share_bytes(pid: int) -> float:
-    """A process's proportional share of memory."""
+def share_bytes(pid: int) -> float:
+    """A process's proportional share of memory; 0 when it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
         return 0.0
+
+
+def held_bytes(root: int) -> float:
+    """The memory of the process `root` and all its descendants, what they share counted once; 0 without /proc."""
+    return sum(map(share_bytes, {root} | descendants(root)))
 
 
 def timed(*arguments: str, folder: Path, cache: Path) -> tuple[float, float]:

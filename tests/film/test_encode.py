@@ -1,12 +1,15 @@
 """Segments and their joining, in every format."""
 
+import errno
+import io
 import json
 import os
 import struct
 import subprocess
 import sys
+import tempfile
 import wave
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import av
 import numpy as np
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spineviz.data.errors import RequestError
+from spineviz.film import encode
 from spineviz.film.encode import (
     check_segment,
     decode,
@@ -213,7 +217,7 @@ def test_another_number_of_frames_than_was_announced_is_an_error(tmp_path, name)
 
 def test_mp4_is_medium_at_crf_20_on_one_thread(films):
     told = films["mp4"][1][0].read_bytes()
-    for words in (b" crf=20.0 ", b" subme=7 ", b" ref=3 ", b" me=hex ", b" threads=1 ", b" rc_lookahead=40 "):
+    for words in (b" crf=20.0 ", b" subme=7 ", b" ref=3 ", b" me=hex ", b" threads=1 ", b" rc_lookahead=20 "):
         assert words in told, words
 
 
@@ -510,9 +514,48 @@ def test_no_byte_depends_on_what_memory_held_before():
     assert len(told) == 1
 
 
-@pytest.mark.parametrize(("size", "ahead"), [((1920, 1080), 40), ((2560, 1440), 40), ((3840, 2160), 10)])
+@pytest.mark.parametrize(("size", "ahead"), [((1920, 1080), 20), ((2560, 1440), 20), ((3840, 2160), 10)])
 def test_large_frames_are_looked_at_few_at_a_time(tmp_path, size, ahead):
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     encode_segment(tmp_path / "a.mp4", [frame], FORMATS["mp4"], size, RATE, 1)
     # x264 writes what it was told into the stream
     assert f"rc_lookahead={ahead} ".encode() in (tmp_path / "a.mp4").read_bytes()
+
+
+def test_an_encoder_that_looks_ahead_begins_when_all_is_drawn(tmp_path, monkeypatch):
+    path, begun = tmp_path / "a.mp4", []
+    monkeypatch.setattr(encode, "repeat", lambda *told: begun.append(told[1]) or repeat(*told))
+
+    def drawn():
+        for frame in moving(4, 0, False):
+            for _ in range(3):
+                assert not begun
+                assert not list(tmp_path.iterdir()), "what waits has no name"
+                yield frame
+
+    encode_segment(path, drawn(), FORMATS["mp4"], SIZE, RATE, 12)
+    assert begun == [3, 3, 3, 3], "equal frames lie there once"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_what_waits_on_disk_is_encoded_as_it_was_drawn(tmp_path, monkeypatch):
+    frames = list(moving(9, 0, False))
+    encode_segment(tmp_path / "waited.mp4", frames, FORMATS["mp4"], SIZE, RATE, 9)
+    monkeypatch.setattr(encode, "_drawn_first", lambda pictures, path: pictures)
+    encode_segment(tmp_path / "at once.mp4", frames, FORMATS["mp4"], SIZE, RATE, 9)
+    assert (tmp_path / "waited.mp4").read_bytes() == (tmp_path / "at once.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("failing", ["write", "readinto"])
+def test_a_disk_that_is_full_while_frames_wait_is_told_with_the_path(tmp_path, monkeypatch, failing):
+    class Full(io.BytesIO):
+        pass
+
+    def fail(self, _):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    setattr(Full, failing, fail)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Full())
+    with pytest.raises(OSError, match="No space left") as caught:
+        encode_segment(tmp_path / "a.mp4", moving(2, 0, False), FORMATS["mp4"], SIZE, RATE, 2)
+    assert caught.value.filename == str(tmp_path / "a.mp4")

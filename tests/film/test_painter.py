@@ -51,16 +51,20 @@ def test_windows_that_are_drawn_in_turn_stay_open(painter):
     assert open_windows(painter) == {LARGE, OTHER}
 
 
-def test_a_window_that_is_not_drawn_is_closed_after_a_while_and_when_a_piece_has_passed(painter):
+def test_a_window_that_is_not_drawn_is_closed_after_a_while(painter):
     painter.stage(SMALL, PARTS, shot())
     for turn in range(STAGE_CLOSES_AFTER):
         painter.stage(LARGE, PARTS, shot(turn))
     assert open_windows(painter) == {LARGE}
-    painter.stage(SMALL, PARTS, shot())
+
+
+def test_what_is_forgotten_leaves_no_window_and_no_turn(painter):
+    for size in (LARGE, OTHER):
+        painter.stage(size, PARTS, shot())
     painter.forget()
-    assert open_windows(painter) == {LARGE, SMALL}
-    painter.stage(LARGE, PARTS, shot())
-    painter.forget()
+    assert open_windows(painter) == set()
+    for size in (OTHER, LARGE):  # LARGE was just closed, but nobody remembers
+        painter.stage(size, PARTS, shot())
     assert open_windows(painter) == {LARGE}
 
 
