@@ -7,9 +7,10 @@ assets/anatomy/groin.csv.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,17 @@ class Puncture:
     branch: str
     way_mm: float
     angle_deg: float
+
+    def packed(self) -> tuple[dict[str, Any], dict[str, Vector]]:
+        """Its numbers and arrays, from which `unpacked` makes it again."""
+        numbers = {"branch": self.branch, "way_mm": self.way_mm, "angle_deg": self.angle_deg}
+        return numbers, {"vessel_mm": self.vessel_mm, "axis_mm": self.axis_mm, "direction": self.direction}
+
+    @classmethod
+    def unpacked(cls, column: Column, numbers: Mapping[str, Any], arrays: Mapping[str, Vector]) -> Puncture:
+        """What `packed` gave, of the patient `column`."""
+        places = arrays["vessel_mm"], arrays["axis_mm"], arrays["direction"]
+        return cls(column, *places, numbers["branch"], numbers["way_mm"], numbers["angle_deg"])
 
     @cached_property
     def skin_mm(self) -> Vector:

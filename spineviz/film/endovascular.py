@@ -42,15 +42,12 @@ class EndovascularScene(ProcedureScene):
     """A film of one treatment through the arteries, seen from the front; a subclass tells its steps."""
 
     def setup_film(self) -> None:
-        """Cameras, projections and the landmarks on which labels hang."""
+        """Cameras; those that need arteries or the body are found when they are first looked through."""
         plan = self.plan
         self.level: str = plan.level
         self.side = self.plan.case.artery.access_side
-        self.at_groin = groin_landmarks(plan.column, self.side)
         self.groin = np.array(plan.puncture.axis_mm)
         self.canal = np.array(plan.grown.canal_point_mm)
-        trunk = plan.tree.branch(plan.ways.trunk(plan.target))
-        self.orifice = np.array(trunk.centreline.at(trunk.wall_mm)[0])
         out = 1.0 if self.side == "right" else -1.0
 
         half_way = 0.5 * self.groin
@@ -61,18 +58,54 @@ class EndovascularScene(ProcedureScene):
         self.canal_view = camera_from((206, 46), self.canal * [0.35, 0.75, 1.0], 150).shifted(0.05, 0.0)
         # through the bone where the tumour reaches farthest into the canal
         self.through_canal = Frame(np.eye(3), self.canal * [0.0, 0.0, 1.0])
-        self.at_orifice = camera_from((218, 16), 0.6 * self.orifice + [0, 0, 8], 250).shifted(0.06, -0.03)
-        self.spine_view = camera_from((205, 8), self.orifice * [0.3, 0.2, 1.0] + [0, 0, 24], 430).shifted(0.05, 0.0)
         self.groin_view = camera_from((180 - 16 * out, 18), self.groin + [-6 * out, 0, 6], 360).shifted(0.03, -0.02)
         self.groin_near = camera_from((180 - 40 * out, 14), self.groin + [0, 14, -24], 290).shifted(0.03, -0.02)
-        end, away = outer_end(outer_line(plan))
-        self.drug_view = camera_from((180 - 34 * out, 24), end + 62.0 * away, 300).shifted(0.05, -0.02)
-        self.hub_view = camera_from((180 - 34 * out, 24), end - 6.0 * away, 390).shifted(0.05, -0.02)
-        room = world_from_room(plan.level)  # the body lies level in it, and people stand upright
-        self.room = camera_from(
+        self.legs_view = camera_from((180, 10), self.groin * [0, 1, 1] + [0, 0, -330], 1700)
+
+    @cached_property
+    def orifice(self) -> Vector:
+        """(3,) where the target's artery leaves the aorta."""
+        trunk = self.plan.tree.branch(self.plan.ways.trunk(self.plan.target))
+        return np.array(trunk.centreline.at(trunk.wall_mm)[0])
+
+    @cached_property
+    def at_orifice(self) -> Camera:
+        """Near it."""
+        return camera_from((218, 16), 0.6 * self.orifice + [0, 0, 8], 250).shifted(0.06, -0.03)
+
+    @cached_property
+    def spine_view(self) -> Camera:
+        """The column and the aorta before it."""
+        return camera_from((205, 8), self.orifice * [0.3, 0.2, 1.0] + [0, 0, 24], 430).shifted(0.05, 0.0)
+
+    @cached_property
+    def room(self) -> Camera:
+        """The angiography suite."""
+        room = world_from_room(self.plan.level)  # the body lies level in it, and people stand upright
+        return camera_from(
             room.vector((-1750, 2500, 1100)), room.point((60, 20, -160)), 3900, 30, room.vector(FRONT)
         ).shifted(-0.06, -0.05)
-        self.legs_view = camera_from((180, 10), self.groin * [0, 1, 1] + [0, 0, -330], 1700)
+
+    @cached_property
+    def drug_view(self) -> Camera:
+        """Where the drug is drawn up; it is beside the hub, which lies outside the body and takes that to find."""
+        end, away = outer_end(outer_line(self.plan))
+        return self._towards_hub(end + 62.0 * away, 300)
+
+    @cached_property
+    def hub_view(self) -> Camera:
+        """Where catheters are changed."""
+        end, away = outer_end(outer_line(self.plan))
+        return self._towards_hub(end - 6.0 * away, 390)
+
+    def _towards_hub(self, target_mm: Vector, distance_mm: float) -> Camera:
+        turn = 34 if self.side == "right" else -34
+        return camera_from((180 - turn, 24), target_mm, distance_mm).shifted(0.05, -0.02)
+
+    @cached_property
+    def at_groin(self) -> dict[str, Vector]:
+        """The landmarks of the groin on which labels hang; sought when it is first seen, as they take the body."""
+        return groin_landmarks(self.plan.column, self.side)
 
     def state(self, step: str, share: float) -> Any:
         """The plan's State with what is measured on the tumour: gauges show it all through the film."""

@@ -89,6 +89,7 @@ class ChemoembolizationPlan(FilmPlan):
         runs: the segmental arteries that are injected, the target first and the cord's last.
         grown: the tumour.
         navigation: how the devices lie on every stretch of their way.
+        puncture: where the artery is entered.
     """
 
     PROCEDURE: ClassVar[str] = NAME
@@ -98,6 +99,7 @@ class ChemoembolizationPlan(FilmPlan):
     runs: tuple[Target, ...]
     grown: Epidural
     navigation: Navigation
+    puncture: Puncture
     _kept: OrderedDict[tuple, Any] = field(default_factory=OrderedDict, repr=False, init=False)
 
     # what it is about -------------------------------------------------------------------------------------------------
@@ -131,11 +133,6 @@ class ChemoembolizationPlan(FilmPlan):
     def tree(self) -> ArterialTree:
         """The arteries, the tumour's feeders with them."""
         return case_tree(self.case, self.grown)
-
-    @cached_property
-    def puncture(self) -> Puncture:
-        """Where the artery is entered."""
-        return puncture(self.column, self.case.artery.access_side)
 
     @cached_property
     def ways(self) -> Ways:
@@ -693,9 +690,14 @@ def led_tree(case: Case, grown: Epidural | None) -> ArterialTree:
     )  # fmt: skip
 
 
+def case_puncture(case: Case) -> Puncture:
+    """Where the artery is entered."""
+    return puncture(column(case.spine.level, lying=1.0), case.artery.access_side)
+
+
 def case_ways(case: Case, tree: ArterialTree) -> Ways:
     """The ways on the `tree` of `case` from the puncture."""
-    found = puncture(column(case.spine.level, lying=1.0), case.artery.access_side)
+    found = case_puncture(case)
     return Ways(tree, (found.branch, found.way_mm))
 
 
@@ -727,7 +729,9 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
     ways = case_ways(case, led_tree(case, None))
     navigation = plan_navigation(ways, kit, runs, runs[-1], lambda: case_ways(case, led_tree(case, case_tumour(case))))
     numbers, arrays = navigation.packed()
-    packed = numbers, {**arrays, **under("tumour", case_tumour(case).shape.packed())}
+    entered, places = case_puncture(case).packed()
+    shape = case_tumour(case).shape.packed()
+    packed = {**numbers, "puncture": entered}, {**arrays, **under("tumour", shape), **under("puncture", places)}
     keep_plan(digest, *packed)
     return _unpacked(case, digest, runs, packed)
 
@@ -735,7 +739,9 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
 def _unpacked(case: Case, digest: str, runs: tuple[Target, ...], packed: Packed) -> ChemoembolizationPlan:
     numbers, arrays = packed
     grown = case_tumour(case, Shape.unpacked(taken("tumour", arrays)))
-    return ChemoembolizationPlan(case, digest, runs, grown, Navigation.unpacked(numbers, arrays))
+    patient = column(case.spine.level, lying=1.0)
+    entered = Puncture.unpacked(patient, numbers["puncture"], taken("puncture", arrays))
+    return ChemoembolizationPlan(case, digest, runs, grown, Navigation.unpacked(numbers, arrays), entered)
 
 
 __all__ = ["NAME", "ChemoembolizationPlan", "case_runs", "case_tumour", "drug_doses", "plan_chemoembolization"]
