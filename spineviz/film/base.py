@@ -192,6 +192,7 @@ class ProcedureScene(Scene):
         self._shots: OrderedDict[int, Shot] = OrderedDict()
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
+        self._state_keys: OrderedDict[tuple[str, str, float], Hashable] = OrderedDict()
         self._words: dict[str, Mapping[str, Any]] = {}
         self.viewport = Viewport(clear=transparent)
         self.add(self.viewport)
@@ -338,10 +339,13 @@ class ProcedureScene(Scene):
 
     def state_key(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Hashable:
         """The same for moments whose structures are the same."""
-        state = self._state(time_s, moment, plan)
-        values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
-        # the theatre stands in the picture or not whatever the numbers say: the step tells
-        return getattr(state, "step", ""), frozen(values)
+        step, share = self._asked(time_s, moment)
+        return _kept(
+            self._state_keys,
+            (plan, step, round(share, 9)),
+            lambda: _state_key(self._state(time_s, moment, plan)),
+            64 * max(1, len(self.plans)),
+        )
 
     def step_start_s(self, time_s: float) -> float:
         """When the step that is on at `time_s` began."""
@@ -400,12 +404,16 @@ class ProcedureScene(Scene):
             self._words[name] = self.plan_of(name).words()
         return self._words[name] if name else self.vocabulary
 
+    def _asked(self, time_s: float, moment: tuple[str, float] | None) -> tuple[str, float]:
+        """`moment`, or the one at `time_s` of the film."""
+        if moment is not None:
+            return moment
+        step, share = self.clock.at(time_s)
+        return step.name, share
+
     def _state(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Any:
-        if moment is None:
-            step, share = self.clock.at(time_s)
-            moment = (step.name, share)
         self.plan_of(plan)  # says which plans there are where there is none of the name
-        state = self.state(*moment)
+        state = self.state(*self._asked(time_s, moment))
         return getattr(state, plan) if plan else state
 
     # frames
@@ -514,6 +522,13 @@ def quiet_manim(quality: Quality) -> Iterator[None]:
         }
     ):
         yield
+
+
+def _state_key(state: Any) -> Hashable:
+    """The same for states whose structures are the same."""
+    values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
+    # the theatre stands in the picture or not whatever the numbers say: the step tells
+    return getattr(state, "step", ""), frozen(values)
 
 
 def _kept(store: OrderedDict[Any, Any], key: Hashable, make: Callable[[], Any], most: int) -> Any:

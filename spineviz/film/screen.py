@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -162,25 +162,40 @@ class Shown:
 _PLAIN = frozenset({int, float, str, bool, type(None), frozenset})
 _FIELDS: dict[type, tuple[str, ...]] = {}
 """The fields of the dataclasses that were seen: to ask for them takes longer than all the rest."""
+_KEEP: dict[type, bool] = {}
+"""Whether an object of such a dataclass keeps what `frozen` made of it: it never changes, and has room for it."""
 
 
 def frozen(value: Any) -> Hashable:
-    """`value` as something hashable that is equal where the contents are, for dataclasses, arrays and containers."""
+    """`value` as something hashable that is equal where the contents are, for dataclasses, arrays and containers.
+
+    A dataclass that is frozen keeps it: shots, views and cameras are asked several times a frame.
+    """
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind in _FIELDS:
-        return kind.__name__, *[frozen(getattr(value, name)) for name in _FIELDS[kind]]
+        if not _KEEP[kind]:
+            return _frozen_fields(value, _FIELDS[kind])
+        held: dict[str, Hashable] = vars(value)
+        if "_frozen" not in held:
+            held["_frozen"] = _frozen_fields(value, _FIELDS[kind])
+        return held["_frozen"]
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     if isinstance(value, Mapping):
         return tuple((key, frozen(value[key])) for key in sorted(value))
     if isinstance(value, (list, tuple)):
-        return tuple(frozen(item) for item in value)
+        return tuple([frozen(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
         _FIELDS[kind] = tuple(f.name for f in fields(value) if f.init)
+        _KEEP[kind] = kind.__dataclass_params__.frozen and hasattr(value, "__dict__")
         return frozen(value)
     return value
+
+
+def _frozen_fields(value: Any, names: Iterable[str]) -> Hashable:
+    return type(value).__name__, *[frozen(getattr(value, name)) for name in names]
 
 
 def view_names(shot: Shot) -> dict[str, str]:
@@ -712,15 +727,19 @@ def _view(shot: Shot, name: str) -> View:
     return views_of(shot)[name]
 
 
+_WORDS = frozenset({"title", "header", "plan", "moment"})
+"""What of a view its picture does not show."""
+
+
 def _look(view: View) -> Hashable:
     """All of a view that its picture shows: neither its words nor whose structures it names."""
-    return frozen(replace(view, title="", header="", plan="", moment=None))
+    return _frozen_fields(view, [f.name for f in fields(view) if f.init and f.name not in _WORDS])
 
 
 def _shapes(structures: Any) -> Hashable:
     """The same for structures that look the same: their names, surfaces, places and what their cells hold."""
     return tuple(
-        (name, part.key, part.role, part.world_from_local.matrix.tobytes(), _held(part.cells))
+        (name, part.key, part.role, frozen(part.world_from_local), _held(part.cells))
         if hasattr(part, "key")
         else (name, frozen(part))
         for name, part in structures.items()

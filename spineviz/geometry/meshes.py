@@ -39,8 +39,12 @@ class Mesh:
         """The enclosed volume by the divergence theorem, mL; right only for a closed surface."""
         if not len(self.triangles):
             return 0.0
-        a, b, c = (self.points_mm[self.triangles[:, i]] - self.points_mm.mean(0) for i in range(3))
-        return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6000.0)
+        # axis by axis: a film measures one for every few frames in which something grows
+        x, y, z = (self.points_mm - self.points_mm.mean(0)).T.copy()
+        a, b, c = self.triangles.T.copy()
+        xb, yb, zb, xc, yc, zc = x[b], y[b], z[b], x[c], y[c], z[c]
+        six_mm3 = x[a] @ (yb * zc - zb * yc) + y[a] @ (zb * xc - xb * zc) + z[a] @ (xb * yc - yb * xc)
+        return float(six_mm3) / 6000.0
 
     @cached_property
     def area_mm2(self) -> float:
@@ -137,7 +141,7 @@ def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
     # VTK's own modules: importing pyvista costs a second that a still does not have
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkFiltersCore import vtkCleanPolyData, vtkFlyingEdges3D
+    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
     image = vtkImageData()
     image.SetDimensions(grid.values.shape)
@@ -150,19 +154,44 @@ def mesh_grid(grid: Grid, level: float = 0.0) -> Mesh:
     edges.SetValue(0, level)
     edges.ComputeNormalsOff()
     edges.ComputeScalarsOff()
-    # nodes that lie on the level exactly leave triangles without area, which cleaning merges away
-    clean = vtkCleanPolyData()
-    clean.SetInputConnection(edges.GetOutputPort())
-    clean.ConvertPolysToLinesOff()
-    clean.SetTolerance(1e-7)
-    clean.Update()
-    surface = clean.GetOutput()
+    edges.Update()
+    surface = edges.GetOutput()
     if surface.GetNumberOfPolys() == 0:
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-    raw = _from_vtk_surface(surface)
+    mesh = _from_vtk_surface(surface)
+    if _meets_at_nodes(mesh, grid):
+        mesh = _without_slivers(surface)
+    # flying edges turns its triangles towards the lower values
+    return mesh if mesh.volume_ml >= 0 else Mesh(mesh.points_mm, np.ascontiguousarray(mesh.triangles[:, ::-1]))
+
+
+_MERGED = 1e-7
+"""Points of a surface closer together than this share of its diagonal are one."""
+
+
+def _meets_at_nodes(mesh: Mesh, grid: Grid) -> bool:
+    """Whether points of the surface of `grid` lie so near a node that those on its other edges are the same."""
+    low, high = mesh.points_mm.min(0), mesh.points_mm.max(0)
+    reach = _MERGED * float(np.linalg.norm(high - low)) + 1e-7 * float(np.abs((low, high)).max())
+    near = np.ones(len(mesh.points_mm), bool)
+    for axis, first in enumerate(grid.origin_mm):
+        place = (mesh.points_mm[:, axis] - first) / grid.spacing_mm
+        near &= np.abs(place - np.rint(place)) * grid.spacing_mm <= reach
+    return bool(near.any())
+
+
+def _without_slivers(surface: Any) -> Mesh:
+    """A vtkPolyData of triangles with points that coincide merged, and without the triangles that have no area then."""
+    from vtkmodules.vtkFiltersCore import vtkCleanPolyData
+
+    clean = vtkCleanPolyData()
+    clean.SetInputData(surface)
+    clean.ConvertPolysToLinesOff()
+    clean.SetTolerance(_MERGED)
+    clean.Update()
+    raw = _from_vtk_surface(clean.GetOutput())
     a, b, c = raw.triangles.T
-    mesh = Mesh(raw.points_mm, raw.triangles[(a != b) & (b != c) & (c != a)])
-    return mesh if mesh.volume_ml >= 0 else Mesh(mesh.points_mm, mesh.triangles[:, ::-1])
+    return Mesh(raw.points_mm, raw.triangles[(a != b) & (b != c) & (c != a)])
 
 
 def mesh_field(field: Field, spacing_mm: float, bounds_mm: NDArray[np.float64] | None = None) -> Mesh:

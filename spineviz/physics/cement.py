@@ -12,14 +12,14 @@ when the void is full does the front leave its wall and run on through bone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.fields import Field, Points, box_bounds
 from spineviz.geometry.grids import Grid
 from spineviz.geometry.meshes import Mesh, mesh_grid
 
@@ -31,6 +31,18 @@ _NOISE_NODES = (84, 68, 56)
 
 _FAR_MM = 1e3
 """Arrival where the cement never comes."""
+
+_LEAST_MM = 1e-4
+"""How far the surface stays from the lattice's nodes, so that its triangles have an area."""
+
+_SPARE = 3
+"""Nodes kept round a region."""
+
+_OFF_LINE = 4e-3
+"""By what share of a volume its level may lie beside the line between two that were measured a step further apart."""
+
+_LEAST_STEP_MM = 1e-3
+"""Levels closer together than this are not told apart: there, pieces join."""
 
 
 def permeability_noise(room: Grid, seed: int, lobe_mm: float, finger_mm: float, log_sd: float) -> NDArray[np.float64]:
@@ -124,6 +136,61 @@ class Void:
     full_mm: float
 
 
+class Course:
+    """Which level holds how much, measured at as many levels as it takes for straight lines between them to hold.
+
+    Between two neighbours of `levels_mm` the halves are measured, and theirs in turn, until the volume midway is on the
+    line within a share; which levels these are depends on what holds, not on what is asked for or when.
+
+    Args:
+        held: what the surface at a level holds, mL; growing.
+        levels_mm: (L,) growing.
+        about_ml: (L,) what these levels hold, roughly; growing.
+        known: level -> volume, where that was measured.
+    """
+
+    def __init__(
+        self,
+        held: Callable[[float], float],
+        levels_mm: NDArray[np.float64],
+        about_ml: NDArray[np.float64],
+        known: Mapping[float, float],
+    ) -> None:
+        self._held, self._levels, self._about_ml = held, levels_mm.tolist(), about_ml
+        self._known = dict(known)
+
+    def volume_at(self, level_mm: float) -> float:
+        """What the surface at `level_mm` holds, mL; measured once."""
+        if level_mm not in self._known:
+            self._known[level_mm] = self._held(level_mm)
+        return self._known[level_mm]
+
+    def level_at(self, volume_ml: float) -> float:
+        """The level that holds `volume_ml` within half a percent, or the first or the last; grows with the volume."""
+        low, high = self._between(volume_ml)
+        least, most = self.volume_at(low), self.volume_at(high)
+        while most - least > _OFF_LINE * least and high - low > _LEAST_STEP_MM:
+            middle = (low + high) / 2
+            now = self.volume_at(middle)
+            bend = abs(now - (least + most) / 2)
+            low, least, high, most = (low, least, middle, now) if volume_ml < now else (middle, now, high, most)
+            if bend <= _OFF_LINE * now:
+                break
+        return float(np.interp(volume_ml, (least, most), (low, high)))
+
+    def _between(self, volume_ml: float) -> tuple[float, float]:
+        """The neighbours in the table between which `volume_ml` is reached."""
+        last = len(self._levels) - 1
+        if last == 0:
+            return self._levels[0], self._levels[0]
+        at = min(max(int(np.searchsorted(self._about_ml, volume_ml)), 1), last)
+        while at > 1 and self.volume_at(self._levels[at - 1]) > volume_ml:
+            at -= 1
+        while at < last and self.volume_at(self._levels[at]) < volume_ml:
+            at += 1
+        return self._levels[at - 1], self._levels[at]
+
+
 @dataclass(frozen=True, eq=False)
 class Fill:
     """The whole course of one filling.
@@ -142,7 +209,6 @@ class Fill:
     levels_mm: NDArray[np.float64]
     volumes_ml: NDArray[np.float64]
     void: Void | None = None
-    _settled: dict[float, float] = field(default_factory=dict, repr=False)
 
     @property
     def void_ml(self) -> float:
@@ -158,19 +224,7 @@ class Fill:
 
     def level_at(self, volume_ml: float) -> float:
         """The level of `order` whose surface holds `volume_ml`; grows with the volume, so that regions are nested."""
-        key = round(volume_ml, 6)
-        if key not in self._settled:
-            guess = float(np.interp(volume_ml, self.volumes_ml, self.levels_mm))
-            above = int(np.searchsorted(self.volumes_ml, volume_ml))
-            low = float(self.levels_mm[max(above - 1, 0)])
-            high = float(self.levels_mm[min(above, len(self.levels_mm) - 1)])
-            spacing = self.room.spacing_mm
-
-            def held(level: float) -> float:
-                return mesh_grid(Grid(self.room.origin_mm, spacing, self._region(level))).volume_ml
-
-            self._settled[key] = _settled(held, volume_ml, guess, low, high)
-        return self._settled[key]
+        return self._course.level_at(volume_ml)
 
     def volume_at(self, level_mm: float) -> float:
         """What the surface at `level_mm` holds, mL."""
@@ -178,89 +232,92 @@ class Fill:
 
     def grid_at(self, volume_ml: float) -> Grid:
         """The region at `volume_ml` as signed values in mm, negative inside, on the lattice of `room`."""
-        return Grid(self.room.origin_mm, self.room.spacing_mm, self._region(self.level_at(volume_ml)))
+        return self._region(self.level_at(volume_ml), np.zeros(3, int), np.array(self.room.values.shape))
 
     def field_at(self, volume_ml: float) -> Field:
         """The region at `volume_ml` as a field. Inexact."""
-        grid = self.grid_at(volume_ml)
-        inside = np.argwhere(grid.values < 0)
-        if not len(inside):
+        grid = self._filled(self.level_at(volume_ml))
+        inside = grid.values < 0
+        if not inside.any():
             return Field(lambda p: np.full(len(p), _FAR_MM), box_bounds(np.zeros(3), np.zeros(3)), exact=False)
-        low = grid.origin_mm + grid.spacing_mm * (inside.min(0) - 1)
-        high = grid.origin_mm + grid.spacing_mm * (inside.max(0) + 1)
-        sampled = grid.field()
-
-        def distance(points: Points) -> Distances:
-            return sampled.distance(points)
-
-        return Field(distance, box_bounds(low, high), exact=False)
+        along = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        low = grid.origin_mm + grid.spacing_mm * (np.array([nodes[0] for nodes in along]) - 1)
+        high = grid.origin_mm + grid.spacing_mm * (np.array([nodes[-1] for nodes in along]) + 1)
+        return Field(grid.field().distance, box_bounds(low, high), exact=False)
 
     def mesh_at(self, volume_ml: float, spacing_mm: float) -> Mesh:
         """The surface that holds `volume_ml` within 1 %.
 
         A `spacing_mm` under two thirds of the lattice's refines it twofold by cubic splines; the level is then
-        settled anew, so that the volume holds there too.
+        another, so that the volume holds there too.
         """
         if volume_ml <= 0:
             return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
-        level = self.level_at(volume_ml)
         if spacing_mm > 0.67 * self.room.spacing_mm:
-            return mesh_grid(Grid(self.room.origin_mm, self.room.spacing_mm, self._region(level)))
-        finer = self._refined(level)
-        made: dict[float, Mesh] = {}
+            return mesh_grid(self._filled(self.level_at(volume_ml)))
+        return mesh_grid(self._finer._filled(self._finer_course.level_at(volume_ml)))
 
-        def held(at: float) -> float:
-            made[at] = mesh_grid(Grid(finer.room.origin_mm, finer.room.spacing_mm, finer._region(at)))
-            return made[at].volume_ml
+    @cached_property
+    def _course(self) -> Course:
+        """Which level holds how much."""
+        known = dict(zip(self.levels_mm.tolist(), self.volumes_ml.tolist(), strict=True))
+        return Course(self._held_ml, self.levels_mm, self.volumes_ml, known)
 
-        return made[_settled(held, volume_ml, level, level - 0.5, level + 0.5, 4e-3)]
+    @cached_property
+    def _finer_course(self) -> Course:
+        """The same on the lattice twice as fine, which holds about as much."""
+        levels = np.append(self.levels_mm, self.levels_mm[-1] + 0.5)
+        return Course(self._finer._held_ml, levels, np.append(self.volumes_ml, np.inf), {})
 
-    def _region(self, level_mm: float) -> NDArray[np.float64]:
-        """What is filled at `level_mm`: earlier than it, inside the room, and joined to a source."""
+    def _held_ml(self, level_mm: float) -> float:
+        """The volume of the surface at `level_mm`."""
+        return mesh_grid(self._filled(level_mm)).volume_ml
+
+    def _filled(self, level_mm: float) -> Grid:
+        """The region at `level_mm`, on as much of the lattice as it needs."""
+        return self._region(level_mm, *self._box(level_mm))
+
+    def _region(self, level_mm: float, low: NDArray[np.int64], high: NDArray[np.int64]) -> Grid:
+        """What is filled at `level_mm`, from the node `low` to the one before `high`: earlier than it, inside the room,
+        and joined to a source."""
         from scipy.ndimage import label
 
-        room, void = self.room.values, self.void
-        if void is None:
-            values = np.maximum(self.order.values - level_mm, room).astype(float)
-        elif level_mm < void.full_mm:
-            values = np.maximum(np.maximum(void.order - level_mm, void.walls), room).astype(float)
+        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        room, void = self.room.values[part], self.void
+        if void is not None and level_mm < void.full_mm:
+            values = np.maximum(void.order[part] - level_mm, void.walls[part])
         else:
-            values = np.maximum(np.minimum(self.order.values - level_mm, void.walls), room).astype(float)
-        values[np.abs(values) < 1e-6] = 1e-6
+            values = self.order.values[part] - level_mm
+            if void is not None:
+                values = np.minimum(values, void.walls[part])
+        values = np.maximum(values, room)
+        values[np.abs(values) < _LEAST_MM] = _LEAST_MM
         pieces, count = label(values < 0)
         if count > 1:
-            joined = np.unique(pieces[tuple(self.sources.T)])
-            stray = (pieces > 0) & ~np.isin(pieces, joined)
-            values[stray] = np.abs(values[stray])
-        return values
-
-    def _refined(self, level_mm: float) -> Fill:
-        """The same on a lattice twice as fine round the region at `level_mm`; it knows no volumes."""
-        most, finest = self._finest
-        low, high = self._box(level_mm)
-        low, high = np.maximum(low, most), np.minimum(high, most + (np.array(finest.room.values.shape) + 1) // 2)
-        part = tuple(slice(2 * a, 2 * b - 1) for a, b in zip(low - most, high - most, strict=True))
-        origin, spacing = self.room.origin_mm + self.room.spacing_mm * low, finest.room.spacing_mm
-        void = finest.void
-        if void is not None:
-            void = Void(void.walls[part], void.order[part], void.full_mm)
-        return Fill(
-            Grid(origin, spacing, finest.room.values[part]),
-            Grid(origin, spacing, finest.order.values[part]),
-            2 * (self.sources - low),
-            self.levels_mm,
-            self.volumes_ml,
-            void,
-        )
+            sources = self.sources[((self.sources >= low) & (self.sources < high)).all(axis=1)] - low
+            joined = np.zeros(count + 1, bool)
+            joined[pieces[tuple(sources.T)]] = joined[0] = True
+            stray = ~joined[pieces]
+            values[stray] = -values[stray]
+        return Grid(self.room.origin_mm + self.room.spacing_mm * low, self.room.spacing_mm, values)
 
     def _box(self, level_mm: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The lowest node, and the one after the highest, of the region at `level_mm` with three to spare."""
-        inside = np.argwhere(self._region(level_mm) < 0)
-        return np.maximum(inside.min(0) - 3, 0), np.minimum(inside.max(0) + 4, self.room.values.shape)
+        reached = [np.flatnonzero(first < level_mm) for first in self._reached]
+        if not all(map(len, reached)):
+            return np.zeros(3, int), np.full(3, 2)
+        low, high = np.array([(nodes[0], nodes[-1]) for nodes in reached]).T
+        return np.maximum(low - _SPARE, 0), np.minimum(high + _SPARE + 1, self.room.values.shape)
 
     @cached_property
-    def _finest(self) -> tuple[NDArray[np.int64], Fill]:
-        """All that is ever filled on a lattice twice as fine, by cubic splines, and the node where that begins."""
+    def _reached(self) -> tuple[NDArray, ...]:
+        """Along each axis, the level at which the first node of each plane of the lattice is reached."""
+        arrivals = np.where(self.room.values < 0, self.arrivals, np.inf)
+        return tuple(arrivals.min(axis=tuple({0, 1, 2} - {axis})) for axis in range(3))
+
+    @cached_property
+    def _finer(self) -> Fill:
+        """All that is ever filled on a lattice twice as fine, by cubic splines; its table is that of this one."""
         from scipy.ndimage import zoom
 
         low, high = self._box(float(self.levels_mm[-1]))
@@ -275,11 +332,9 @@ class Fill:
         void = self.void
         if void is not None:
             void = Void(finer(void.walls, 3), finer(void.order, 3), void.full_mm)
-        room, order = (
-            Grid(origin, spacing, finer(self.room.values, 1)),
-            Grid(origin, spacing, finer(self.order.values, 3)),
-        )
-        return low, Fill(room, order, 2 * (self.sources - low), self.levels_mm, self.volumes_ml, void)
+        room = Grid(origin, spacing, finer(self.room.values, 1))
+        order = Grid(origin, spacing, finer(self.order.values, 3))
+        return Fill(room, order, 2 * (self.sources - low), self.levels_mm, self.volumes_ml, void)
 
     # to be kept -------------------------------------------------------------------------------------------------------
 
@@ -316,27 +371,6 @@ class Fill:
         )
 
 
-def _settled(
-    held: Callable[[float], float], volume_ml: float, guess: float, low: float, high: float, tolerance: float = 1e-3
-) -> float:
-    """The level between `low` and `high` at which `held` (level -> mL, growing) is `volume_ml` within `tolerance` (a
-    share of it): false position, falling back on halving. The last level tried is the one returned."""
-    slope = 0.0
-    last: tuple[float, float] | None = None
-    level = min(max(guess, low), high)
-    for _ in range(14):
-        now = held(level)
-        if abs(now - volume_ml) <= tolerance * volume_ml:
-            break
-        if last is not None and level != last[0]:
-            slope = (now - last[1]) / (level - last[0])
-        last = (level, now)
-        low, high = (level, high) if now < volume_ml else (low, level)
-        step = level + (volume_ml - now) / slope if slope > 0 else (low + high) / 2
-        level = step if low < step < high else (low + high) / 2
-    return level
-
-
 def fill(
     room: Grid,
     speed: NDArray[np.float64],
@@ -370,7 +404,7 @@ def fill(
         level = min(levels[-1] + step, last)
         if void is not None and levels[-1] < void.full_mm < level:
             level = void.full_mm
-        held = mesh_grid(Grid(room.origin_mm, room.spacing_mm, draft._region(level))).volume_ml
+        held = draft._held_ml(level)
         # where the growth of one step is large against what is held, the table would be too coarse for 1 %
         step = 0.15 if held < 1.0 else 0.3
         levels.append(level)

@@ -1,6 +1,6 @@
 """A frame is a function of time; layouts ease into each other; labels stay in their places."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -212,6 +212,23 @@ def test_frozen_is_equal_where_the_contents_are():
     assert frozen({"b": one, "a": [1, (2, two)]}) == frozen({"a": [1, (2, one)], "b": two})
     assert frozen(one) != frozen(one.reshape(2, 3))
     assert hash(frozen({"a": one})) == hash(frozen({"a": two}))
+
+
+def test_frozen_keeps_what_it_made_of_what_never_changes_and_only_that():
+    here, same = Frame(np.eye(3), np.ones(3)), Frame(np.eye(3), np.ones(3))
+    there = replace(here, origin_mm=np.zeros(3))
+    assert frozen(here) is frozen(here)
+    assert frozen(here) == frozen(same) != frozen(there)
+    assert frozen(there) == frozen(Frame(np.eye(3), np.zeros(3)))
+
+    @dataclass
+    class Changing:
+        place: float
+
+    thing = Changing(1.0)
+    before = frozen(thing)
+    thing.place = 2.0
+    assert frozen(thing) == frozen(Changing(2.0)) != before
 
 
 def test_appearing():

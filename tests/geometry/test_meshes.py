@@ -13,7 +13,7 @@ from strategies import exact_fields, frames, vector
 
 from spineviz.geometry import fields as f
 from spineviz.geometry import operators as o
-from spineviz.geometry.grids import sample
+from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import (
     MESH_FORMATS,
     Mesh,
@@ -148,6 +148,17 @@ def test_nodes_on_the_surface_leave_no_slivers():
     mesh = mesh_field(f.box((0, 0, 0), (10, 10, 10)), 1.0)  # every face lies on a layer of nodes
     assert mesh.is_closed
     assert mesh.volume_ml == pytest.approx(1.0, rel=0.06)  # a surface of triangles cuts the twelve sharp edges
+
+
+def test_points_that_meet_at_a_node_are_one():
+    steps = np.abs(np.indices((9, 9, 9)) - 4).sum(axis=0).astype(np.float32)
+    mesh = mesh_grid(Grid(np.full(3, -4.0), 1.0, steps), 3.0)  # an octahedron whose corners and edges are nodes
+    corners = mesh.points_mm[mesh.triangles]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    assert mesh.is_closed
+    assert len(np.unique(mesh.points_mm, axis=0)) == len(mesh.points_mm)
+    assert areas.min() > 0.1
+    assert mesh.volume_ml == pytest.approx(36.0 / 1000.0)
 
 
 def test_a_field_without_a_surface_gives_an_empty_mesh():

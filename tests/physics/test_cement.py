@@ -13,7 +13,7 @@ from scipy.ndimage import label
 
 from spineviz.geometry.fields import box
 from spineviz.geometry.grids import Grid, lattice
-from spineviz.physics.cement import Fill, arrival, fill, in_pulses, level_reaching, permeability_noise
+from spineviz.physics.cement import Course, Fill, arrival, fill, in_pulses, level_reaching, permeability_noise
 
 SPACING = 0.8
 
@@ -86,6 +86,60 @@ def test_a_finer_surface_holds_the_same_volume(volume):
     mesh = filled(7).mesh_at(volume, 0.3)
     assert mesh.is_closed
     assert mesh.volume_ml == pytest.approx(volume, rel=0.01)
+
+
+@pytest.mark.parametrize("spacing", [SPACING, 0.3])
+def test_every_volume_on_the_way_is_held(spacing):
+    course = filled(1)
+    for volume in np.geomspace(0.02, 5.8, 60):
+        assert course.mesh_at(volume, spacing).volume_ml == pytest.approx(volume, rel=3e-3)
+
+
+def growing(level: float) -> float:
+    """A volume that grows as a ball does, with a pocket that joins at level 3.3."""
+    return 0.01 * level**3 + (0.2 if level > 3.3 else 0.0)
+
+
+def course_of(table: int) -> Course:
+    levels = np.linspace(0.0, 8.0, table)
+    about = np.array([1.3 * growing(level) for level in levels])
+    return Course(growing, levels, about, {})
+
+
+@pytest.mark.parametrize("table", [2, 9, 41])
+def test_a_level_holds_what_is_asked_or_lies_where_a_pocket_joins(table):
+    course = course_of(table)
+    volumes = np.linspace(0.003, 5.3, 400)
+    levels = [course.level_at(volume) for volume in volumes]
+    assert all(b >= a for a, b in pairwise(levels))
+    for volume, level in zip(volumes, levels, strict=True):
+        if growing(3.3) < volume < growing(3.3001):
+            assert level == pytest.approx(3.3, abs=2e-3)
+        else:
+            assert growing(level) == pytest.approx(volume, rel=5e-3, abs=2e-4)
+    assert course.level_at(99.0) == 8.0
+    assert course.level_at(0.0) == 0.0
+
+
+def test_the_level_of_a_volume_does_not_depend_on_what_was_asked_before():
+    volumes = np.random.default_rng(3).uniform(0.01, 5.2, 60)
+    course = course_of(9)
+    forth = [course.level_at(volume) for volume in volumes]
+    assert [course.level_at(volume) for volume in volumes[::-1]] == forth[::-1]
+    assert [course_of(9).level_at(volume) for volume in volumes] == forth
+
+
+def test_a_level_near_one_that_was_asked_needs_no_new_measurement():
+    measured = []
+
+    def held(level: float) -> float:
+        measured.append(level)
+        return growing(level)
+
+    course = Course(held, np.linspace(0.0, 8.0, 41), np.array([growing(v) for v in np.linspace(0.0, 8.0, 41)]), {})
+    for volume in np.linspace(1.0, 1.2, 40):
+        course.level_at(volume)
+    assert len(measured) == len(set(measured)) <= 8
 
 
 @given(st.integers(1, 3), st.floats(0.05, 5.5), st.floats(0.05, 5.5))
