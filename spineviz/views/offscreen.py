@@ -359,10 +359,9 @@ class Store:
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
         rows, columns = paint.shape[:2]
         texture = self.gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
-        texture.build_mipmaps()
-        texture.filter = self.gl.LINEAR_MIPMAP_LINEAR, self.gl.LINEAR
+        texture.filter = self.gl.LINEAR, self.gl.LINEAR  # it is painted about as finely as it is seen
         texture.repeat_x = texture.repeat_y = False
-        return Kept([texture], {}, paint.nbytes * 4 // 3)
+        return Kept([texture], {}, paint.nbytes)
 
 
 @cache
@@ -612,10 +611,11 @@ class Offscreen:
         view: NDArray[np.float64],
         projection: NDArray[np.float64],
     ) -> None:
+        # the faces of a cut hide the inner sides behind them, which then are not lit
+        self._draw_faces([f for f in faces if f.full_key in wanted], view, projection)
         self._gl.enable_direct(_CLIP_DISTANCE_0)
         self._draw_surfaces([s for s in solid if s.key in wanted], view, projection)
         self._gl.disable_direct(_CLIP_DISTANCE_0)
-        self._draw_faces([f for f in faces if f.full_key in wanted], view, projection)
 
     def _draw_surfaces(
         self,
