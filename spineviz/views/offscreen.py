@@ -198,10 +198,12 @@ class _Place:
     Attributes:
         boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
         tiles: which tiles those reach into.
+        crossed: (blocks,) which of them a cut passes through; those that it takes away have empty boxes.
     """
 
     boxes_px: NDArray[np.int64]
     tiles: Tiles
+    crossed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -475,9 +477,7 @@ class Offscreen:
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
-            gl.enable_direct(_CLIP_DISTANCE_0)
             self._draw_glass(glass, view, projection, hard & (panes | left))
-            gl.disable_direct(_CLIP_DISTANCE_0)
         bare = ~(self._filled | panes)
         self._finish(range_mm, shadows, soft & ~bare & ~panes, soft & panes, soft & bare & ~self._bare)
         self._read(box_round(soft & ~(bare & self._bare), self.size_px))
@@ -500,13 +500,21 @@ class Offscreen:
                 out[key] = before[key]
             else:
                 assert surface.mesh.corners_mm is not None
-                out[key] = self._place(clip @ surface.world_from_local.matrix, surface.mesh.corners_mm)
+                out[key] = self._place(
+                    clip @ surface.world_from_local.matrix, surface.mesh.corners_mm, _beyond_cut_mm(surface)
+                )
         for face in faces:
             out[face.full_key] = self._place(clip @ face.world_from_plane.matrix, corners(face.bounds_mm)[None])
         return out
 
-    def _place(self, clip_from_local: NDArray[np.float64], corners_mm: NDArray[np.float64]) -> _Place:
-        """Where blocks with such corners (blocks, 8, 3) show; the whole picture for one that reaches behind the eye."""
+    def _place(
+        self,
+        clip_from_local: NDArray[np.float64],
+        corners_mm: NDArray[np.float64],
+        beyond_mm: NDArray[np.float64] | None = None,
+    ) -> _Place:
+        """Where blocks with such corners (blocks, 8, 3) show, which lie so far beyond a cut (blocks, 8); the whole
+        picture for one that reaches behind the eye."""
         places = corners_mm @ clip_from_local[[0, 1, 3], :3].T + clip_from_local[[0, 1, 3], 3]
         w = places[..., 2]
         behind = w.min(axis=1) <= 0.0
@@ -514,7 +522,11 @@ class Offscreen:
         low = np.where(behind[:, None], 0.0, np.floor(pixels.min(axis=1)) - _PAD_PX)
         high = np.where(behind[:, None], self.size_px, np.ceil(pixels.max(axis=1)) + _PAD_PX)
         boxes = np.clip(np.concatenate([low, high], axis=1), 0, (*self.size_px, *self.size_px)).astype(np.int64)
-        return _Place(boxes, tiles_under(boxes, self.size_px))
+        crossed = np.zeros(len(boxes), bool)
+        if beyond_mm is not None:
+            crossed = (beyond_mm.min(axis=1) < 0.0) & (beyond_mm.max(axis=1) > 0.0)
+            boxes[beyond_mm.min(axis=1) >= 0.0] = 0
+        return _Place(boxes, tiles_under(boxes, self.size_px), crossed)
 
     def _under(self, places: Mapping[Key, _Place]) -> Tiles:
         """The tiles in which any of `places` lies."""
@@ -613,9 +625,7 @@ class Offscreen:
     ) -> None:
         # the faces of a cut hide the inner sides behind them, which then are not lit
         self._draw_faces([f for f in faces if f.full_key in wanted], view, projection)
-        self._gl.enable_direct(_CLIP_DISTANCE_0)
         self._draw_surfaces([s for s in solid if s.key in wanted], view, projection)
-        self._gl.disable_direct(_CLIP_DISTANCE_0)
 
     def _draw_surfaces(
         self,
@@ -647,16 +657,28 @@ class Offscreen:
             else:
                 gl.disable(gl.CULL_FACE)
             place = self._places[surface.key if surface.key in self._places else ("glass", *surface.key)]
-            for first, count in self._in_sight(surface.mesh, place):
+            for first, count in self._in_sight(surface.mesh, place, crossed=False):
                 draw.render(first=first, vertices=count)
+            if place.crossed.any():
+                gl.enable_direct(_CLIP_DISTANCE_0)
+                for first, count in self._in_sight(surface.mesh, place, crossed=True):
+                    draw.render(first=first, vertices=count)
+                gl.disable_direct(_CLIP_DISTANCE_0)
         gl.disable(gl.CULL_FACE)
 
-    def _in_sight(self, mesh: Kept, place: _Place) -> list[tuple[int, int]]:
-        """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each."""
+    def _in_sight(self, mesh: Kept, place: _Place, crossed: bool) -> list[tuple[int, int]]:
+        """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are those that a
+        cut passes through, or the others: who clips some triangles of a run looks at all of them."""
         assert mesh.blocks is not None
         left, low, right, high = self._drawn_px
         box = place.boxes_px
-        beyond = (box[:, 2] <= left) | (box[:, 0] >= right) | (box[:, 3] <= low) | (box[:, 1] >= high)
+        beyond = (
+            (place.crossed != crossed)
+            | (box[:, 2] <= left)
+            | (box[:, 0] >= right)
+            | (box[:, 3] <= low)
+            | (box[:, 1] >= high)
+        )
         edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
         starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
         return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
@@ -832,6 +854,16 @@ def _put(program: Any, name: str, value: object) -> None:
     uniform = program.get(name, None)
     if uniform is not None:
         uniform.value = value
+
+
+def _beyond_cut_mm(surface: Surface) -> NDArray[np.float64] | None:
+    """(blocks, 8) how far the corners of the blocks of a surface lie beyond its cut; None where it has none."""
+    if surface.cut is None:
+        return None
+    assert surface.mesh.corners_mm is not None
+    turned = surface.world_from_local.rotation.T @ surface.cut.rotation[:, 2]
+    origin = surface.world_from_local.inverse().points(surface.cut.origin_mm[None])[0]
+    return np.asarray((surface.mesh.corners_mm - origin) @ turned)
 
 
 def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...]:
