@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from spineviz.film.engine import has_avx512
@@ -176,9 +176,10 @@ def _as_pictures(frames: Iterable[NDArray[np.uint8]], fmt: Format, pixels: str) 
     """What the encoder takes for each of `frames`; the very same one where the frame is."""
     last: NDArray[np.uint8] | None = None
     picture: Any = None
+    reformatter = VideoReformatter()  # it keeps its tables from one frame to the next
     for frame in frames:
         if frame is not last:
-            picture, last = _converted(frame, fmt, pixels), frame
+            picture, last = _converted(frame, fmt, pixels, reformatter), frame
         yield picture
 
 
@@ -223,11 +224,13 @@ def _as_of(path: Path) -> Iterator[None]:
         raise
 
 
-def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str) -> Any:
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgba" if fmt.alpha else "rgb24")
+def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str, reformatter: VideoReformatter) -> Any:
+    frame, form = np.ascontiguousarray(frame), "rgba" if fmt.alpha else "rgb24"
     if not pixels.startswith("yuv"):
-        return picture
-    return picture.reformat(format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        return av.VideoFrame.from_ndarray(frame, format=form)
+    # a view of the frame's own memory: what is made of it has its own
+    seen = av.VideoFrame.from_numpy_buffer(frame, format=form)
+    return reformatter.reformat(seen, format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def check_segment(path: Path, fmt: Format, size_px: tuple[int, int], frames_per_s: int, count: int) -> str | None:
