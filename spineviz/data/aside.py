@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import IO, Any, Generic, Self, TypeVar
@@ -21,9 +22,10 @@ _T = TypeVar("_T")
 
 
 def two_at_once() -> bool:
-    """Whether a copy of this process would have a core of its own, and libraries outlive a fork here."""
+    """Whether a copy of this process would have a core of its own, and libraries outlive a fork here. They do not while
+    another thread runs: what that holds locked at the moment stays locked in the copy for ever."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores > 1 and sys.platform.startswith("linux")
+    return cores > 1 and sys.platform.startswith("linux") and threading.active_count() == 1
 
 
 class Aside(Generic[_T]):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable
 from functools import update_wrapper
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
+from weakref import WeakSet
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+_every: WeakSet[once[..., Any]] = WeakSet()
 
 
 class once(Generic[_P, _T]):
@@ -23,6 +28,7 @@ class once(Generic[_P, _T]):
         self._made: dict[Hashable, _T] = {}
         self._locks: dict[Hashable, threading.Lock] = {}
         update_wrapper(self, make)
+        _every.add(self)
 
     def __call__(self, *arguments: _P.args, **named: _P.kwargs) -> _T:
         """What `make` gives for these arguments."""
@@ -48,3 +54,13 @@ class once(Generic[_P, _T]):
     def cache_clear(self) -> None:
         """Forget what was made."""
         self._made.clear()
+
+
+def _unlocked() -> None:
+    """In a copy of this process: those who held locks are not there."""
+    for one in _every:
+        one._locks = {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlocked)

@@ -1,7 +1,9 @@
 """What a copy of the process makes is what would have been made here."""
 
 import os
+import select
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -55,3 +57,25 @@ def test_half_is_made_ahead_in_a_copy_where_that_has_a_core(monkeypatch, cores):
     make_ahead([(squared, (number,)) for number in range(5)])
     assert [squared(number) for number in range(5)] == [0, 1, 4, 9, 16]
     assert made_here == ([3, 2, 4] if cores > 1 else [3, 0, 1, 2, 4])
+
+
+def test_a_copy_does_not_wait_for_what_a_thread_of_the_original_was_making():
+    begun, go_on = threading.Event(), threading.Event()
+
+    @once
+    def made(name: str) -> str:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go_on.wait()
+        return name.upper()
+
+    thread = threading.Thread(target=made, args=("a",))
+    thread.start()
+    begun.wait()
+    assert not aside.two_at_once()
+    with Aside([lambda: made("a")]) as copy:
+        ready, _, _ = select.select([copy._pipe], [], [], 20.0)
+        go_on.set()
+        thread.join()
+        assert ready
+        assert copy.result(0) == "A"
