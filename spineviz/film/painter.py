@@ -30,6 +30,8 @@ _SIDE_BY_SIDE = 1.3
 """Windows that together are larger than this, the largest being 1, are not kept open side by side, unless both are
 drawn in turn: which shows when one is asked for again after at most `_IN_TURN` pictures."""
 _IN_TURN = 3
+_ELSEWHERE_PX, _PASSES = 512, 16
+"""What is drawn when windows were closed: large enough that a pass has not ended when the next ones begin."""
 _ROADMAP = "roadmap"
 """The role of what a roadmap alone shows."""
 
@@ -166,19 +168,21 @@ class Painter:
         self._fluoroscopes.clear()
 
     def _close_all(self) -> None:
-        for stage in self._stages.values():
-            stage.close()
-        if self._stages:
-            _draw_elsewhere()
-        self._stages.clear()
+        self._shut(list(self._stages))
         self._drawn_at.clear()
         self._closed_at.clear()
 
     def _close_unused(self, since: int) -> None:
         """Close the windows that have not drawn after the picture number `since`."""
-        for key in [key for key in self._stages if self._drawn_at[key] <= since]:
+        self._shut([key for key in self._stages if self._drawn_at[key] <= since])
+
+    def _shut(self, keys: list[tuple[Size, bool]]) -> None:
+        """Close these windows, and see to it that their memory is free."""
+        for key in keys:
             self._stages.pop(key).close()
             self._closed_at[key] = self._drawn
+        if keys:
+            _draw_elsewhere()
 
     def _fluoroscope(self, size_px: Size, shot: FluoroShot, type_px: float) -> Any:
         from spineviz.views.attenuation import made_anew
@@ -212,15 +216,19 @@ def _without_roadmap(structures: Structures) -> Structures:
 
 
 def _draw_elsewhere() -> None:
-    """Mesa holds the memory of the picture into which it drew last until it has drawn into another."""
+    """Mesa draws in several passes at a time, and of each keeps what it drew into until a later one takes its place:
+    let there be as many at once that draw into little."""
     from spineviz.views.offscreen import store
 
-    pixel = store().gl.simple_framebuffer((1, 1))
-    pixel.use()
-    store().fill("clear", [(0, 0, 1, 1)], (1, 1))
+    size = _ELSEWHERE_PX, _ELSEWHERE_PX
+    pictures = [store().gl.simple_framebuffer(size) for _ in range(2)]
+    for turn in range(_PASSES):
+        pictures[turn % 2].use()  # another one ends the pass
+        store().fill("clear", [(0, 0, *size)], size)
     store().gl.finish()
-    for part in (pixel, *pixel.color_attachments, pixel.depth_attachment):
-        part.release()
+    for picture in pictures:
+        for part in (picture, *picture.color_attachments, picture.depth_attachment):
+            part.release()
 
 
 def _close(stage: Any) -> None:
