@@ -28,7 +28,7 @@ def command() -> None:
     """What is kept between runs: plans, and finished pieces of films.
 
     It lies where this system keeps caches, or in the folder that SPINEVIZ_CACHE names. SPINEVIZ_CACHE_GB limits the
-    pieces; those used longest ago go first.
+    pieces, and a twentieth of it what radiographs are summed from; what was used longest ago goes first.
     """
 
 
@@ -36,16 +36,23 @@ def command() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Where the cache is, and what it holds."""
+    from spineviz.film.kept_sums import most_bytes
     from spineviz.film.store import limit_bytes
 
-    told = {"folder": str(cache_folder()), "limit_bytes": limit_bytes(), **{kind: _held(kind) for kind in KINDS}}
+    limits = {"pieces": limit_bytes(), "sums": most_bytes()}
+    told = {
+        "folder": str(cache_folder()),
+        "limit_bytes": limits["pieces"],
+        "sums_limit_bytes": limits["sums"],
+        **{kind: _held(kind) for kind in KINDS},
+    }
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(told["folder"])
     for kind, words in KINDS.items():
         held: Any = told[kind]
-        limit = f" of at most {limit_bytes() / 1e9:g} GB" if kind == "pieces" else ""
+        limit = f" of at most {limits[kind] / 1e9:g} GB" if kind in limits else ""
         click.echo(f"{words}: {_counted(held['files'])}, {held['bytes'] / 1e6:.1f} MB{limit}")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +16,22 @@ from numpy.typing import NDArray
 from spineviz.data.cache import cache_folder, write_whole
 from spineviz.film.engine import processor_extensions, versions
 from spineviz.film.naming import digest_of, sources
+from spineviz.film.store import limit_bytes
 
 _MARK_BYTES = 32
 """A file begins with a digest of its name and of the rest."""
+SHARE_OF_PIECES = 0.05
+"""How much they may take, as a share of what finished pieces may: 1 GB of 20. A film needs some 20 MB (chosen)."""
 
 
 def kept_arrays(name: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray]]) -> Mapping[str, NDArray]:
     """What `make` gives, from the file that is kept under `name`, this project's sources and engines, or else made and
-    kept there; a file that is damaged is made anew, and a cache that cannot be written is no reason to fail."""
+    kept there; a file that is damaged is made anew, and a cache that cannot be written is no reason to fail.
+
+    What was used longest ago goes when all together take more than `most_bytes`. Raises RequestError for a limit of
+    pieces that is none.
+    """
+    most = most_bytes()
     told = hashlib.sha256(f"{_ground()}\n{name!r}".encode()).hexdigest()
     path = cache_folder() / "sums" / f"{told}.sum"
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError):
@@ -29,13 +39,37 @@ def kept_arrays(name: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray
         packed = held[_MARK_BYTES:]
         if _mark(told, packed) == held[:_MARK_BYTES]:
             with np.load(io.BytesIO(packed), allow_pickle=False) as file:
-                return {key: file[key] for key in file.files}
+                found = {key: file[key] for key in file.files}
+            with contextlib.suppress(OSError):
+                os.utime(path)
+            return found
     made = make()
     stream = io.BytesIO()
     np.savez(stream, **made)  # type: ignore[arg-type]
     with contextlib.suppress(OSError):
         write_whole(path, _mark(told, stream.getvalue()) + stream.getvalue())
+        _evict(path.parent, most)
     return made
+
+
+def most_bytes() -> float:
+    """How much all of them may take on disk; raises RequestError for a limit of pieces that is none."""
+    return SHARE_OF_PIECES * limit_bytes()
+
+
+def _evict(folder: Path, most: float) -> None:
+    """Remove what was used longest ago until all in `folder` takes at most `most` bytes."""
+    aged = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has the same to do
+            told = path.stat()
+            aged.append((told.st_mtime_ns, path.name, told.st_size, path))
+    total = sum(size for _, _, size, _ in aged)
+    for _, _, size, path in sorted(aged):
+        if total <= most:
+            break
+        path.unlink(missing_ok=True)
+        total -= size
 
 
 def _mark(told: str, packed: bytes) -> bytes:
