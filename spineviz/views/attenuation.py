@@ -273,11 +273,11 @@ class LineIntegrals:
 
     def _projected(self, structure: Structure, under: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
         body, pose = self._voxels(structure, spacing), structure.world_from_local
-        weight = body.weight_mm2
-        if len(weight):
-            weight -= body.volume_mm3 * self._ground(structure, body, spacing, under)[body.block]
-        world = body.points_mm @ pose.rotation.T.astype(np.float32) + pose.origin_mm.astype(np.float32)
-        return splat(self.projection, lattice, world, weight)
+        if not len(body.place):
+            return np.zeros((lattice.rows, lattice.columns), np.float32)
+        more = body.coefficient_per_mm - body.by_cube(self._ground(structure, body, spacing, under))
+        view = self.projection.world_from_view.inverse() @ pose
+        return splat(self.projection, lattice, body.points_in(view), body.volume_mm3 * more)
 
     def _covered(self, structure: Structure, present: Sequence[Structure]) -> list[Structure]:
         """What `structure` takes the place of, as far as it would be missed: steel hides bone in any case, plastic is

@@ -151,27 +151,26 @@ def lattice_over(size_px: tuple[int, int], mm_per_px: float, spacing_mm: float) 
     return Lattice(rows, columns, spacing_mm)
 
 
-def splat(seen: Projection, lattice: Lattice, points_mm: NDArray, weight_mm2: NDArray) -> NDArray[np.float32]:
+def splat(seen: Projection, lattice: Lattice, view_mm: NDArray, weight_mm2: NDArray) -> NDArray[np.float32]:
     """The line integrals of small bodies: (rows, columns).
 
-    Each point (N, 3) mm, world frame, carries a volume times a coefficient, mm^2; it is spread over 3 by 3 cells by a
-    quadratic spline, which keeps its whole weight.
+    Each point, a column of `view_mm` (3, N) in the view's frame, carries a volume times a coefficient, mm^2; it is
+    spread over 3 by 3 cells by a quadratic spline, which keeps its whole weight.
     """
     image = np.zeros((lattice.rows, lattice.columns))
-    for first in range(0, len(points_mm), _AT_ONCE):
+    for first in range(0, len(weight_mm2), _AT_ONCE):
         few = slice(first, first + _AT_ONCE)
-        _spread(image, seen, lattice.spacing_mm, points_mm[few], weight_mm2[few])
+        _spread(image, seen, lattice.spacing_mm, view_mm[:, few], weight_mm2[few])
     return image.astype(np.float32)
 
 
-def _spread(image: NDArray[np.float64], seen: Projection, step: float, points_mm: NDArray, weight_mm2: NDArray) -> None:
+def _spread(image: NDArray[np.float64], seen: Projection, step: float, view_mm: NDArray, weight_mm2: NDArray) -> None:
     """Add a few bodies to `image`, whose cells are `step` wide."""
     rows, columns = image.shape
-    view = seen.world_from_view
-    local = (points_mm - view.origin_mm.astype(np.float32)) @ view.rotation.astype(np.float32)
     far = np.float32(seen.source_to_isocentre_mm)
-    scale = far / (local[:, 2] + far)
-    u, v = local[:, 0] * scale, local[:, 1] * scale
+    right, up, along = view_mm
+    scale = far / (along + far)
+    u, v = right * scale, up * scale
     # a cell's bundle of rays has the section step^2/scale^2 here, and slanted rays run longer in it by 1/cosine
     amount = weight_mm2 * scale**2 * np.sqrt(1.0 + (u * u + v * v) / far**2) / np.float32(step**2)
     x = u / np.float32(step) + np.float32((columns - 1) / 2)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, fields
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import Field, Points
+from spineviz.geometry.frames import Frame
 from spineviz.views.projection import beam
 
 Seen = Callable[[Points, float], NDArray[np.bool_]]
@@ -102,7 +103,7 @@ class Voxels:
     Attributes:
         side_mm: of a block; a cube's is a quarter of it.
         corner: (B, 3) where each block lies on the lattice of blocks that is tied to the local origin.
-        first: (B + 1,) the first cube of each block, and where the last one's end.
+        first: (B + 1,) the first cube of each block, which has at least one, and where the last one's end.
         place: (N,) which of its block each cube is, counted with z fastest.
         share: (N,) how much of each cube the structure takes, 1 to 255 of 255.
         coefficient_per_mm: (N,) its own attenuation there.
@@ -117,23 +118,25 @@ class Voxels:
 
     @property
     def nbytes(self) -> int:
-        """How much memory they take."""
-        return sum(array.nbytes for array in self.arrays().values())
+        """How much memory they take, with what is worked out once."""
+        return sum(array.nbytes for array in self.arrays().values()) + 24 * len(self.corner)
 
     def arrays(self) -> dict[str, NDArray]:
         """Everything as named arrays, from which `Voxels(side_mm, **arrays)` makes the same."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "side_mm"}
 
-    @property
-    def block(self) -> NDArray[np.int32]:
-        """(N,) the block in which each cube lies."""
-        return np.repeat(np.arange(len(self.corner), dtype=np.int32), np.diff(self.first))
+    def by_cube(self, of_blocks: NDArray) -> NDArray:
+        """(N,) for each cube what `of_blocks` (B,) says of its block."""
+        return np.repeat(of_blocks, np.diff(self.first))
 
-    @property
-    def points_mm(self) -> NDArray[np.float32]:
-        """(N, 3) centres."""
-        middles = ((self.corner + 0.5) * self.side_mm).astype(np.float32)
-        return middles[self.block] + _cell(BLOCK, self.side_mm / BLOCK).astype(np.float32)[self.place]
+    def points_in(self, there_from_local: Frame) -> NDArray[np.float32]:
+        """(3, N) centres in another frame, axis by axis."""
+        middles = there_from_local.points((self.corner + 0.5) * self.side_mm).T.astype(np.float32)
+        cells = (_cell(BLOCK, self.side_mm / BLOCK) @ there_from_local.rotation.T).T.astype(np.float32)
+        out = np.empty((3, len(self.place)), np.float32)
+        for line, middle, cell in zip(out, middles, cells, strict=True):
+            np.add(self.by_cube(middle), cell[self.place], out=line)
+        return out
 
     @property
     def volume_mm3(self) -> NDArray[np.float32]:
@@ -145,13 +148,15 @@ class Voxels:
         """(N,) that volume times its own attenuation."""
         return self.volume_mm3 * self.coefficient_per_mm.astype(np.float32)
 
-    @property
+    @cached_property
     def block_points_mm(self) -> NDArray[np.float64]:
         """(B, 3) where what lies under a block is asked for: the middle of what the structure takes of it."""
-        block, volume, places = self.block, self.volume_mm3, self.points_mm
-        count = len(self.corner)
-        total = np.maximum(np.bincount(block, volume, count), 1e-12)
-        return np.stack([np.bincount(block, volume * places[:, i], count) / total for i in range(3)], axis=1)
+        if not len(self.corner):
+            return np.zeros((0, 3))
+        total = np.add.reduceat(self.share, self.first[:-1], dtype=float)
+        cells = _cell(BLOCK, self.side_mm / BLOCK)
+        off = [np.add.reduceat(self.share * cells[:, i][self.place], self.first[:-1]) / total for i in range(3)]
+        return (self.corner + 0.5) * self.side_mm + np.stack(off, axis=1)
 
 
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
@@ -275,7 +280,9 @@ def voxels(
     # the field of a broken bone says too little rather than too much
     spare = 0.0 if structure.healthy is not None else _STEEPNESS * 2.0 * spacing_mm
     share, *inside = _filled(shapes, world, np.array(at_middle), pose.rotation, spacing_mm, spare)
-    kept = share.any(axis=1)
+    full = np.round(255.0 * share).astype(np.uint8)
+    kept = full.any(axis=1)  # so that no block is without cubes
+    full = full[kept]
     middles, world, share = middles[kept], world[kept], share[kept]
     own = absorption(structure.material)
     coefficient = np.full(share.shape, own, np.float32)
@@ -286,7 +293,6 @@ def voxels(
         # the weight is own * shell + inner * core; kept as a coefficient so that one multiplication remains
         within = np.minimum(inside[0][kept], share) if inside else share
         coefficient = (own + (inner - own) * within / np.maximum(share, 1e-6)).astype(np.float32)
-    full = np.round(255.0 * share).astype(np.uint8)
     used = full > 0
     side_mm = BLOCK * spacing_mm
     return Voxels(

@@ -591,17 +591,37 @@ def test_a_kept_radiograph_is_that_of_a_fresh_process_to_the_last_bit_and_what_i
 def test_cubes_are_the_same_from_their_arrays():
     body = voxels(cancellous(None), 0.7, absorption_per_mm)
     same = Voxels(body.side_mm, **body.arrays())
-    for name in ("points_mm", "volume_mm3", "weight_mm2", "block", "block_points_mm"):
+    for name in ("volume_mm3", "weight_mm2", "block_points_mm"):
         assert np.array_equal(getattr(body, name), getattr(same, name))
-    assert body.nbytes < 5 * len(body.place)
-    assert len(body.points_mm) == len(body.place)
+    assert set(same.arrays()) == set(body.arrays())
+    assert body.nbytes == same.nbytes < 6 * len(body.place)
+
+
+def test_cubes_and_what_blocks_hold_lie_where_the_shape_does():
+    ball = part("ball", sphere([5.0, -3.0, 2.0], 9.0))
+    body, pose = voxels(ball, 0.7, UNIT), rotation_about([1.0, 2.0, 3.0], 40.0, [4.0, 0.0, 1.0])
+    local = body.points_in(Frame())
+    assert ball.field.distance(local.T.astype(float)).max() <= 0.5 * 0.7 + 1e-4
+    assert np.average(local, axis=1, weights=body.volume_mm3) == pytest.approx([5.0, -3.0, 2.0], abs=0.01)
+    assert np.abs(body.points_in(pose).T - pose.points(local.T)).max() < 1e-4
+    for number in (0, 7, len(body.corner) - 1):
+        mine = slice(body.first[number], body.first[number + 1])
+        middle = np.average(local[:, mine], axis=1, weights=body.volume_mm3[mine])
+        assert body.block_points_mm[number] == pytest.approx(middle, abs=1e-4)
+        assert (body.by_cube(np.arange(len(body.corner)))[mine] == number).all()
+
+
+def test_a_thing_of_which_nothing_is_seen_has_no_cubes():
+    body = voxels(part("ball", sphere([0.0, 0.0, 0.0], 9.0)), 0.7, UNIT, 0.0, lambda p, margin: np.zeros(len(p), bool))
+    assert body.points_in(Frame()).shape == (3, 0)
+    assert body.block_points_mm.shape == (0, 3)
 
 
 def test_many_bodies_are_summed_as_few_are(monkeypatch):
     from spineviz.views import projection as module
 
     rng = np.random.default_rng(0)
-    points, weights = rng.uniform(-40, 40, (5000, 3)).astype(np.float32), rng.uniform(0, 1, 5000).astype(np.float32)
+    points, weights = rng.uniform(-40, 40, (3, 5000)).astype(np.float32), rng.uniform(0, 1, 5000).astype(np.float32)
     seen, lattice = projection("ap", field_of_view_mm=60), module.Lattice(70, 90, 1.0)
     whole = module.splat(seen, lattice, points, weights)
     monkeypatch.setattr(module, "_AT_ONCE", 700)
