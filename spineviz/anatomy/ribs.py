@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -23,6 +24,7 @@ from spineviz.data.errors import RequestError
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
+from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved, offset, union
 
@@ -191,7 +193,8 @@ def mirrored_sweep(sweep: Sweep) -> Sweep:
 
 
 def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
-    """ "ribs-right" and "ribs-left": the ribs of the thoracic `levels`; none where there is no such level."""
+    """ "ribs-right" and "ribs-left": the ribs of the thoracic `levels`; none where there is no such level. Their parts are
+    the ribs, "rib-T12-right" and the like: in another posture these stand otherwise to each other."""
     view = [level for level in COLUMN_LEVELS if level in set(levels) and level in rib_table()]
     if not view:
         return {}
@@ -201,24 +204,47 @@ def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure
     out = {}
     for side in ("right", "left"):
         name = f"ribs-{side}"
-        sweeps = []
-        for level in view:
-            own = rib_sweep(level) if side == "right" else mirrored_sweep(rib_sweep(level))
-            sweeps.append(own.moved(column.relative(level, first)))
-        field = moved(sweep_field(sweeps), frame)
-        out[name] = Structure(
-            name=name,
-            role="bone",
-            material="cortical",
-            field=field,
-            mesh=_joined_mesh(sweeps),
-            key=f"{name}|{tag}",
-            rank=RANKS["bone"],
-            world_from_local=frame,
-            core=offset(field, -_shape("cortex_mm")),
-            core_material="trabecular",
-        )
+        sweeps = [_sweep(level, side).moved(column.relative(level, first)) for level in view]
+        shape, mesh = sweep_field(sweeps), _joined_mesh(sweeps)
+        parts = tuple(_rib(level, side, column.world_from_vertebra(level)) for level in view)
+        out[name] = replace(_bone(name, f"{name}|{tag}", shape, mesh, frame), parts=parts)
     return out
+
+
+@cache
+def _sweep(level: str, side: str) -> Sweep:
+    """The rib of `level` on one side in its vertebra's frame."""
+    return rib_sweep(level) if side == "right" else mirrored_sweep(rib_sweep(level))
+
+
+@cache
+def _shape_of(level: str, side: str) -> tuple[Field, Callable[[float], Mesh]]:
+    """That rib as a field, and its surface."""
+    sweeps = [_sweep(level, side)]
+    return sweep_field(sweeps), _joined_mesh(sweeps)
+
+
+def _rib(level: str, side: str, world_from_vertebra: Frame) -> Structure:
+    """One rib, which is rigid with its vertebra."""
+    name = f"rib-{level}-{side}"
+    return _bone(name, name, *_shape_of(level, side), world_from_vertebra)
+
+
+def _bone(name: str, key: str, shape: Field, mesh: Callable[[float], Mesh], world_from_local: Frame) -> Structure:
+    """What has `shape` in its own frame, as bone with a cortex."""
+    field = moved(shape, world_from_local)
+    return Structure(
+        name=name,
+        role="bone",
+        material="cortical",
+        field=field,
+        mesh=mesh,
+        key=key,
+        rank=RANKS["bone"],
+        world_from_local=world_from_local,
+        core=offset(field, -_shape("cortex_mm")),
+        core_material="trabecular",
+    )
 
 
 def _joined_mesh(sweeps: Sequence[Sweep]) -> Callable[[float], Mesh]:

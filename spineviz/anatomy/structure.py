@@ -57,6 +57,8 @@ class Structure:
             the shape is the material.
         lasting: the surface is the same in every posture and at every moment, so that a drawer may take its time to
             make it light.
+        parts: rigid things that together are this one and share no room, each with a name, key and place of its own,
+            so that what was made of them serves while they move against each other; (): it is of one piece.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Structure:
     healthy: Callable[[Points], Points] | None = None
     cells: Cells | None = None
     lasting: bool = False
+    parts: tuple[Structure, ...] = ()
 
     def world_mesh(self, spacing_mm: float) -> Mesh:
         """The surface in the world frame, with vertices about `spacing_mm` apart."""

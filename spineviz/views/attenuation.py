@@ -175,10 +175,11 @@ class LineIntegrals:
         self._soft_is_first = True
 
     def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
-        """What X-rays meet of `structures`, in order of rank; a picture begins."""
+        """What X-rays meet of `structures`, in order of rank, things of several parts by these; a picture begins."""
         for shelf in (_shared_voxels, _shared_grounds, self._images, self._matrices):
             shelf.turn()
-        return sorted((s for s in structures.values() if s.role != ROADMAP), key=rank_order)
+        met = [s for s in structures.values() if s.role != ROADMAP]
+        return sorted((part for s in met for part in s.parts or (s,)), key=rank_order)
 
     def forget(self) -> bool:
         """Drop the images for which cubes were carried from the pose in which they were made, and carry none until they

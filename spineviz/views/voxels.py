@@ -156,7 +156,7 @@ class Voxels:
         total = np.add.reduceat(self.share, self.first[:-1], dtype=float)
         cells = _cell(BLOCK, self.side_mm / BLOCK)
         off = [np.add.reduceat(self.share * cells[:, i][self.place], self.first[:-1]) / total for i in range(3)]
-        return (self.corner + 0.5) * self.side_mm + np.stack(off, axis=1)
+        return np.asarray((self.corner + 0.5) * self.side_mm + np.stack(off, axis=1), float)
 
 
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:

@@ -90,6 +90,21 @@ def test_ribs_above_a_fracture_keep_their_surface():
     )
 
 
+@pytest.mark.parametrize("lying", [0.0, 0.4, 1.0])
+def test_ribs_are_the_union_of_their_parts_which_stay_the_same_in_every_posture(lying):
+    view = ("T10", "T11", "T12")
+    standing, here = (rib_structures(column("L1", posture), view) for posture in (0.0, lying))
+    for name, ribs in here.items():
+        surface = ribs.world_mesh(1.2).points_mm
+        points = surface + np.random.default_rng(0).normal(0.0, 1.0, surface.shape)
+        together = np.min([part.field(points) for part in ribs.parts], axis=0)
+        assert np.abs(together - ribs.field(points)).max() < 1e-6
+        assert [part.key for part in ribs.parts] == [part.key for part in standing[name].parts]
+        joined = np.concatenate([part.world_mesh(1.2).points_mm for part in ribs.parts])
+        assert np.abs(joined - surface).max() < 1e-6
+    assert len({part.key for ribs in here.values() for part in ribs.parts}) == 6
+
+
 def test_a_lumbar_level_has_no_rib():
     with pytest.raises(RequestError, match="'L1' has no rib; give T1 to T12"):
         rib_sweep("L1")
