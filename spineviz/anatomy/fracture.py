@@ -191,7 +191,8 @@ class Heights:
 
 
 class _Undone(NamedTuple):
-    """Healthy places and what `Fracture.inverse` met on the way to them; M of the N points lie where anything moves.
+    """Healthy places, and what `Fracture.inverse` met on the way to them or `forward` from them; M of the N points lie
+    where anything moves.
 
     Attributes:
         healthy_mm: (N, 3).
@@ -456,12 +457,37 @@ class Fracture:
         p = as_points(points_mm)
         if amount == 0.0:
             return p.copy()
-        x, y, z = p.T
-        y = y + self._fold_y(x, z, amount) * self._front_ramp(y)
-        x = x + self._fold_x(y, z, amount) * (2.0 * self._side_ramp(x) - 1.0)
+        return self._done(p, amount)[0]
+
+    def carried(self, points_mm: ArrayLike, amount: float) -> tuple[Points, Distances]:
+        """Where healthy points (N, 3) lie at `amount`, (N, 3) mm, and their `volume_share` (N,), in one go."""
+        p = as_points(points_mm)
+        if amount == 0.0:
+            return p.copy(), np.ones(len(p))
+        out, done = self._done(p, amount)
+        return out, self._volume_share(done)
+
+    def _done(self, p: Points, amount: float) -> tuple[Points, _Undone]:
+        """Where healthy `p` (N, 3) lie, and what was met on the way there."""
+        out = p.copy()
+        near = self._near(p)
+        x, y, z = p[near].T.copy()
+        fold_x, fold_y = np.zeros_like(x), np.zeros_like(y)
+        flank, front = self._folded(x, y)
+        fold_y[front] = self._fold_y(x[front], z[front], amount)
+        y[front] += fold_y[front] * self._front_ramp(y[front])
+        fold_x[flank] = self._fold_x(y[flank], z[flank], amount)
+        x[flank] += fold_x[flank] * (2.0 * self._side_ramp(x[flank]) - 1.0)
         drop, lift = self._drop_and_lift(x, y, amount)
         lower, upper = self._planes(y)
-        return np.column_stack([x, y, z + lift - drop * self._crush((z - lower) / (upper - lower))])
+        height = upper - lower
+        share = (z - lower) / height
+        out[near, 0], out[near, 1], out[near, 2] = x, y, z + lift - drop * self._crush(share)
+        return out, _Undone(p, near, drop, drop / height, share, fold_x, fold_y)
+
+    def _near(self, p: Points) -> NDArray[np.int64]:
+        """Which of `p` (N, 3), healthy or not, may be moved: the arch is not."""
+        return np.flatnonzero(self._u(p[:, 1]) > -self._overhang - _BRIDGE_SHARE)
 
     def inverse(self, points_mm: ArrayLike, amount: float) -> Points:
         """The healthy places (N, 3) of points (N, 3) seen at `amount`: undoes `forward` to rounding."""
@@ -496,7 +522,7 @@ class Fracture:
     def _undone(self, p: Points, amount: float) -> _Undone:
         """The healthy places of `p` (N, 3), and what was met on the way there."""
         out = p.copy()
-        near = np.flatnonzero(self._u(p[:, 1]) > -self._overhang - _BRIDGE_SHARE)
+        near = self._near(p)
         x, y, z = p[near].T.copy()
         drop, lift = self._drop_and_lift(x, y, amount)
         lower, upper = self._planes(y)
@@ -541,15 +567,7 @@ class Fracture:
         p = as_points(points_mm)
         if amount == 0.0:
             return np.ones(len(p))
-        x, y, z = p.T
-        fold_y = self._fold_y(x, z, amount)
-        folded = y + fold_y * self._front_ramp(y)
-        fold_x = self._fold_x(folded, z, amount)
-        drop, _ = self._drop_and_lift(x + fold_x * (2.0 * self._side_ramp(x) - 1.0), folded, amount)
-        lower, upper = self._planes(folded)
-        height = upper - lower
-        undone = _Undone(p, np.arange(len(p)), drop, drop / height, (z - lower) / height, fold_x, fold_y)
-        return self._volume_share(undone)
+        return self._volume_share(self._done(p, amount)[1])
 
     def least_volume_share(self, points_mm: ArrayLike, amount: float) -> float:
         """The smallest `volume_share` at healthy `points_mm` (N, 3): more than 0 where nothing folds over."""

@@ -20,7 +20,7 @@ from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, column_struct
 from spineviz.anatomy.fracture import Fracture, fracture
 from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.ribs import rib_structures
-from spineviz.anatomy.structure import RANKS, Structure, remembered
+from spineviz.anatomy.structure import RANKS, Remains, Structure, remembered
 from spineviz.anatomy.trunk import trunk
 from spineviz.anatomy.tumour import Tumour, tumour
 from spineviz.data.errors import RequestError
@@ -175,6 +175,9 @@ class Patient:
             bone_share=None if amount == 0.0 else lambda points: self.bone_share(points, amount),
             healthy=self._healthy(amount),
             lasting=amount == 0.0,
+            remains=None
+            if amount == 0.0
+            else Remains(self.treated_bone(0.0), lambda points: f.carried(points, amount)),
         )
 
     def _healthy(self, amount: float) -> Callable[[Points], Points] | None:

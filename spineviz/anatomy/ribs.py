@@ -193,8 +193,10 @@ def mirrored_sweep(sweep: Sweep) -> Sweep:
 
 
 def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure]:
-    """ "ribs-right" and "ribs-left": the ribs of the thoracic `levels`; none where there is no such level. Their parts are
-    the ribs, "rib-T12-right" and the like: in another posture these stand otherwise to each other."""
+    """ "ribs-right" and "ribs-left": the ribs of the thoracic `levels`; none where there is no such level.
+
+    Their parts are the ribs, "rib-T12-right" and the like: in another posture these stand otherwise to each other.
+    """
     view = [level for level in COLUMN_LEVELS if level in set(levels) and level in rib_table()]
     if not view:
         return {}

@@ -36,6 +36,19 @@ class Cells:
 
 
 @dataclass(frozen=True, eq=False)
+class Remains:
+    """Of which healthy structure something is what is left, so that what was made of that serves for this too.
+
+    Attributes:
+        of: the healthy structure.
+        carried: world points (N, 3) of it -> where they lie now, (N, 3), and what is left of the room there, (N,).
+    """
+
+    of: Structure
+    carried: Callable[[Points], tuple[Points, Distances]]
+
+
+@dataclass(frozen=True, eq=False)
 class Structure:
     """One named part.
 
@@ -57,6 +70,7 @@ class Structure:
             the shape is the material.
         lasting: the surface is the same in every posture and at every moment, so that a drawer may take its time to
             make it light.
+        remains: of what it is left, where it was crushed; its core is bone that was crushed, not lost.
         parts: rigid things that together are this one and share no room, each with a name, key and place of its own,
             so that what was made of them serves while they move against each other; (): it is of one piece.
     """
@@ -75,6 +89,7 @@ class Structure:
     healthy: Callable[[Points], Points] | None = None
     cells: Cells | None = None
     lasting: bool = False
+    remains: Remains | None = None
     parts: tuple[Structure, ...] = ()
 
     def world_mesh(self, spacing_mm: float) -> Mesh:

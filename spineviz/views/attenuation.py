@@ -23,10 +23,12 @@ from spineviz.views.rasters import Shelf, spline_weights
 from spineviz.views.voxels import (
     BLOCK,
     Absorption,
+    CarriedVoxels,
     Seen,
     Voxels,
     absorption_at,
     absorption_per_mm,
+    carried_voxels,
     corners,
     laid_over,
     rank_order,
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
-"""Sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
+"""Largest sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
+_SMOOTH_MM = 0.3
+"""Smallest size of those of balloons, which are smooth and wide: the detector blurs by more."""
 _BONE_MM, _FAR_BONE_MM = (0.6, 0.75, 1.0), (0.9, 1.2, 1.8)
 """Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small, and where they are not."""
 _PIXELS_MM = (0.3, 0.6)
@@ -124,6 +128,8 @@ def _csr_bytes(matrix: csr_array) -> int:
 
 _shared_voxels: Shelf[_Chosen] = Shelf(lambda chosen: chosen.body.nbytes, _MOST_CUBES_BYTES)
 """The cubes of structures: two views of one patient need them once."""
+_shared_remains: Shelf[CarriedVoxels] = Shelf(lambda body: body.nbytes, _MOST_CUBES_BYTES // 2)
+"""The same cubes where what is left of something is made of them."""
 _shared_grounds: Shelf[NDArray[np.float64]] = Shelf(_bytes, _MOST_CUBES_BYTES // 8)
 """What lies under the blocks of those cubes."""
 
@@ -176,7 +182,7 @@ class LineIntegrals:
 
     def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
         """What X-rays meet of `structures`, in order of rank, things of several parts by these; a picture begins."""
-        for shelf in (_shared_voxels, _shared_grounds, self._images, self._matrices):
+        for shelf in (_shared_voxels, _shared_remains, _shared_grounds, self._images, self._matrices):
             shelf.turn()
         met = [s for s in structures.values() if s.role != ROADMAP]
         return sorted((part for s in met for part in s.parts or (s,)), key=rank_order)
@@ -273,8 +279,8 @@ class LineIntegrals:
         return image, lattice
 
     def _projected(self, structure: Structure, under: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
-        body, pose = self._voxels(structure, spacing), structure.world_from_local
-        if not len(body.place):
+        body, pose = self._cubes(structure, spacing), structure.world_from_local
+        if not len(body.volume_mm3):
             return np.zeros((lattice.rows, lattice.columns), np.float32)
         more = body.coefficient_per_mm - body.by_cube(self._ground(structure, body, spacing, under))
         view = self.projection.world_from_view.inverse() @ pose
@@ -296,7 +302,7 @@ class LineIntegrals:
         return plain and abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
 
     def _ground(
-        self, structure: Structure, body: Voxels, spacing: float, under: Sequence[Structure]
+        self, structure: Structure, body: Voxels | CarriedVoxels, spacing: float, under: Sequence[Structure]
     ) -> NDArray[np.float32]:
         """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
         points = structure.world_from_local.points(body.block_points_mm)
@@ -318,9 +324,12 @@ class LineIntegrals:
         """
         own, water = self.absorption(structure.material), self.absorption("water")
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
-            finest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
-            return self.mm_per_px / float(np.ceil(self.mm_per_px / finest)), self._pixels
-        if self._is_faint(structure):
+            balloon = structure.role == "balloon"
+            if not balloon or self.mm_per_px >= _SMOOTH_MM:
+                largest = _BALLOON_MM if balloon else _NEEDLE_MM
+                return self.mm_per_px / float(np.ceil(self.mm_per_px / largest)), self._pixels
+            spacing = _SMOOTH_MM
+        elif self._is_faint(structure):
             spacing = _FAINT_MM
         else:
             sizes = _BONE_MM if self._is_small(structure) else _FAR_BONE_MM
@@ -337,6 +346,17 @@ class LineIntegrals:
         """What is small is made whole, once for every view and pose; of a rib only what is seen is made."""
         view = "" if self._is_small(structure) else f"{self.projection.key}{self.size_px}"
         return structure.name, round(spacing, 4), self.absorption, view
+
+    def _cubes(self, structure: Structure, spacing: float) -> Voxels | CarriedVoxels:
+        """`structure` as cubes; what is left of something has those of that, carried."""
+        remains = structure.remains
+        if remains is None or not (self._is_small(structure) and self._is_small(remains.of)):
+            return self._voxels(structure, spacing)
+
+        thing, version = self._voxels_thing(structure, spacing), (*_pose_key(structure), structure.material)
+        return _shared_remains.get(
+            thing, version, lambda: carried_voxels(structure, self._voxels(remains.of, spacing), self.absorption)
+        )
 
     def _voxels(self, structure: Structure, spacing: float) -> Voxels:
         thing, version = self._voxels_thing(structure, spacing), (structure.key, structure.material)

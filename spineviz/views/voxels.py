@@ -9,6 +9,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import Field, Points
 from spineviz.geometry.frames import Frame
@@ -157,6 +158,69 @@ class Voxels:
         cells = _cell(BLOCK, self.side_mm / BLOCK)
         off = [np.add.reduceat(self.share * cells[:, i][self.place], self.first[:-1]) / total for i in range(3)]
         return np.asarray((self.corner + 0.5) * self.side_mm + np.stack(off, axis=1), float)
+
+
+@dataclass(frozen=True, eq=False)
+class CarriedVoxels:
+    """The cubes of a healthy structure, carried to where its remains lie.
+
+    Attributes:
+        healthy: the cubes.
+        local_mm: (3, N) where their middles lie now, axis by axis, in the frame of the remains.
+        volume_mm3: (N,) what is left of each.
+        coefficient_per_mm: (N,) their attenuation now.
+        block_points_mm: (B, 3) as of `Voxels`, where they lie now.
+    """
+
+    healthy: Voxels
+    local_mm: NDArray[np.float32]
+    volume_mm3: NDArray[np.float32]
+    coefficient_per_mm: NDArray[np.float32]
+    block_points_mm: NDArray[np.float64]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take beside the healthy ones."""
+        return sum(
+            array.nbytes for array in (self.local_mm, self.volume_mm3, self.coefficient_per_mm, self.block_points_mm)
+        )
+
+    def by_cube(self, of_blocks: NDArray) -> NDArray:
+        """(N,) for each cube what `of_blocks` (B,) says of its block."""
+        return self.healthy.by_cube(of_blocks)
+
+    def points_in(self, there_from_local: Frame) -> NDArray[np.float32]:
+        """(3, N) middles in another frame, axis by axis."""
+        turned = there_from_local.rotation.astype(np.float32) @ self.local_mm
+        turned += there_from_local.origin_mm.astype(np.float32)[:, None]
+        return np.asarray(turned, np.float32)
+
+
+def carried_voxels(structure: Structure, healthy: Voxels, absorption: Absorption) -> CarriedVoxels:
+    """`structure`, whose `remains` says how it came from the one that `healthy` are the cubes of.
+
+    Its core is that much denser as there is less room for it; the rest is as dense as it was.
+    """
+    remains = structure.remains
+    assert remains is not None
+    pose, local = remains.of.world_from_local, structure.world_from_local.inverse()
+    there, left = remains.carried(healthy.points_in(pose).T.astype(float))
+    blocks, _ = remains.carried(pose.points(healthy.block_points_mm))
+    coefficient = healthy.coefficient_per_mm.astype(np.float32)
+    if structure.core_material is not None:
+        own, inner = absorption(structure.material), absorption(structure.core_material)
+        share = bone_volume_share(structure.core_material).value
+        # how much of a cube's weight its core has, whatever its mottle
+        core = np.minimum((own - coefficient) / np.float32(own - inner), 1.0)
+        denser = bone_absorption_per_mm(share / left, absorption) / inner - 1.0
+        coefficient += (coefficient - own * (1.0 - core)) * denser.astype(np.float32)
+    return CarriedVoxels(
+        healthy,
+        np.ascontiguousarray(local.points(there).T, np.float32),
+        healthy.volume_mm3 * left.astype(np.float32),
+        coefficient,
+        local.points(blocks),
+    )
 
 
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:

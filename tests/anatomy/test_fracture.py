@@ -95,6 +95,14 @@ def test_healthy_places_and_volume_shares_come_in_one_go(broken, amount, seed):
     assert share == pytest.approx(broken.volume_share(healthy, amount), abs=1e-6)
 
 
+@given(fractures, amounts, st.integers(0, 10**6))
+def test_where_healthy_points_lie_and_their_volume_shares_come_in_one_go(broken, amount, seed):
+    healthy = np.concatenate([cloud(seed, 100), inside_body(broken, 100)])
+    there, share = broken.carried(healthy, amount)
+    assert (there == broken.forward(healthy, amount)).all()
+    assert (share == broken.volume_share(healthy, amount)).all()
+
+
 def test_what_is_remembered_of_the_last_points_is_never_another_answer():
     broken, points = fracture("L1"), inside_body(fracture("L1"), 50)
     first = broken.inverse(points, 1.0)

@@ -30,6 +30,7 @@ def fresh() -> dict[str, list[np.ndarray]]:
     out = {}
     for name in RUNS:
         attenuation._shared_voxels.clear()
+        attenuation._shared_remains.clear()
         attenuation._shared_grounds.clear()
         with opened("vertebroplasty", Case(), DRAFT) as scene:
             out[name] = run_of(scene, name)

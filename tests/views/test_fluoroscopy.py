@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spineviz.anatomy.materials import attenuation
-from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.structure import RANKS, Remains, Structure
 from spineviz.geometry.fields import Field, box, capsule, cylinder, ellipsoid, sphere
 from spineviz.geometry.frames import Frame, rotation_about, translation
-from spineviz.geometry.operators import difference, moved
+from spineviz.geometry.operators import difference, moved, union
 from spineviz.views.fluoroscopy import PROJECTIONS, Fluoroscope, beam, projection
 from spineviz.views.rasters import Shelf
 from spineviz.views.voxels import Voxels, absorption_at, absorption_per_mm, bone_absorption_per_mm, voxels
@@ -298,6 +298,58 @@ def test_bone_that_moved_as_a_whole_keeps_its_mottle():
     assert np.abs(seen.attenuation(together(here)) - away.attenuation(together(there))).max() < 0.02
     still = replace(there, key=f"still-{next(KEYS)}", healthy=None)
     assert np.abs(seen.attenuation(together(here)) - away.attenuation(together(still))).max() > 0.05
+
+
+def crushed(healthy, share):
+    """A ball of bone pressed flat to `share` of its height, and what it came from."""
+    to = np.array([1.0, 1.0, share])
+    return replace(
+        healthy,
+        key=f"crushed-{next(KEYS)}",
+        field=Field(lambda p: healthy.field.distance(p / to) * share, healthy.field.bounds_mm, exact=False),
+        core=Field(lambda p: healthy.core.distance(p / to) * share, healthy.core.bounds_mm, exact=False),
+        bone_share=lambda p: np.full(len(p), 0.08 / share),
+        healthy=lambda p: p / to,
+        remains=Remains(healthy, lambda p: (p * to, np.full(len(p), share))),
+    )
+
+
+@given(share=st.floats(0.4, 1.0))
+@settings(max_examples=8, deadline=None)
+def test_remains_weigh_and_stand_as_their_own_cubes_would(share):
+    flat = crushed(cancellous(None, radius=12.0), share)
+    seen = Fluoroscope((90, 80), projection("lateral", field_of_view_mm=60), words=False)
+    carried, own = (seen.attenuation(together(thing)) for thing in (flat, replace(flat, remains=None)))
+    inner, outer = 4 / 3 * np.pi * share * 11.4**3, 4 / 3 * np.pi * share * 12**3
+    packed = bone_absorption_per_mm(np.array([0.08 / share]))[0]
+    expected = absorption_per_mm("cortical") * (outer - inner) + packed * inner
+    assert carried.sum() * seen.mm_per_px**2 == pytest.approx(expected, rel=0.012)
+    assert np.abs(carried - own).mean() < 0.01 * own.max()
+    rows, columns = np.indices(own.shape)
+    for index in (rows, columns):
+        assert (carried * index).sum() / carried.sum() == pytest.approx((own * index).sum() / own.sum(), abs=0.05)
+
+
+def test_remains_are_made_of_the_cubes_of_what_they_are_left_of(monkeypatch):
+    import spineviz.views.attenuation as module
+
+    made = []
+    asked = module.voxels
+    monkeypatch.setattr(module, "voxels", lambda s, *more: (made.append(s.key), asked(s, *more))[1])
+    healthy, seen = cancellous(None, radius=12.0), scope_of((0, 0, 0))
+    for share in (0.9, 0.7, 0.5):
+        fresh = scope_of((0, 0, 0)).attenuation(together(crushed(healthy, share)))
+        assert np.array_equal(seen.attenuation(together(crushed(healthy, share))), fresh)
+    assert made == [healthy.key]
+
+
+def test_a_thing_of_several_parts_is_seen_as_these():
+    seen = scope(projection("ap", field_of_view_mm=80))
+    left, right = part("a", sphere([-15, 0, 0], 9.0)), part("b", sphere([15, 0, 0], 7.0))
+    whole = replace(part("ribs", union(left.field, right.field)), parts=(left, right))
+    both = seen.attenuation(together(left, right))
+    assert np.array_equal(seen.attenuation(together(whole)), both)
+    assert np.abs(seen.attenuation(together(replace(whole, parts=()))) - both).max() < 0.05 * both.max()
 
 
 def scope_of(centre):
