@@ -8,9 +8,9 @@ nor the plane changes, and what moves is laid over what stands.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,16 +112,25 @@ def _cover(distance_mm: NDArray, width_mm: float) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class _Spot:
-    """What the painters are told of the points inside one structure: world and local positions (N, 3), depth below
-    the surface and below the shell (N,), the width of a pixel, and the theme."""
+    """What the painters are told of the points inside one structure: where they are, depth below the surface and below
+    the shell (N,), the width of a pixel, and the theme."""
 
     structure: Structure
-    points_mm: Points
-    local_mm: Points
+    place: Callable[[], Points]
     distance_mm: NDArray
     core_mm: NDArray | None
     px_mm: float
     theme: Theme
+
+    @cached_property
+    def points_mm(self) -> Points:
+        """(N, 3) in the world; many colours can do without."""
+        return self.place()
+
+    @cached_property
+    def local_mm(self) -> Points:
+        """(N, 3) in the structure's frame."""
+        return (self.points_mm - self.structure.world_from_local.origin_mm) @ self.structure.world_from_local.rotation
 
     def grown_mm(self, which: NDArray[np.bool_] | slice = slice(None)) -> Points:
         """Where what is there grew, in the local frame: textures are carried along with what moves."""
@@ -144,7 +153,7 @@ class _Spot:
 
 def _bone_colours(spot: _Spot) -> Colours:
     bone, strut, marrow = (spot.theme.colour(n) for n in ("bone", "trabecula", "marrow"))
-    shell = np.broadcast_to(np.asarray(bone, np.float32), (len(spot.points_mm), 3))
+    shell = np.broadcast_to(np.asarray(bone, np.float32), (len(spot.distance_mm), 3))
     if spot.core_mm is None:
         return shell
     # the drawn shell is at least a pixel and a half thick: it is 0.3 to 0.6 mm in life
@@ -212,10 +221,14 @@ def _cord_colours(spot: _Spot) -> Colours:
 def _skin_colours(spot: _Spot) -> Colours:
     skin, fat, panel = (np.asarray(spot.theme.colour(n), np.float32) for n in ("skin", "fat", "panel"))
     # fat under the skin; what lies deeper is not told apart and stays calm
-    deep = np.clip((-spot.distance_mm - 6.0) / 18.0, 0.0, 1.0)
-    inner = _mix(panel, fat, 0.26 - 0.19 * deep)
     thick = max(1.8, 2.0 * spot.px_mm)
-    return _mix(inner, 0.85 * skin, _cover(-thick - spot.distance_mm, spot.px_mm))
+    out = np.empty((len(spot.distance_mm), 3), np.float32)
+    out[:] = _mix(panel, fat, 0.26 - 0.19)
+    told = np.flatnonzero(spot.distance_mm > -max(6.0 + 18.0, thick + spot.px_mm))
+    distance = spot.distance_mm[told]
+    deep = np.clip((-distance - 6.0) / 18.0, 0.0, 1.0)
+    out[told] = _mix(_mix(panel, fat, 0.26 - 0.19 * deep), 0.85 * skin, _cover(-thick - distance, spot.px_mm))
+    return out
 
 
 def _muscle_colours(spot: _Spot) -> Colours:
@@ -231,7 +244,7 @@ def _lung_colours(spot: _Spot) -> Colours:
 
 def _cleft_colours(spot: _Spot) -> Colours:
     cleft = np.asarray(spot.theme.colour("cleft"), np.float32)
-    return np.broadcast_to(cleft, (len(spot.points_mm), 3))
+    return np.broadcast_to(cleft, (len(spot.distance_mm), 3))
 
 
 def _void_colours(spot: _Spot) -> Colours:
@@ -266,12 +279,12 @@ def _tube_colours(spot: _Spot) -> Colours:
     wall, room = (np.asarray(spot.theme.colour(n), np.float32) for n in ("catheter", "outline"))
     deep = float(max(1e-3, -spot.distance_mm.min()))
     if deep < _THIN_TUBE_MM:  # the wall alone is given
-        return np.broadcast_to(wall, (len(spot.points_mm), 3))
+        return np.broadcast_to(wall, (len(spot.distance_mm), 3))
     return _mix(room, wall + 0.15 * (1.0 - wall), _cover(-_TUBE_WALL_SHARE * deep - spot.distance_mm, spot.px_mm))
 
 
 def _wire_colours(spot: _Spot) -> Colours:
-    return np.broadcast_to(np.asarray(spot.theme.colour("wire"), np.float32), (len(spot.points_mm), 3))
+    return np.broadcast_to(np.asarray(spot.theme.colour("wire"), np.float32), (len(spot.distance_mm), 3))
 
 
 def _necrosis_colours(spot: _Spot) -> Colours:
@@ -347,7 +360,7 @@ def _colours(spot: _Spot) -> Colours:
     painter = _PAINTERS.get(spot.structure.role)
     if painter is not None:
         return painter(spot)
-    return np.broadcast_to(np.asarray(spot.theme.colour(spot.structure.role), np.float32), (len(spot.points_mm), 3))
+    return np.broadcast_to(np.asarray(spot.theme.colour(spot.structure.role), np.float32), (len(spot.distance_mm), 3))
 
 
 def _outline_mm(structure: Structure, px_mm: float) -> float:
@@ -438,7 +451,7 @@ def material_texture(
         if len(near):
             distance = structure.field.distance(points[near])
             core = structure.core.distance(points[near]) if structure.core is not None else None
-            _lay(out, near, structure, points[near], distance, core, px_mm, look)
+            _lay(out, near, structure, lambda which, near=near: points[near[which]], distance, core, px_mm, look)  # type: ignore[misc]
     out[:, :3] /= np.maximum(out[:, 3:], 1e-6)  # laid over nothing, a half covered point came out half as bright
     return out
 
@@ -453,13 +466,14 @@ def _lay(
     out: NDArray[np.float32],
     index: NDArray[np.intp],
     structure: Structure,
-    points_mm: Points,
+    place: Callable[[NDArray[np.intp]], Points],
     distance_mm: NDArray,
     core_mm: NDArray | None,
     px_mm: float,
     theme: Theme,
 ) -> None:
-    """Lay one structure over the colours `out` (M, 4) at `index`, in place."""
+    """Lay one structure over the colours `out` (M, 4) at `index` (N,), in place; `place` says where some of the N points
+    are in the world."""
     line = _outline_mm(structure, px_mm)
     inside = np.flatnonzero(distance_mm < 0.5 * px_mm)
     if line:
@@ -470,14 +484,16 @@ def _lay(
         out[spot, 3] += cover * (1.0 - out[spot, 3])
     if not len(inside):
         return
-    p = points_mm[inside]
-    local = (p - structure.world_from_local.origin_mm) @ structure.world_from_local.rotation
+    distance, spot = distance_mm[inside], index[inside]
     core = core_mm[inside] if core_mm is not None else None
-    colours = _colours(_Spot(structure, p, local, distance_mm[inside], core, px_mm, theme))
-    cover = _cover(distance_mm[inside], px_mm)
-    spot = index[inside]
-    out[spot, :3] += cover[:, None] * (colours - out[spot, :3])
-    out[spot, 3] += cover * (1.0 - out[spot, 3])
+    colours = np.array(_colours(_Spot(structure, lambda: place(inside), distance, core, px_mm, theme)), np.float32)
+    cover = _cover(distance, px_mm)
+    edge = np.flatnonzero(cover < 1.0)  # elsewhere nothing of what lies below is left
+    below, part = out[spot[edge]], cover[edge]
+    colours[edge] = below[:, :3] + part[:, None] * (colours[edge] - below[:, :3])
+    out[spot, :3] = colours
+    out[spot, 3] = 1.0
+    out[spot[edge], 3] = below[:, 3] + part * (1.0 - below[:, 3])
 
 
 # --- the drawing ---
@@ -706,17 +722,22 @@ def _draw_layer(
     theme: Theme,
     filled: bool,
 ) -> None:
-    u, v = _pixel_axes(size_px, px_mm)
     reach = _outline_mm(structure, px_mm) + 0.5 * px_mm
-    row, column = np.nonzero(found.distance_mm < reach)
-    if not len(row):
+    met = np.flatnonzero(found.distance_mm < reach)
+    if not len(met):
         return
     if structure.role == "steel":
         _fill_lumen(out, found, size_px, px_mm, theme.colour("cement" if filled else "outline"))
-    flat = np.column_stack([u[found.left + column], v[found.top + row], np.zeros(len(row))])
-    core = found.core_mm[row, column] if found.core_mm is not None else None
-    index = (found.top + row) * size_px[0] + found.left + column
-    _lay(out, index, structure, plane.points(flat), found.distance_mm[row, column], core, px_mm, theme)
+    row, column = np.divmod(met, found.distance_mm.shape[1])
+    row, column = row + found.top, column + found.left
+
+    def place(which: NDArray[np.intp]) -> Points:
+        u, v = _pixel_axes(size_px, px_mm)
+        return plane.points(np.column_stack([u[column[which]], v[row[which]], np.zeros(len(which))]))
+
+    core = found.core_mm.ravel()[met] if found.core_mm is not None else None
+    index = row * size_px[0] + column
+    _lay(out, index, structure, place, found.distance_mm.ravel()[met], core, px_mm, theme)
 
 
 def _fill_lumen(
