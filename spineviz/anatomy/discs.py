@@ -225,7 +225,18 @@ def _heights(sheet: Points, low: NDArray, spacing_mm: float, shape: NDArray[np.i
     corners = sheet[_sheet_triangles()]
     xy = (corners[:, :, :2] - low) / spacing_mm
     first = np.floor(xy.min(1)).astype(int)
-    most = int((np.ceil(xy.max(1)).astype(int) - first).max()) + 1
+    reach = (np.ceil(xy.max(1)).astype(int) - first).max(1) + 1
+    out = np.full(shape, np.nan)
+    for most in np.unique(reach):  # large triangles are few: the small ones need not look so far
+        _lay_heights(out, xy[reach == most], corners[reach == most, :, 2], first[reach == most], int(most))
+    beside = np.argwhere(np.isnan(out))
+    out[tuple(beside.T)] = sheet[cKDTree(sheet[:, :2]).query(low + spacing_mm * beside)[1], 2]
+    return out
+
+
+def _lay_heights(out: NDArray, xy: NDArray, z: NDArray, first: NDArray[np.int64], most: int) -> None:
+    """Write heights into the nodes of `out` that triangles cover, given by their corners' places `xy` (T, 3, 2) in
+    steps and heights `z` (T, 3); of each the `most` by `most` nodes from `first` (T, 2) on are looked at."""
     steps = np.stack(np.meshgrid(np.arange(most), np.arange(most), indexing="ij"), axis=-1).reshape(-1, 2)
     nodes = first[:, None, :] + steps
     # how much of each corner a node has: the areas over against it
@@ -236,13 +247,8 @@ def _heights(sheet: Points, low: NDArray, spacing_mm: float, shape: NDArray[np.i
     second = (off[..., 0] * b[:, None, 1] - off[..., 1] * b[:, None, 0]) / safe
     third = (a[:, None, 0] * off[..., 1] - a[:, None, 1] * off[..., 0]) / safe
     within = (second >= -1e-9) & (third >= -1e-9) & (second + third <= 1.0 + 1e-9) & np.isfinite(safe)
-    z = corners[:, :, 2]
     heights = z[:, None, 0] + second * (z[:, 1] - z[:, 0])[:, None] + third * (z[:, 2] - z[:, 0])[:, None]
-    out = np.full(shape, np.nan)
     out[tuple(nodes[within].T)] = heights[within]
-    beside = np.argwhere(np.isnan(out))
-    out[tuple(beside.T)] = sheet[cKDTree(sheet[:, :2]).query(low + spacing_mm * beside)[1], 2]
-    return out
 
 
 def _looked_up(p: Points, origin: NDArray, spacing_mm: float, values: NDArray) -> NDArray[np.float64]:

@@ -173,9 +173,8 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
     half_side = np.concatenate([s.side_mm for s in sweeps])
     half_front = np.concatenate([s.front_mm for s in sweeps])
     egg = np.concatenate([np.full(len(s.points_mm), s.egg) for s in sweeps])
-    slope_side = np.concatenate([_slope(s, s.side_mm) for s in sweeps])
-    slope_front = np.concatenate([_slope(s, s.front_mm) for s in sweeps])
     ends = np.cumsum([0, *[len(s.points_mm) for s in sweeps]])
+    slope_side, slope_front = _slopes(centres, np.stack([half_side, half_front]), ends)
     at_start = np.zeros(len(centres), bool)
     at_end = np.zeros(len(centres), bool)
     at_start[ends[:-1]] = True
@@ -183,7 +182,13 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
     belongs = np.repeat(np.arange(len(sweeps)), np.diff(ends))
     thickest = float(max(half_side.max(), half_front.max()))
     every = cKDTree(centres)
-    each = [cKDTree(s.points_mm) for s in sweeps] if len(sweeps) > 1 else []
+    each: dict[int, cKDTree] = {}
+
+    def tree(k: int) -> cKDTree:
+        """That of one sweep, made when it is first asked for: most lie far from what is asked."""
+        if k not in each:
+            each[k] = cKDTree(sweeps[k].points_mm)
+        return each[k]
 
     def one(p: Points, i: NDArray[np.intp]) -> Distances:
         """Distances (N,) to the ellipse of centre `i` (N,)."""
@@ -207,7 +212,7 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
             return np.zeros(0)
         way, nearest = every.query(p)
         out = one(p, nearest)
-        if not each:
+        if len(sweeps) == 1:
             return out
         # beside a thin sweep the thick one may be nearer though its middle is not
         near = np.flatnonzero(way < 1.5 * thickest + 1.0)
@@ -216,7 +221,7 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
             # where the nearest middle is this sweep's own its distance is there already
             asked = np.flatnonzero((owner != k) & ((beside > low - 1.0) & (beside < high + 1.0)).all(axis=1))
             if len(asked):
-                _, own = each[k].query(beside[asked])
+                _, own = tree(k).query(beside[asked])
                 there = near[asked]
                 out[there] = np.minimum(out[there], one(beside[asked], own + ends[k]))
         return out
@@ -224,8 +229,16 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
     return distance
 
 
-def _slope(sweep: Sweep, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(np.gradient(radius_mm, sweep.curve.arc_mm), -1.0, 1.0)
+def _slopes(centres_mm: Points, radii_mm: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How `radii_mm` (R, M) change per mm along sweeps, (R, M); the rings of sweep k are those from `ends[k]` to
+    `ends[k + 1]`. It is the slope of the parabola through three rings, at a sweep's ends that between two."""
+    step = np.linalg.norm(np.diff(centres_mm, axis=0), axis=1)
+    rise = np.diff(radii_mm, axis=1) / np.where(step > 0.0, step, 1.0)
+    before, after = step[:-1], step[1:]
+    out = np.empty_like(radii_mm)
+    out[:, 1:-1] = (after * rise[:, :-1] + before * rise[:, 1:]) / np.maximum(before + after, 1e-12)
+    out[:, ends[:-1]], out[:, ends[1:] - 1] = rise[:, ends[:-1]], rise[:, ends[1:] - 2]
+    return np.clip(out, -1.0, 1.0)
 
 
 def smooth_step(share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -472,8 +472,8 @@ def _lay(
     px_mm: float,
     theme: Theme,
 ) -> None:
-    """Lay one structure over the colours `out` (M, 4) at `index` (N,), in place; `place` says where some of the N points
-    are in the world."""
+    """Lay one structure over the colours `out` (M, 4) at `index` (N,), in place; `place` says where some of the N are
+    in the world."""
     line = _outline_mm(structure, px_mm)
     inside = np.flatnonzero(distance_mm < 0.5 * px_mm)
     if line:

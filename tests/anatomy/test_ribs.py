@@ -8,7 +8,7 @@ import pytest
 from spineviz.anatomy import bones
 from spineviz.anatomy.column import column, level_above, level_below
 from spineviz.anatomy.ribs import mirrored_sweep, rib_structures, rib_sweep, rib_table
-from spineviz.anatomy.sweeps import sweep_along, sweep_field
+from spineviz.anatomy.sweeps import _slopes, sweep_along, sweep_field
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import Curve
@@ -121,6 +121,19 @@ def test_a_straight_sweep_has_the_volume_of_its_elliptic_cylinder():
     sweep = sweep_along(straight(), 3.0, 2.0)
     assert sweep.mesh(96).volume_ml == pytest.approx(np.pi * 3 * 2 * 40 / 1000, rel=2e-3)
     assert sweep.mesh(12).is_closed
+
+
+def test_slopes_along_sweeps_are_those_of_each_by_itself():
+    rng = np.random.default_rng(1)
+    counts = (3, 7, 20)
+    lines = [np.cumsum(rng.uniform(0.5, 2.0, (count, 3)), axis=0) for count in counts]
+    lines[1] += lines[0][-1] - lines[1][0]  # begins where the one before ends
+    radii = rng.uniform(2.0, 2.5, (2, sum(counts)))
+    ends = np.cumsum([0, *counts])
+    said = _slopes(np.concatenate(lines), radii, ends)
+    for k, line in enumerate(lines):
+        mine = slice(ends[k], ends[k + 1])
+        assert said[:, mine] == pytest.approx(np.clip(np.gradient(radii[:, mine], Curve(line).arc_mm, axis=1), -1, 1))
 
 
 def test_the_field_of_a_round_sweep_is_the_distance_to_its_tube():
