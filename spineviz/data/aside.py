@@ -21,11 +21,15 @@ from spineviz.data.once import once
 _T = TypeVar("_T")
 
 
+FORKS = sys.platform.startswith("linux")
+"""Whether a process may be copied; on other systems libraries of windows and threads do not outlive a fork."""
+
+
 def two_at_once() -> bool:
-    """Whether a copy of this process would have a core of its own, and libraries outlive a fork here. They do not while
-    another thread runs: what that holds locked at the moment stays locked in the copy for ever."""
+    """Whether this process may be copied now, and the copy would have a core of its own. Not while another thread runs:
+    what that holds locked at the moment stays locked in the copy for ever."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores > 1 and sys.platform.startswith("linux") and threading.active_count() == 1
+    return cores > 1 and FORKS and threading.active_count() == 1
 
 
 class Aside(Generic[_T]):

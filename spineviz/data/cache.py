@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 
@@ -30,3 +31,41 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def evict(paths: Iterable[Path], limit_bytes: float, spared: Collection[Path] = ()) -> int:
+    """Remove of the files `paths` those used longest ago until all take at most `limit_bytes`; none of `spared`.
+
+    Returns how many were removed.
+    """
+    aged = sorted((used_ns(path), path.name, path) for path in paths)
+    total, removed = sum(_size(path) for *_, path in aged), 0
+    for *_, path in aged:
+        if total <= limit_bytes:
+            break
+        if path not in spared:
+            total -= _size(path)
+            remove(path)
+            removed += 1
+    return removed
+
+
+def used_ns(path: Path) -> int:
+    """When a file was used last, as its time says; 0 where it is gone, as another process may have removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there and can be."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -526,7 +526,7 @@ def quiet_manim(quality: Quality) -> Iterator[None]:
 
 def _state_key(state: Any) -> Hashable:
     """The same for states whose structures are the same."""
-    values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share")}
+    values = {k: v for k, v in vars(state).items() if k not in ("time_s", "step", "share", "_frozen")}
     # the theatre stands in the picture or not whatever the numbers say: the step tells
     return getattr(state, "step", ""), frozen(values)
 

@@ -8,12 +8,11 @@ import io
 import os
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.data.cache import cache_folder, write_whole
+from spineviz.data.cache import cache_folder, evict, write_whole
 from spineviz.film.engine import processor_extensions, versions
 from spineviz.film.naming import digest_of, sources
 from spineviz.film.store import limit_bytes
@@ -48,28 +47,13 @@ def kept_arrays(name: tuple[Hashable, ...], make: Callable[[], dict[str, NDArray
     np.savez(stream, **made)  # type: ignore[arg-type]
     with contextlib.suppress(OSError):
         write_whole(path, _mark(told, stream.getvalue()) + stream.getvalue())
-        _evict(path.parent, most)
+        evict(path.parent.glob("*.sum"), most)
     return made
 
 
 def most_bytes() -> float:
     """How much all of them may take on disk; raises RequestError for a limit of pieces that is none."""
     return SHARE_OF_PIECES * limit_bytes()
-
-
-def _evict(folder: Path, most: float) -> None:
-    """Remove what was used longest ago until all in `folder` takes at most `most` bytes."""
-    aged = []
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another process has the same to do
-            told = path.stat()
-            aged.append((told.st_mtime_ns, path.name, told.st_size, path))
-    total = sum(size for _, _, size, _ in aged)
-    for _, _, size, path in sorted(aged):
-        if total <= most:
-            break
-        path.unlink(missing_ok=True)
-        total -= size
 
 
 def _mark(told: str, packed: bytes) -> bytes:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.data.aside import two_at_once
 from spineviz.data.errors import FaultError, RequestError
-from spineviz.film.workers import FORKS
 from spineviz.views.canvas import Canvas, Layer, blit
 from spineviz.views.layout import Rect
 from spineviz.views.text import NOTE, TITLE, TextStyle, wrap
@@ -56,8 +56,8 @@ def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
 
 def lone_frame(scene: ProcedureScene, time_s: float) -> NDArray[np.uint8]:
     """The frame at `time_s`, (H, W, 3), where no other will be asked for: its radiographs are drawn beside the rest,
-    where processes can be forked."""
-    if FORKS:
+    in a copy of this process that has a core of its own."""
+    if two_at_once():
         scene.screen.paint_aside(scene.instant(time_s))
     return scene.frame_at(time_s)
 

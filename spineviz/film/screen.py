@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.film.aside import Aside
+from spineviz.data.aside import Aside
 from spineviz.film.shot import (
     CardShot,
     ColumnShot,
@@ -160,10 +160,9 @@ class Shown:
 
 
 _PLAIN = frozenset({int, float, str, bool, type(None), frozenset})
-_FIELDS: dict[type, tuple[str, ...]] = {}
-"""The fields of the dataclasses that were seen: to ask for them takes longer than all the rest."""
-_KEEP: dict[type, bool] = {}
-"""Whether an object of such a dataclass keeps what `frozen` made of it: it never changes, and has room for it."""
+_KNOWN: dict[type, tuple[tuple[str, ...], bool]] = {}
+"""Of the dataclasses that were seen the fields, which take longer to ask for than all the rest; and whether an object
+keeps what `frozen` made of it: it never changes, and has room for it."""
 
 
 def frozen(value: Any) -> Hashable:
@@ -174,12 +173,13 @@ def frozen(value: Any) -> Hashable:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind in _FIELDS:
-        if not _KEEP[kind]:
-            return _frozen_fields(value, _FIELDS[kind])
+    if kind in _KNOWN:
+        names, keeps = _KNOWN[kind]
+        if not keeps:
+            return _frozen_fields(value, names)
         held: dict[str, Hashable] = vars(value)
         if "_frozen" not in held:
-            held["_frozen"] = _frozen_fields(value, _FIELDS[kind])
+            held["_frozen"] = _frozen_fields(value, names)
         return held["_frozen"]
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
@@ -188,8 +188,8 @@ def frozen(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         return tuple([frozen(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
-        _FIELDS[kind] = tuple(f.name for f in fields(value) if f.init)
-        _KEEP[kind] = kind.__dataclass_params__.frozen and hasattr(value, "__dict__")
+        names = tuple(f.name for f in fields(value) if f.init)
+        _KNOWN[kind] = names, kind.__dataclass_params__.frozen and hasattr(value, "__dict__")
         return frozen(value)
     return value
 
@@ -470,7 +470,7 @@ class Screen:
                 makes[alike] = make
         if makes:
             aside = Aside(list(makes.values()))
-            self._aside = {alike: partial(aside.picture, index) for index, alike in enumerate(makes)}
+            self._aside = {alike: partial(aside.result, index) for index, alike in enumerate(makes)}
 
     def _painted(
         self, view: View, size_px: tuple[int, int], structures: Any, plane: Any, time_s: float, clear: bool

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spineviz.data.cache import cache_folder
+from spineviz.data.cache import cache_folder, evict, remove, used_ns
 from spineviz.data.errors import FaultError, RequestError
 
 LIMIT_GB = 20.0
@@ -120,17 +120,8 @@ class PieceStore:
         Returns how many were removed.
         """
         self.sweep()
-        spared, removed = set(pinned), 0
-        aged = sorted((_used_ns(piece.path), piece.path.name, piece) for piece in self._pieces())
-        total = sum(_size(piece.path) for *_, piece in aged)
-        for *_, piece in aged:
-            if total <= limit_bytes:
-                break
-            if piece.name not in spared:
-                total -= _size(piece.path)
-                remove(piece.path)
-                removed += 1
-        return removed
+        names, pieces = set(pinned), list(self._pieces())
+        return evict([piece.path for piece in pieces], limit_bytes, {p.path for p in pieces if p.name in names})
 
     def sweep(self) -> None:
         """Remove what writers left behind that are no longer alive."""
@@ -146,7 +137,7 @@ class PieceStore:
 
     def _note_use(self, pieces: Iterable[KeptPiece]) -> None:
         """Note that pieces were used, in an order that a clock set back does not upset."""
-        latest = max((_used_ns(piece.path) for piece in self._pieces()), default=0)
+        latest = max((used_ns(piece.path) for piece in self._pieces()), default=0)
         for number, piece in enumerate(pieces, 1):
             now = max(time.time_ns(), latest) + number
             with contextlib.suppress(OSError):
@@ -208,26 +199,6 @@ def _unwritable(folder: Path, error: OSError) -> FaultError:
 def _check_of(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
-
-
-def _used_ns(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there and can be."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
 
 
 def lives(pid: int) -> bool:

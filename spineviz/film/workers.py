@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -20,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from spineviz.data.aside import FORKS
 from spineviz.data.errors import FaultError, RequestError
 from spineviz.film.drawing import Drawer, Job, Task, draw_piece, settle
 from spineviz.film.pieces import Quality
@@ -33,9 +33,6 @@ ENVIRONMENT = {
 }
 """What workers run under. Two processes of one thread beat one of two by 18 to 45 %; and the order of a set is the same
 in all, also in a scene of the user's."""
-
-FORKS = sys.platform.startswith("linux")
-"""Whether workers are forked; on other systems libraries of windows and threads do not outlive a fork."""
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 MOST_WORKERS = 8

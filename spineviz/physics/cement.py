@@ -136,7 +136,7 @@ class Void:
     full_mm: float
 
 
-class Course:
+class LevelTable:
     """Which level holds how much, measured at as many levels as it takes for straight lines between them to hold.
 
     Between two neighbours of `levels_mm` the halves are measured, and theirs in turn, until the volume midway is on the
@@ -224,7 +224,7 @@ class Fill:
 
     def level_at(self, volume_ml: float) -> float:
         """The level of `order` whose surface holds `volume_ml`; grows with the volume, so that regions are nested."""
-        return self._course.level_at(volume_ml)
+        return self._levels.level_at(volume_ml)
 
     def volume_at(self, level_mm: float) -> float:
         """What the surface at `level_mm` holds, mL."""
@@ -255,19 +255,19 @@ class Fill:
             return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
         if spacing_mm > 0.67 * self.room.spacing_mm:
             return mesh_grid(self._filled(self.level_at(volume_ml)))
-        return mesh_grid(self._finer._filled(self._finer_course.level_at(volume_ml)))
+        return mesh_grid(self._finer._filled(self._finer_levels.level_at(volume_ml)))
 
     @cached_property
-    def _course(self) -> Course:
+    def _levels(self) -> LevelTable:
         """Which level holds how much."""
         known = dict(zip(self.levels_mm.tolist(), self.volumes_ml.tolist(), strict=True))
-        return Course(self._held_ml, self.levels_mm, self.volumes_ml, known)
+        return LevelTable(self._held_ml, self.levels_mm, self.volumes_ml, known)
 
     @cached_property
-    def _finer_course(self) -> Course:
+    def _finer_levels(self) -> LevelTable:
         """The same on the lattice twice as fine, which holds about as much."""
         levels = np.append(self.levels_mm, self.levels_mm[-1] + 0.5)
-        return Course(self._finer._held_ml, levels, np.append(self.volumes_ml, np.inf), {})
+        return LevelTable(self._finer._held_ml, levels, np.append(self.volumes_ml, np.inf), {})
 
     def _held_ml(self, level_mm: float) -> float:
         """The volume of the surface at `level_mm`."""

@@ -554,20 +554,6 @@ def _refuse_what_is_too_wide(lumen: Lumen, rods: Sequence[tuple[Rod, float]]) ->
             )
 
 
-def rest(
-    lumen: Lumen,
-    rod: Rod,
-    advance_mm: float,
-    over: tuple[Rod, float] | None = None,
-    facing: ArrayLike = (0.0, -1.0, 0.0),
-    start: Shape | None = None,
-    spacing_mm: float = SPACING_MM,
-    tip_mm: ArrayLike | None = None,
-) -> Shape:
-    """The shape of least bending energy of a device within a lumen: what `resting` finds."""
-    return together([resting(lumen, rod, advance_mm, over, facing, start, spacing_mm, tip_mm)])[0]
-
-
 def resting(
     lumen: Lumen,
     rod: Rod,
@@ -852,21 +838,6 @@ def _ill_between(
         if np.linalg.norm(mixed - shapes[k].points_mm, axis=1).max() > 4.0 * _CLOSE_MM:
             ill |= {k - 1, k}
     return sorted(before for before in ill if ways[before] > _SHORT_MM)
-
-
-def course(
-    lumen: Lumen,
-    rod: Rod,
-    advances_mm: ArrayLike,
-    over: Rod | None = None,
-    over_mm: ArrayLike = 0.0,
-    facing: ArrayLike = (0.0, -1.0, 0.0),
-    spacing_mm: float = SPACING_MM,
-    tips_mm: ArrayLike | None = None,
-    start: Shape | None = None,
-) -> Course:
-    """A device at each of a row of advances: what `coursing` finds."""
-    return together([coursing(lumen, rod, advances_mm, over, over_mm, facing, spacing_mm, tips_mm, start)])[0]
 
 
 def coursing(

@@ -398,7 +398,6 @@ class Offscreen:
         self._rested = 0
         self._places: dict[Key, _Place] = {}
         self._order: tuple[Key, ...] = ()
-        self._worked = ~no_tiles(size_px)
         self._covered = ~no_tiles(size_px)  # what may hold more than the ground: at first nobody knows
         self._glazed = ~no_tiles(size_px)
         self._filled = ~no_tiles(size_px)  # where contact shadows may lie
@@ -451,7 +450,7 @@ class Offscreen:
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
         self._before = now
         covered = self._under(self._places)
-        worked = self._worked = self._covered | covered
+        worked = self._covered | covered
         self._covered = covered
         hard = soft = worked
         if before and (based or not standing) and self._same_order(before, order):
@@ -462,8 +461,7 @@ class Offscreen:
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        self._scene.scissor = self._limited(hard)
-        self._restore(hard, based)
+        self._restore(hard, based, all_of_it=hard is worked)
         self._scene.scissor = self._limited(hard)
         self._scene.use()
         if not based:
@@ -576,13 +574,15 @@ class Offscreen:
         left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
         return k * left, k * low, k * (right - left), k * (high - low)
 
-    def _restore(self, tiles: Tiles, based: bool) -> None:
-        """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing."""
+    def _restore(self, tiles: Tiles, based: bool, all_of_it: bool) -> None:
+        """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing. They may be
+        `all_of_it`: elsewhere there is nothing already."""
         boxes, k = rectangles(tiles, self.size_px), self.factor
         if based:
             self.store.copy(self._scene, self._still, [(k * a, k * b, k * c, k * d) for a, b, c, d in boxes])
-        elif (tiles >= self._worked).all() and tiles.mean() > _MOSTLY:
-            self._scene.scissor = None  # the rest is empty already
+            return
+        self._scene.scissor = None
+        if all_of_it and tiles.mean() > _MOSTLY:
             self._scene.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
         else:
             self._scene.use()

@@ -119,11 +119,14 @@ uniform vec4 grain;      // strength, how much of the fine part the pixels can s
 
 float diffuse(float k, float soft) { return max(0.0, (k + soft * 0.3) / (1.0 + soft * 0.3)); }
 
+// a normal that points away is turned to the edge
+vec3 towards(vec3 n, vec3 v) { return normalize(n - min(1.02 * dot(n, v), 0.0) * v); }
+
 // what falls on a place with the normal n, seen along v: light multiplies its own colour, extra is added to that
 void lighting(vec3 n, vec3 v, out vec3 light, out vec3 extra)
 {
   float gloss = sheen.x, shine = sheen.y, soft = sheen.w, dimming = mood.y, glow = mood.z;
-  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);  // a normal that points away is turned to the edge
+  n = towards(n, v);
   float edge = 1.0 - clamp(dot(n, v), 0.0, 1.0);
   float edge2 = edge * edge;
   float k = dot(n, keyWay);
@@ -298,8 +301,8 @@ void main()
 #else
   vec3 v = normalize(-eyePlace), light, extra;
   vec3 n = normalize(gl_FrontFacing ? eyeNormal : -eyeNormal);
-  n = normalize(n - min(1.02 * dot(n, v), 0.0) * v);
 #ifdef FINE
+  n = towards(n, v);
   // it tilts the normal (Mikkelsen 2010)
   vec3 dx = dFdx(eyePlace), dy = dFdy(eyePlace);
   vec3 gx = cross(dy, n), gy = cross(n, dx);

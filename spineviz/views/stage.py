@@ -211,12 +211,6 @@ class Stage:
         column, row = (np.where(inside[:, None], placed, 0) / 2).astype(int).T
         return inside & (depth <= self.depth_mm[row, column] + slack_mm)
 
-    def forget(self) -> None:
-        """Draw the next picture as if it were the first; meshes and textures stay."""
-        self._pictures.clear()
-        if self._offscreen is not None:
-            self._offscreen.forget()
-
     def close(self) -> None:
         """Give the window's memory back; the stage opens a new one when it draws again."""
         if self._offscreen is not None:

@@ -2,17 +2,16 @@
 
 import os
 import select
-import sys
 import threading
 
 import numpy as np
 import pytest
 
 from spineviz.data import aside
-from spineviz.data.aside import Aside, make_ahead
+from spineviz.data.aside import FORKS, Aside, make_ahead
 from spineviz.data.once import once
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes cannot be forked here")
+pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
 
 
 def test_results_come_back_in_their_order_and_from_another_process():

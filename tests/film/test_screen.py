@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spineviz.film.base import quiet_manim
+from spineviz.film.base import _state_key, quiet_manim
 from spineviz.film.opening import SceneSource, load_scene
 from spineviz.film.painter import Painter
 from spineviz.film.pieces import ASPECTS, QUALITIES, sized
@@ -467,3 +467,27 @@ def test_what_is_out_of_focus_pales_on_paper_and_darkens_in_the_dark():
     assert dark.tolist() == [15, 60, 110]
     paper = np.array(theme("light").rgb8("panel"))
     assert light == pytest.approx((np.array([30, 120, 220]) + paper) / 2, abs=1)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    step: str
+    share: float
+    time_s: float
+    height_mm: float
+
+
+@dataclass(frozen=True)
+class Both:
+    step: str
+    share: float
+    time_s: float
+    one: Numbers
+
+
+def test_the_key_of_a_state_does_not_tell_what_it_was_asked_in_before():
+    """States of several procedures hold those of each, whose keys are asked too."""
+    first, later = Numbers("s", 0.1, 1.0, 20.0), Numbers("s", 0.2, 2.0, 20.0)
+    assert _state_key(first) == _state_key(later)
+    _state_key(Both("s", 0.1, 1.0, first))
+    assert _state_key(first) == _state_key(later)

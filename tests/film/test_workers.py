@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spineviz.data.aside import FORKS
 from spineviz.data.errors import FaultError, RequestError
 from spineviz.film import workers
 from spineviz.film.drawing import FilmJob, Task
@@ -17,7 +18,7 @@ from spineviz.film.opening import SceneSource
 from spineviz.film.pieces import QUALITIES, Piece
 from spineviz.film.rendition import Rendition
 from spineviz.film.store import PieceStore
-from spineviz.film.workers import FORKS, Places, draw_tasks, in_runs, next_task, worker_count
+from spineviz.film.workers import Places, draw_tasks, in_runs, next_task, worker_count
 
 STANDIN = Path(__file__).with_name("standin.py")
 DRAFT = Rendition(quality="draft")

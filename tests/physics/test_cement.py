@@ -13,7 +13,7 @@ from scipy.ndimage import label
 
 from spineviz.geometry.fields import box
 from spineviz.geometry.grids import Grid, lattice
-from spineviz.physics.cement import Course, Fill, arrival, fill, in_pulses, level_reaching, permeability_noise
+from spineviz.physics.cement import Fill, LevelTable, arrival, fill, in_pulses, level_reaching, permeability_noise
 
 SPACING = 0.8
 
@@ -100,10 +100,10 @@ def growing(level: float) -> float:
     return 0.01 * level**3 + (0.2 if level > 3.3 else 0.0)
 
 
-def course_of(table: int) -> Course:
+def course_of(table: int) -> LevelTable:
     levels = np.linspace(0.0, 8.0, table)
     about = np.array([1.3 * growing(level) for level in levels])
-    return Course(growing, levels, about, {})
+    return LevelTable(growing, levels, about, {})
 
 
 @pytest.mark.parametrize("table", [2, 9, 41])
@@ -136,7 +136,7 @@ def test_a_level_near_one_that_was_asked_needs_no_new_measurement():
         measured.append(level)
         return growing(level)
 
-    course = Course(held, np.linspace(0.0, 8.0, 41), np.array([growing(v) for v in np.linspace(0.0, 8.0, 41)]), {})
+    course = LevelTable(held, np.linspace(0.0, 8.0, 41), np.array([growing(v) for v in np.linspace(0.0, 8.0, 41)]), {})
     for volume in np.linspace(1.0, 1.2, 40):
         course.level_at(volume)
     assert len(measured) == len(set(measured)) <= 8

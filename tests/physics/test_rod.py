@@ -16,18 +16,29 @@ from spineviz.geometry.curves import curve_through
 from spineviz.physics.rod import (
     Rod,
     catalogue_rods,
-    course,
+    coursing,
     joined,
     lumen_along,
     lumen_of,
     lumen_within,
-    rest,
+    resting,
     turns,
 )
+from spineviz.physics.rod_solver import together
 
 CATHETER = Rod(0.8, 160.0, 5.0, name="catheter")
 WIRE = Rod(0.45, 500.0, 3.0, name="wire")
 SHAPED = replace(CATHETER, tip_curve=((10.0, 60.0), (25.0, 50.0)))
+
+
+def rest(*arguments, **named):
+    """The shape that `resting` finds, sought alone."""
+    return together([resting(*arguments, **named)])[0]
+
+
+def course(*arguments, **named):
+    """The course that `coursing` finds, sought alone."""
+    return together([coursing(*arguments, **named)])[0]
 
 
 def straight(length_mm: float, radius_mm: float):

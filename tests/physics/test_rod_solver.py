@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_rod import CATHETER, SHAPED, WIRE, ring, straight
+from test_rod import CATHETER, SHAPED, WIRE, course, rest, ring, straight
 
 from spineviz.data.errors import RequestError
-from spineviz.physics.rod import course, coursing, rest, resting, turned_back
+from spineviz.physics.rod import coursing, resting, turned_back
 from spineviz.physics.rod_solver import together
 
 ASKED = [

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import spineviz.views.stage
 from spineviz.anatomy.bones import carved_mesh
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.errors import FaultError
@@ -679,3 +682,59 @@ def test_a_clear_stage_over_the_ground_is_the_stage(look, supersample):
         assert ((layer[:, :, 3] > 20) & (layer[:, :, 3] < 235)).mean() > 0.1
     opaque.close()
     clear.close()
+
+
+@pytest.mark.parametrize("role", ["bone", "tumour", "roots", "steel"])
+def test_light_at_the_corners_of_small_triangles_is_that_of_every_pixel(monkeypatch, role):
+    shown, pictures = together(ball("ball", (0, 0, 0), 25.0, role)), []
+    for facet_px in (0.0, 15.0):
+        monkeypatch.setattr(spineviz.views.stage, "_FACET_PX", facet_px)
+        stage = Stage(SIZE)
+        pictures.append(stage.draw(shown, CAMERA).astype(int))
+        stage.close()
+    every_pixel, corners = pictures
+    away = np.abs(every_pixel - corners).max(axis=2)
+    assert away.max() > 0  # they were drawn in two ways
+    assert (away > 8).mean() < 0.02
+
+
+KINDS = ("bone", "disc", "roots", "steel", "tumour", "catheter", "cavity")
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1))
+def test_a_picture_does_not_depend_on_those_before_it(stage, seed):
+    rng, cameras = np.random.default_rng(seed), (CAMERA, camera_from("left", (5, 0, 3), 120.0, 25.0))
+    cut = Frame(np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]))
+    for _ in range(4):
+        parts = [
+            tube(f"tube-{i}", float(rng.choice([0.5, 2.0, 4.0])), str(rng.choice(KINDS)))
+            if rng.random() < 0.5
+            else ball(f"ball-{i}", tuple(rng.uniform(-35, 35, 3)), float(rng.choice([2.0, 8.0, 20.0])),
+                      str(rng.choice(KINDS)))
+            for i in range(rng.integers(0, 5))
+        ]  # fmt: skip
+        shown = together(*parts)
+        look = StageLook(
+            glass=frozenset(name for name in shown if rng.random() < 0.3), cut=cut if rng.random() < 0.4 else None
+        )
+        camera = cameras[int(rng.random() < 0.3)]
+        fresh = Stage(SIZE)
+        assert np.array_equal(stage.draw(shown, camera, look), fresh.draw(shown, camera, look))
+        assert np.array_equal(stage.depth_mm, fresh.depth_mm)
+        fresh.close()
+
+
+def test_a_cut_takes_away_one_side_and_nothing_of_the_other(stage):
+    beside = Frame(np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]))  # what lies towards +x goes
+    stage.draw(together(ball()), CAMERA)
+    whole = stage.depth_mm
+    stage.draw(together(ball()), CAMERA, StageLook(cut=beside))
+    place = CAMERA.project(np.array([[0.0, -20.0, 0.0]]), SIZE)[0][0, 0] / 2
+    goes_right = CAMERA.project(np.array([[10.0, -20.0, 0.0]]), SIZE)[0][0, 0] / 2 > place
+    columns = np.arange(whole.shape[1])
+    kept = columns < place - 2 if goes_right else columns > place + 2
+    gone = columns > place + 2 if goes_right else columns < place - 2
+    assert np.array_equal(stage.depth_mm[:, kept], whole[:, kept])
+    assert np.isfinite(whole[:, gone]).any()
+    assert not np.isfinite(stage.depth_mm[:, gone]).any()
