@@ -7,7 +7,7 @@ assets/anatomy/groin.csv.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from spineviz.anatomy.sweeps import Sweep, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
-from spineviz.geometry.fields import Field, Points, Vector, unit
+from spineviz.geometry.fields import Distances, Field, Points, Vector, unit
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import union
 
@@ -36,6 +36,8 @@ _VEIN_LEVELS = ("L4", "L3", "L2", "L1", "T12", "T11")
 _ROUNDS = 60
 _MEET_MM = 42.0
 """How far down the right common iliac artery the iliac veins meet, to its right; chosen where all have room."""
+_BONE_REACH_MM = 20.0
+"""Bones further away than this have no part in where a vein lies: more than its radius and its gap."""
 _SPLAY_MM = ((20.0, -6.0, 52.0), (11.0, -1.0, 58.0), (2.0, -2.0, 60.0), (6.0, -12.0, 50.0))
 """The nerve's branches: how far aside, ahead and down each ends; chosen for legibility."""
 
@@ -258,9 +260,24 @@ def _bones(column: Column) -> Field:
     def make() -> Field:
         hips = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
         spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
-        return union(sacrum_structure(column).field, *hips, *spine)
+        return _nearby([sacrum_structure(column).field, *hips, *spine], _BONE_REACH_MM)
 
     return remembered(_bone_fields, column.pose_key, make, 4)
+
+
+def _nearby(fields: Sequence[Field], reach_mm: float) -> Field:
+    """The union of `fields`, each asked only about points nearer than `reach_mm` to its box; infinite where none is."""
+    boxes = [field.bounds_mm for field in fields]
+
+    def distance(p: Points) -> Distances:
+        out = np.full(len(p), np.inf)
+        for field, (low, high) in zip(fields, boxes, strict=True):
+            near = np.flatnonzero(((p > low - reach_mm) & (p < high + reach_mm)).all(axis=1))
+            if len(near):
+                out[near] = np.minimum(out[near], field.distance(p[near]))
+        return out
+
+    return Field(distance, union(*fields).bounds_mm, exact=False)
 
 
 def _cleared(

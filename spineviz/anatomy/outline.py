@@ -20,6 +20,7 @@ from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
+from spineviz.anatomy.vertebra_parts import smooth_minimum
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import curve_through
@@ -35,7 +36,7 @@ from spineviz.geometry.fields import (
 )
 from spineviz.geometry.grids import Grid, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import both_sides, moved, smooth_difference, smooth_union
+from spineviz.geometry.operators import both_sides, moved, smooth_union
 
 _GRID_MM = 6.5
 _SOFT = 0.9
@@ -100,6 +101,43 @@ def _trunk_part(here: Trunk, end_mm: float) -> Field:
     return Field(distance, bounds, exact=False)
 
 
+def _grown(body: Field, *parts: Field, blend_mm: float) -> Field:
+    """The smooth union of `body` with `parts` and their mirror images (or what is its own).
+
+    Each is asked only about points to which its box is so near that it can make a difference: most of the body is far
+    from most of its parts.
+    """
+
+    def distance(p: Points) -> Distances:
+        out = body.distance(p)
+        right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
+        for part in parts:
+            near = np.flatnonzero(_way_to_box(part, right) <= np.maximum(out + blend_mm, 0.0))
+            out[near] = smooth_minimum(out[near], part.distance(right[near]), blend_mm)
+        return out
+
+    bounds = smooth_union(body, *(both_sides(part) for part in parts), blend_mm=blend_mm).bounds_mm
+    return Field(distance, bounds, exact=False)
+
+
+def _hollowed(body: Field, cutter: Field, blend_mm: float) -> Field:
+    """`body` smoothly without `cutter` and its mirror image, asked as in `_grown`."""
+
+    def distance(p: Points) -> Distances:
+        out = body.distance(p)
+        right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
+        near = np.flatnonzero(_way_to_box(cutter, right) <= np.maximum(blend_mm - out, 0.0))
+        out[near] = -smooth_minimum(-out[near], cutter.distance(right[near]), blend_mm)
+        return out
+
+    return Field(distance, body.bounds_mm, exact=False)
+
+
+def _way_to_box(field: Field, p: Points) -> Distances:
+    off = p - np.clip(p, *field.bounds_mm)
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", off, off)))
+
+
 def _whole(column: Column, here: Trunk) -> Field:
     """The body in the trunk's frame."""
     hips = _hips(column, here)
@@ -108,14 +146,14 @@ def _whole(column: Column, here: Trunk) -> Field:
     hand = smooth_union(*(_blob(part, shoulders) for part in ("palm", "fingers")), _chain("thumb", shoulders),
                         blend_mm=10.0)  # fmt: skip
     arm = smooth_union(_chain("arm", shoulders), hand, blend_mm=16.0)
-    arms = both_sides(smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0))
+    arm = smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0)
     face = smooth_union(_blob("skull", shoulders), _blob("jaw", shoulders), blend_mm=30.0)
     face = smooth_union(face, _blob("nose", shoulders), both_sides(_blob("ear", shoulders)), blend_mm=10.0)
     head = smooth_union(face, _chain("neck", shoulders), blend_mm=18.0)
-    body = smooth_union(_trunk_part(here, float(hips[2]) - _GROIN_FOLD_MM), head, blend_mm=_BLEND_MM)
-    legged = smooth_union(body, both_sides(leg), blend_mm=_BLEND_MM)
-    creased = smooth_difference(legged, both_sides(_crease(legged, hips)), blend_mm=_CREASE_BLEND_MM)
-    return smooth_union(creased, arms, blend_mm=22.0)
+    body = _grown(_trunk_part(here, float(hips[2]) - _GROIN_FOLD_MM), head, blend_mm=_BLEND_MM)
+    legged = _grown(body, leg, blend_mm=_BLEND_MM)
+    creased = _hollowed(legged, _crease(legged, hips), _CREASE_BLEND_MM)
+    return _grown(creased, arm, blend_mm=22.0)
 
 
 def _crease(body: Field, hips: Vector) -> Field:
