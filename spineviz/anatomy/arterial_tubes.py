@@ -74,7 +74,7 @@ def gathered(fields: Sequence[Field], lines: Sequence[Points], widest_mm: Sequen
         # all boxes at once, for there are many of them, and an axis after the other
         for axis, place in enumerate(p.T[:, :, None]):
             asked &= (place > boxes[:, 0, axis] - bound) & (place < boxes[:, 1, axis] + bound)
-        for i in np.flatnonzero(asked.any(axis=0)):
+        for i in np.flatnonzero(asked.any(axis=0)).tolist():
             near = np.flatnonzero(asked[:, i])
             out[near] = np.minimum(out[near], fields[i].distance(p[near]))
         return out

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -34,11 +33,11 @@ from spineviz.geometry.fields import (
     ellipsoid,
     unit,
 )
-from spineviz.geometry.grids import Grid, sample
-from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
+from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.meshes import mesh_grid, simplified
 from spineviz.geometry.operators import both_sides, moved, smooth_union
 
-_GRID_MM = 6.5
+_GRID_MM, _MARGIN_MM = 6.5, 19.5
 _SOFT = 0.9
 """How far the sampled outline is evened, in steps of the grid: no edge is left where parts meet."""
 _BLEND_MM = 34.0
@@ -179,13 +178,22 @@ def body_outline(column: Column) -> Structure:
 
 def _made(column: Column) -> Structure:
     here = trunk(column)
-    grid = _evened(sample(_whole(column, here), _GRID_MM, margin_mm=3 * _GRID_MM, steepness=1.6))
+    whole = _whole(column, here)
+
+    @cache
+    def grid() -> Grid:
+        # at the first query: where the body lies about something else no picture may show it
+        return _evened(sample(whole, _GRID_MM, _MARGIN_MM, steepness=1.6))
+
     inner = here.world_from_trunk
-    local = grid.field()
+    local = Field(
+        lambda p: grid().field().distance(p), lattice(whole.bounds_mm, _GRID_MM, _MARGIN_MM).bounds_mm, exact=False
+    )
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
+    mesh = cache(lambda: simplified(mesh_grid(grid()), _TRIANGLES))
     return Structure(
-        "body", "skin", "adipose", moved(local, inner), _meshed(grid), f"body-{here.key}", RANKS["skin"], inner,
-        moved(within, inner), "viscera",
+        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: mesh(), f"body-{here.key}", RANKS["skin"],
+        inner, moved(within, inner), "viscera",
     )  # fmt: skip
 
 
@@ -193,17 +201,6 @@ def _evened(grid: Grid) -> Grid:
     from scipy.ndimage import gaussian_filter
 
     return replace(grid, values=gaussian_filter(grid.values, _SOFT).astype(grid.values.dtype))
-
-
-def _meshed(grid: Grid) -> Callable[[float], Mesh]:
-    made: list[Mesh] = []
-
-    def mesh(spacing_mm: float) -> Mesh:
-        if not made:
-            made.append(simplified(mesh_grid(grid), _TRIANGLES))
-        return made[0]
-
-    return mesh
 
 
 def entry_on_body(column: Column, start_mm: ArrayLike, direction: ArrayLike) -> Vector:
