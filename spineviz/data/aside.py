@@ -81,11 +81,15 @@ class Aside(Generic[_T]):
 
 
 def _make_and_end(makes: Sequence[Callable[[], Any]], reading: int, writing: int) -> None:
+    made: list[bytes] = []
     try:
         os.close(reading)
-        with os.fdopen(writing, "wb") as pipe, contextlib.suppress(Exception):  # it is made, and fails, there
+        with contextlib.suppress(Exception):  # it is made, and fails, there
             for make in makes:
-                pickle.dump(make(), pipe, pickle.HIGHEST_PROTOCOL)
+                made.append(pickle.dumps(make(), pickle.HIGHEST_PROTOCOL))
+        # only now: a pipe holds little, and until somebody reads it the next one would wait to be made
+        with os.fdopen(writing, "wb") as pipe, contextlib.suppress(OSError):
+            pipe.writelines(made)
     finally:
         os._exit(0)  # a copy has nothing of the original's to clear away
 
