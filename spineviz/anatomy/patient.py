@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,18 +55,29 @@ class Patient:
     Attributes:
         level: the treated vertebra; its own frame is the world.
         fracture: what happens to its body.
-        tumour: what weakened it, or None.
+        growing: makes the tumour that weakened it; None where there is none.
         seed: of everything that varies by chance.
     """
 
     level: str
     fracture: Fracture
-    tumour: Tumour | None = None
+    growing: Callable[[], Tumour] | None = None
     seed: int = 7
     _bone_ml: dict[float, float] = field(default_factory=dict, repr=False)
     _kept: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
     _around: OrderedDict[tuple, dict[str, Structure]] = field(default_factory=OrderedDict, repr=False)
     _columns: OrderedDict[tuple, Column] = field(default_factory=OrderedDict, repr=False)
+
+    @cached_property
+    def tumour(self) -> Tumour | None:
+        """What weakened it, or None; fitted into the body when it is first asked for. RequestError, naming the key, as
+        `tumour.tumour` says."""
+        return None if self.growing is None else self.growing()
+
+    def checked(self) -> Patient:
+        """This patient, when the body is known to hold the tumour; RequestError, naming the key, where it does not."""
+        _ = self.tumour
+        return self
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -257,10 +268,13 @@ def patient(
         level: T1 to L5; shape, height_loss: see `fracture`; tumour_diameter_mm, tumour_side, extent: see `tumour`
             (None for no tumour).
 
-    Raises RequestError, naming the key, for what those refuse.
+    Raises RequestError, naming the key, for what `fracture` refuses; what `tumour` refuses is raised where the tumour
+    is first asked for (`Patient.checked`).
     """
-    grown = None if tumour_diameter_mm is None else tumour(level, tumour_diameter_mm, tumour_side, seed, extent)
-    return Patient(level, fracture(level, shape, height_loss, seed), grown, seed)
+    growing = None
+    if tumour_diameter_mm is not None:
+        growing = partial(tumour, level, tumour_diameter_mm, tumour_side, seed, extent)
+    return Patient(level, fracture(level, shape, height_loss, seed), growing, seed)
 
 
 def _share(value: float, name: str) -> float:

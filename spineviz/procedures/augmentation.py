@@ -430,7 +430,10 @@ def planned(kind: type[_Plan], case: Case, make: Callable[[Case, str], _Plan]) -
 
 
 def case_patient(case: Case) -> Patient:
-    """The body that `case` describes; RequestError, naming the key, where it cannot be."""
+    """The body that `case` describes; `Patient.checked` tells whether it holds its tumour.
+
+    Raises RequestError, naming the key, where it cannot be.
+    """
     return patient(
         case.spine.level,
         case.fracture.shape,

@@ -770,7 +770,7 @@ def _planned_cement(
 
 
 def _made(case: Case, digest: str) -> KyphoplastyPlan:
-    here = case_patient(case)
+    here = case_patient(case).checked()
     quarter = back_quarter_mm(*walls(here))
     if case.balloon.length_mm > _most_room_mm(here, case):
         raise _too_long(case, _most_room_mm(here, case))

@@ -133,7 +133,7 @@ def _planned_cement(here: Patient, case: Case, needles: dict[str, PlannedNeedle]
 
 
 def _made(case: Case, digest: str) -> VertebroplastyPlan:
-    here = case_patient(case)
+    here = case_patient(case).checked()
     needles = plan_needles(here, case)
     return VertebroplastyPlan(case, digest, needles, *_planned_cement(here, case, needles))
 
