@@ -263,13 +263,14 @@ def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
     return mesh_grid(Grid(origin, step, values))
 
 
-def calls_for(levels: Sequence[str]) -> list[Call]:
-    """What makes the rasters of the bones `levels` and the surfaces that stand on them: what every picture of them
-    needs, whatever the posture, to be made beside something else."""
+def calls_for(surfaces: Sequence[str], rasters: Sequence[str]) -> list[Call]:
+    """What makes the surfaces of bones, and the rasters that sections and radiographs read, of the levels given:
+    whatever the posture, to be made beside something else."""
     out: list[Call] = []
-    for level in levels:
-        out += [(carved_half, (level, spacing_mm)) for spacing_mm in (CARVE_SPACING_MM, FIELD_SPACING_MM)]
-        out += [(_surface, (level, *_raster_for(CARVE_SPACING_MM))), (_core_half, (level,))]
+    for level in surfaces:
+        out += [(carved_half, (level, CARVE_SPACING_MM)), (_surface, (level, *_raster_for(CARVE_SPACING_MM)))]
+    for level in rasters:
+        out += [(carved_half, (level, FIELD_SPACING_MM)), (_core_half, (level,))]
     return out
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from spineviz.procedures.case import Case
 
 
+_NEAR_LEVELS = 3
+"""So many levels above and below the treated one most sections and radiographs show."""
+
+
 @dataclass(frozen=True)
 class SceneSource:
     """Where a scene class stands, this project's or a user's.
@@ -88,6 +92,9 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
 
 def _bones_in_view(level: str) -> list[Call]:
     from spineviz.anatomy.bones import calls_for
+    from spineviz.anatomy.column import COLUMN_LEVELS
     from spineviz.anatomy.patient import levels_in_view
 
-    return calls_for(levels_in_view(level))
+    place, in_view = COLUMN_LEVELS.index(level), levels_in_view(level)
+    # sections and radiographs show what is round the treated level; the rest is seen from outside
+    return calls_for(in_view, [other for other in in_view if abs(COLUMN_LEVELS.index(other) - place) <= _NEAR_LEVELS])

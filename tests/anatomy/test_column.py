@@ -212,6 +212,17 @@ def test_a_bones_field_and_core_follow_its_frame():
     assert bone.core(points).min() > 0.0  # cortex everywhere, over the carved facets too
 
 
+def test_what_is_made_beside_is_all_that_a_bone_is_asked_for():
+    for function, arguments in bones.calls_for(["T7", "T8"], ["T8"]):
+        function(*arguments)
+    made = {function: set(function._made) for function in (bones._surface, bones.carved_half, bones._core_half)}
+    for level in ("T7", "T8"):
+        bones.carved_mesh(level, 1.2)
+    bones.carved_field("T8").distance(np.zeros((1, 3)))
+    bones.carved_core("T8").distance(np.zeros((1, 3)))
+    assert all(set(function._made) == keys for function, keys in made.items())
+
+
 def test_structures_of_a_view_are_named_as_they_are_exported():
     view = levels_between("T11", SACRUM)
     names = set(column_structures(column("L1"), view))
