@@ -46,7 +46,7 @@ class Painter:
         keep: where what radiographs are summed from is kept; None: nowhere.
     """
 
-    def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2, keep: Keep | None = None) -> None:
+    def __init__(self, theme: Theme, seed: int = 0, supersample: float = 1.5, keep: Keep | None = None) -> None:
         self.theme, self.seed, self.supersample, self.keep = theme, seed, supersample, keep
         self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from math import ceil, floor
 from typing import Any
 from weakref import WeakSet
 
@@ -21,7 +22,20 @@ from spineviz.geometry.meshes import Mesh, simplified
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 from spineviz.views.canvas import Box
-from spineviz.views.tiles import TILE_PX, Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
+from spineviz.views.tiles import (
+    TILE_PX,
+    Tiles,
+    box_round,
+    corners_of,
+    counted,
+    filled_box,
+    grown,
+    marked,
+    no_tiles,
+    reached,
+    rectangles,
+    tiles_under,
+)
 
 _KEPT_BYTES = 24_000_000
 """Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
@@ -48,7 +62,7 @@ _MOSTLY = 0.4
 """Where more than this share of a picture is cleared, all of it is cleared sooner."""
 
 _CLIP_DISTANCE_0 = 0x3000
-_READ_FRAMEBUFFER, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x4100, 0x2600
+_READ_FRAMEBUFFER, _COLOUR_ATTACHMENT, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x8CE0, 0x4100, 0x2600
 Four = tuple[float, float, float, float]
 Key = tuple[object, ...]
 
@@ -206,6 +220,20 @@ class _Place:
     crossed: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, eq=False)
+class _Last:
+    """What the last picture was put together from, to tell where the next one is another.
+
+    Attributes:
+        colour, depth: (h, w) of what is solid, as drawn.
+        light: (h / 2, w / 2) how open it is to the light and how far away, two numbers in one.
+    """
+
+    colour: NDArray[np.uint32]
+    depth: NDArray[np.uint32]
+    light: NDArray[np.uint64]
+
+
 @dataclass(frozen=True)
 class Shadows:
     """How contact shadows are cast: `reach_px` pixels of the picture, about `reach_mm` at the target."""
@@ -239,6 +267,7 @@ class Store:
         # moderngl copies whole pictures only; a part of one is copied, where nothing is scaled, as fast as memory is
         context = self.gl.mglo._context
         self._bind = ctypes.CFUNCTYPE(None, *[ctypes.c_uint] * 2)(context.load("glBindFramebuffer"))
+        self._read_buffer = ctypes.CFUNCTYPE(None, ctypes.c_uint)(context.load("glReadBuffer"))
         self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(
             context.load("glBlitFramebuffer")
         )
@@ -275,6 +304,7 @@ class Store:
         target.scissor = None
         target.use()
         self._bind(_READ_FRAMEBUFFER, source.glo)
+        self._read_buffer(_COLOUR_ATTACHMENT)  # moderngl leaves none there after it has read a depth
         for box in boxes:
             self._blit(*box, *box, _COLOUR_AND_DEPTH, _NEAREST)
 
@@ -373,18 +403,22 @@ def store() -> Store:
 
 
 class Offscreen:
-    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, over a `ground`
-    (H, W, 3), 0 to 1, or over nothing.
+    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, 1, 1.5 or 2, over a
+    `ground` (H, W, 3), 0 to 1, or over nothing.
 
     Raises FaultError where no OpenGL can be had.
     """
 
-    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32] | None) -> None:
+    def __init__(self, size_px: tuple[int, int], factor: float, ground: NDArray[np.float32] | None) -> None:
         self.size_px, self.factor = size_px, factor
         self.store = store()
         gl = self._gl = self.store.gl
         width, height = size_px
-        large, small = (width * factor, height * factor), ((width + 1) // 2, (height + 1) // 2)
+        large, small = (ceil(width * factor), ceil(height * factor)), ((width + 1) // 2, (height + 1) // 2)
+        # what is drawn may reach half a pixel beyond what is shown, to the right and up
+        share = np.array([width * factor / large[0], height * factor / large[1], 1.0])
+        self._fit = np.diag([*share, 1.0])
+        self._fit[:3, 3] = share - 1.0
         self._solid, self._depth = gl.texture(large, 4), gl.depth_texture(large)
         self._depth.compare_func = ""
         self._scene = gl.framebuffer([self._solid], self._depth)
@@ -409,6 +443,7 @@ class Offscreen:
         # what was read last: the picture's highest row first, the depths' lowest
         self._picture = np.zeros((height, width, 3 if ground is not None else 4), np.uint8)
         self._nearest = np.full(small[::-1], 1e9, np.float32)
+        self._last: _Last | None = None
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
@@ -436,7 +471,7 @@ class Offscreen:
         self.store.begin(self)
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
-        clip = projection @ view
+        clip, projection = projection @ view, self._fit @ projection
         seen_from, before = (camera.key, range_mm, shadows), self._places
         if seen_from != self._seen_from:
             self._seen_from, self._base, self._before, before = seen_from, frozenset(), frozenset(), {}
@@ -452,12 +487,11 @@ class Offscreen:
         covered = self._under(self._places)
         worked = self._covered | covered
         self._covered = covered
-        hard = soft = worked
+        hard = worked
         if before and (based or not standing) and self._same_order(before, order):
             hard = self._under({k: self._places.get(k) or before[k] for k in before.keys() ^ self._places.keys()})
             if not hard.any():
                 return self._picture.copy(), self._nearest[::-1].copy()
-            soft = self._shadowed(hard, camera, clip, range_mm, solid, shadows) & worked
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
@@ -469,17 +503,23 @@ class Offscreen:
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
         self._draw_parts(solid, faces, now - self._base, view, projection)
-        self._measure(range_mm, hard)
+        # what was drawn again may look as before: a rod that is pushed along itself changes little but its ends
+        deeper, shaded = self._measure(range_mm, hard), worked
+        if hard is not worked:
+            shaded = self._shadowed(deeper, camera, clip, range_mm, solid, shadows) & worked
         thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
-        self._cast(camera, range_mm, shadows, soft, covered & (thin | self._solid_tiles()))
+        self._cast(camera, shadows, shaded, covered & (thin | self._solid_tiles()))
+        other = self._unlike(hard, shaded, all_of_it=hard is worked) & worked
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
             self._draw_glass(glass, view, projection, hard & (panes | left))
+            other |= hard & (panes | left)
         bare = ~(self._filled | panes)
-        self._finish(range_mm, shadows, soft & ~bare & ~panes, soft & panes, soft & bare & ~self._bare)
-        self._read(box_round(soft & ~(bare & self._bare), self.size_px))
-        self._bare = (self._bare & ~soft) | (soft & bare)
+        emptied = bare & ~self._bare
+        self._bare = bare
+        self._finish(range_mm, shadows, other & ~bare & ~panes, other & panes, emptied)
+        self._read(box_round((other & ~bare) | emptied, self.size_px))
         self.store.trim()
         return self._picture.copy(), self._nearest[::-1].copy()
 
@@ -568,18 +608,23 @@ class Offscreen:
         )  # fmt: skip
 
     def _limited(self, tiles: Tiles) -> Box:
-        """Draw only what shows in the box round `tiles`; returns that box as left, low, width and height in what is
+        """Draw only what shows in `tiles`; returns the box round them as left, low, width and height in what is
         drawn."""
+        self._counted = counted(tiles)
+        left, low, right, high = self._drawn(box_round(tiles, self.size_px))
+        return left, low, right - left, high - low
+
+    def _drawn(self, box: Box) -> Box:
+        """The same box in what is drawn."""
         k = self.factor
-        left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
-        return k * left, k * low, k * (right - left), k * (high - low)
+        return floor(k * box[0]), floor(k * box[1]), ceil(k * box[2]), ceil(k * box[3])
 
     def _restore(self, tiles: Tiles, based: bool, all_of_it: bool) -> None:
         """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing. They may be
         `all_of_it`: elsewhere there is nothing already."""
-        boxes, k = rectangles(tiles, self.size_px), self.factor
+        boxes = [self._drawn(box) for box in rectangles(tiles, self.size_px)]
         if based:
-            self.store.copy(self._scene, self._still, [(k * a, k * b, k * c, k * d) for a, b, c, d in boxes])
+            self.store.copy(self._scene, self._still, boxes)
             return
         self._scene.scissor = None
         if all_of_it and tiles.mean() > _MOSTLY:
@@ -587,7 +632,7 @@ class Offscreen:
         else:
             self._scene.use()
             self._gl.depth_func = "1"
-            self.store.fill("clear", boxes, self.size_px)
+            self.store.fill("clear", boxes, self._solid.size)
             self._gl.depth_func = "<="
 
     def _read(self, box: Box) -> None:
@@ -670,15 +715,7 @@ class Offscreen:
         """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are those that a
         cut passes through, or the others: who clips some triangles of a run looks at all of them."""
         assert mesh.blocks is not None
-        left, low, right, high = self._drawn_px
-        box = place.boxes_px
-        beyond = (
-            (place.crossed != crossed)
-            | (box[:, 2] <= left)
-            | (box[:, 0] >= right)
-            | (box[:, 3] <= low)
-            | (box[:, 1] >= high)
-        )
+        beyond = (place.crossed != crossed) | ~reached(place.boxes_px, self._counted)
         edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
         starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
         return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
@@ -699,13 +736,14 @@ class Offscreen:
     def _draw_glass(
         self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64], tiles: Tiles
     ) -> None:
-        """The panes, where they show in `tiles`."""
+        """The panes, where they show in the box round `tiles`: what is blended is drawn once in a place that was
+        cleared."""
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._glass.repeat_x = self._glass.repeat_y = False
             self._panes = gl.framebuffer([self._glass], self._depth)
-        self._panes.scissor = self._limited(tiles)
+        self._panes.scissor = self._limited(filled_box(tiles))
         self._panes.use()
         self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
         self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._panes.scissor)
@@ -720,20 +758,65 @@ class Offscreen:
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
 
-    def _measure(self, range_mm: tuple[float, float], tiles: Tiles) -> None:
-        """The half-size depth in `tiles`."""
+    def _unlike(self, drawn: Tiles, shaded: Tiles, all_of_it: bool) -> Tiles:
+        """Where the picture may be another than the last one, of which colour and depth of what is solid are new where
+        it was `drawn` and contact shadows where it was `shaded`.
+
+        Of a picture that was drawn whole that is all of it, and nothing is kept to compare the next one with: the eye
+        may move on.
+        """
+        if all_of_it:
+            self._last = None
+            return drawn
+        fresh, whole = self._last is None, np.ones_like(drawn)
+        if self._last is None:
+            kinds = ((self._solid, np.uint32), (self._depth, np.uint32), (self._open, np.uint64))
+            self._last = _Last(*(np.zeros(texture.size[::-1], kind) for texture, kind in kinds))
+        other = self._redrawn(self._last, whole if fresh else drawn)
+        if shaded.any():
+            other |= self._relit(self._last, whole if fresh else shaded)
+        return whole if fresh else other
+
+    def _redrawn(self, last: _Last, drawn: Tiles) -> Tiles:
+        """Those of the `drawn` tiles in which colour or depth is another than in the `last` picture."""
+        box = self._drawn(box_round(drawn, self.size_px))
+        colour = self._scene.read(_as_viewport(box), 4, alignment=1)
+        depth = self._scene.read(_as_viewport(box), 1, attachment=-1, alignment=1, dtype="u4")
+        unlike = _replaced(last.colour, colour, box) | _replaced(last.depth, depth, box)
+        return self._marked(unlike, box, round(TILE_PX * self.factor))
+
+    def _relit(self, last: _Last, shaded: Tiles) -> Tiles:
+        """Where pixels ask for contact shadows, in the `shaded` tiles, that are not those of the `last` picture."""
+        box = _half(box_round(shaded, self.size_px))
+        light = self._open_target.read(_as_viewport(box), 2, alignment=1, dtype="f4")
+        out = np.zeros(last.light.shape, bool)
+        out[box[1] : box[3], box[0] : box[2]] = _replaced(last.light, light, box)
+        # a pixel of the picture also asks those of the half-size one beside its own
+        out[1:] |= out[:-1]
+        out[:-1] |= out[1:]
+        out[:, 1:] |= out[:, :-1]
+        out[:, :-1] |= out[:, 1:]
+        return marked(out, TILE_PX // 2)
+
+    def _marked(self, mask: NDArray[np.bool_], box: Box, side: int) -> Tiles:
+        """The tiles in which a `mask` of a `box` that begins with a tile has anything, where tiles have that `side`."""
+        out, found = no_tiles(self.size_px), marked(mask, side)
+        row, column = box[1] // side, box[0] // side
+        out[row : row + found.shape[0], column : column + found.shape[1]] = found
+        return out
+
+    def _measure(self, range_mm: tuple[float, float], tiles: Tiles) -> Tiles:
+        """Take the half-size depth in `tiles`; returns those where it is another than it was."""
         self._gl.disable(self._gl.DEPTH_TEST)
         program = self.store.screens["depth"][0]
         self._depth.use(0)
-        program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
+        program["depth"].value, program["range"].value, program["factor"].value = 0, range_mm, self.factor
         self._small_target.use()
         self.store.fill("depth", [_half(box) for box in rectangles(tiles, self.size_px)], self._small.size)
-        left, low, right, high = _half(box_round(tiles, self.size_px))
-        new = self._small_target.read(
-            viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
-        )
-        self._nearest[low:high, left:right] = np.frombuffer(new, np.float32).reshape(high - low, right - left)
         self._gl.enable(self._gl.DEPTH_TEST)
+        box = _half(box_round(tiles, self.size_px))
+        read = self._small_target.read(viewport=_as_viewport(box), components=1, alignment=1, dtype="f4")
+        return self._marked(_replaced(self._nearest, read, box), box, TILE_PX // 2)
 
     def _solid_tiles(self) -> Tiles:
         """Where the half-size depth shows anything solid, or a neighbouring tile does right at the edge."""
@@ -752,14 +835,13 @@ class Offscreen:
         out[:, 1:] |= words_of_tiles[:, :-1] & last != 0
         return np.asarray(out)
 
-    def _cast(
-        self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows, soft: Tiles, filled: Tiles
-    ) -> None:
-        """How open to the light all is in `soft`, of which `filled` holds something."""
+    def _cast(self, camera: Camera, shadows: Shadows, shaded: Tiles, filled: Tiles) -> None:
+        """How open to the light all is in `shaded`; of the picture `filled` holds something."""
         gl = self._gl
         width, height = self.size_px
-        emptied, self._filled = soft & self._filled & ~filled, (self._filled & ~soft) | (soft & filled)
-        small, boxes = self._small.size, [_half(box) for box in rectangles(soft & filled, self.size_px)]
+        emptied, filled_now = self._filled & ~filled, filled & (shaded | ~self._filled)
+        self._filled = filled
+        small, boxes = self._small.size, [_half(box) for box in rectangles(filled_now, self.size_px)]
         gl.disable(gl.DEPTH_TEST)
         for target in (self._rough_target, self._open_target):
             target.use()
@@ -803,6 +885,7 @@ class Offscreen:
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
+        self._last = None
         self._covered, self._glazed, self._filled = (~no_tiles(self.size_px) for _ in range(3))
         self._bare = no_tiles(self.size_px)
         self._seen_from = None
@@ -826,6 +909,20 @@ class Offscreen:
         parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
         for part in parts:
             part.release()
+
+
+def _as_viewport(box: Box) -> Box:
+    """Left, low, width and height of a box."""
+    return box[0], box[1], box[2] - box[0], box[3] - box[1]
+
+
+def _replaced(kept: NDArray[Any], read: bytes, box: Box) -> NDArray[np.bool_]:
+    """Put what was `read` into its `box` of what is `kept`; returns where that was unlike."""
+    left, low, right, high = box
+    part, new = kept[low:high, left:right], np.frombuffer(read, kept.dtype).reshape(high - low, right - left)
+    out = part != new
+    part[:] = new
+    return np.asarray(out)
 
 
 def _upside_down(box: Box, size_px: tuple[int, int]) -> Box:

@@ -1,8 +1,8 @@
 """The stage: structures in three dimensions, lit, with contact shadows, glass and cut faces.
 
-A picture is drawn at twice its size in two passes: what is solid, then what is glass, hidden where something solid is
-nearer. Contact shadows are found from the depth picture and darken only what is solid, so they
-do not tear what is seen through glass; the glass is laid over them.
+A picture is drawn larger than it is shown in two passes: what is solid, then what is glass, hidden where something
+solid is nearer. Contact shadows are found from the depth picture and darken only what is solid, so they do not tear
+what is seen through glass; the glass is laid over them.
 """
 
 from __future__ import annotations
@@ -153,17 +153,17 @@ class StageLook:
 class Stage:
     """A stage of `size_px` (width, height) in `theme`.
 
-    `supersample` pixels a side are drawn for each one shown (2 smooths edges; 1 is the fastest). A `clear` stage has no
-    ground.
+    `supersample` pixels a side are drawn for each one shown (1.5 and 2 smooth edges; 1 is the fastest). A `clear` stage
+    has no ground.
     """
 
     def __init__(
-        self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: int = 2, clear: bool = False
+        self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: float = 1.5, clear: bool = False
     ) -> None:
         if min(size_px) < 16 or max(size_px) > 8192:
             raise ValueError(f"size_px must be 16 to 8192 a side, got {size_px}")
-        if supersample not in (1, 2):
-            raise ValueError(f"supersample must be 1 or 2, got {supersample}")
+        if supersample not in (1, 1.5, 2):
+            raise ValueError(f"supersample must be 1, 1.5 or 2, got {supersample}")
         self.size_px = (int(size_px[0]), int(size_px[1]))
         self.theme = read_theme(theme) if isinstance(theme, str) else theme
         self.supersample, self.clear = supersample, clear

@@ -32,6 +32,40 @@ def tiles_under(boxes_px: NDArray[np.integer], size_px: tuple[int, int]) -> Tile
     return np.asarray(count.cumsum(0).cumsum(1)[:-1, :-1] > 0)
 
 
+def marked(mask: NDArray[np.bool_], side: int) -> Tiles:
+    """The tiles of `side` pixels, a multiple of 8, in which `mask` (H, W) has anything; it begins with a tile."""
+    height, width = mask.shape
+    columns = -(-width // side)
+    if width < columns * side:
+        mask = np.pad(mask, ((0, 0), (0, columns * side - width)))
+    words = np.bitwise_or.reduceat(mask.view(np.uint64), np.arange(0, height, side), axis=0)  # eight pixels in one
+    return np.asarray(words.reshape(len(words), columns, side // 8).any(axis=2))
+
+
+def counted(tiles: Tiles) -> NDArray[np.int32]:
+    """(rows + 1, columns + 1) how many of `tiles` lie below and left of each corner between tiles."""
+    out = np.zeros((tiles.shape[0] + 1, tiles.shape[1] + 1), np.int32)
+    np.cumsum(np.cumsum(tiles, axis=0, dtype=np.int32), axis=1, out=out[1:, 1:])
+    return out
+
+
+def reached(boxes_px: NDArray[np.integer], count: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(N,) which of the boxes (N, 4) reach into any of the tiles that were `counted`; an empty box reaches none."""
+    left, low = boxes_px[:, 0] // TILE_PX, boxes_px[:, 1] // TILE_PX
+    right, high = -(-boxes_px[:, 2] // TILE_PX), -(-boxes_px[:, 3] // TILE_PX)
+    inside = count[high, right] - count[high, left] - count[low, right] + count[low, left]
+    return np.asarray((inside > 0) & (boxes_px[:, 0] < boxes_px[:, 2]) & (boxes_px[:, 1] < boxes_px[:, 3]))
+
+
+def filled_box(tiles: Tiles) -> Tiles:
+    """All tiles of the smallest box round `tiles`."""
+    rows, columns = (np.flatnonzero(tiles.any(axis)) for axis in (1, 0))
+    out = np.zeros_like(tiles)
+    if len(rows):
+        out[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return out
+
+
 def grown(tiles: Tiles, left_px: float, low_px: float, right_px: float, high_px: float) -> Tiles:
     """`tiles` and those that lie so far to each side of one of them."""
     out = tiles
