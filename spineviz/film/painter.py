@@ -224,7 +224,7 @@ def _draw_elsewhere() -> None:
     pictures = [store().gl.simple_framebuffer(size) for _ in range(2)]
     for turn in range(_PASSES):
         pictures[turn % 2].use()  # another one ends the pass
-        store().fill("clear", [(0, 0, *size)], size)
+        store().fill("clear", np.array([(0, 0, *size)]), size)
     store().gl.finish()
     for picture in pictures:
         for part in (picture, *picture.color_attachments, picture.depth_attachment):

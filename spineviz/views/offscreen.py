@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
-from math import ceil, floor
+from functools import cache, cached_property, partial
+from math import ceil
 from typing import Any
 from weakref import WeakSet
 
@@ -61,6 +61,7 @@ _SPOTS_BYTES = 48 * 256 * 512
 _MOSTLY = 0.4
 """Where more than this share of a picture is cleared, all of it is cleared sooner."""
 
+_KEY_WAY = tuple((np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)).tolist())
 _CLIP_DISTANCE_0 = 0x3000
 _READ_FRAMEBUFFER, _COLOUR_ATTACHMENT, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x8CE0, 0x4100, 0x2600
 Four = tuple[float, float, float, float]
@@ -155,7 +156,7 @@ class Surface:
     at_vertices: bool = False
     thin: bool = False
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.matrix.tobytes()
@@ -193,7 +194,7 @@ class Face:
     paint: Callable[[], NDArray[np.uint8]]
     light: float = 1.0
 
-    @property
+    @cached_property
     def full_key(self) -> Key:
         """What tells it from another face of the picture."""
         return self.key, self.light
@@ -213,11 +214,13 @@ class _Place:
         boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
         tiles: which tiles those reach into.
         crossed: (blocks,) which of them a cut passes through; those that it takes away have empty boxes.
+        near_mm: no block is nearer, along the line of sight.
     """
 
     boxes_px: NDArray[np.int64]
     tiles: Tiles
     crossed: NDArray[np.bool_]
+    near_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,19 +296,21 @@ class Store:
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
             self.screens[name] = program, gl.vertex_array(program, [(self.spots, "2f", "corner")])
 
-    def fill(self, name: str, boxes: list[Box], size_px: tuple[int, int]) -> None:
-        """Run the screen shader `name` on every pixel of `boxes` (left, low, right, high) in a picture of `size_px`."""
-        if boxes:
+    def fill(self, name: str, boxes: NDArray[np.int64], size_px: tuple[int, int]) -> None:
+        """Run the screen shader `name` on every pixel of `boxes` (N, 4), left, low, right, high, in a picture of
+        `size_px`."""
+        if len(boxes):
             self.spots.write(corners_of(boxes, size_px).tobytes())
             self.screens[name][1].render(self.gl.TRIANGLES, vertices=6 * len(boxes))
 
-    def copy(self, target: Any, source: Any, boxes: list[Box]) -> None:
-        """Copy colour and depth of `boxes` (left, low, right, high) from one framebuffer to another of its size."""
+    def copy(self, target: Any, source: Any, boxes: NDArray[np.int64]) -> None:
+        """Copy colour and depth of `boxes` (N, 4), left, low, right, high, from one framebuffer to another of its
+        size."""
         target.scissor = None
         target.use()
         self._bind(_READ_FRAMEBUFFER, source.glo)
         self._read_buffer(_COLOUR_ATTACHMENT)  # moderngl leaves none there after it has read a depth
-        for box in boxes:
+        for box in boxes.tolist():
             self._blit(*box, *box, _COLOUR_AND_DEPTH, _NEAREST)
 
     def program(self, kinds: tuple[str, ...]) -> Any:
@@ -506,7 +511,7 @@ class Offscreen:
         # what was drawn again may look as before: a rod that is pushed along itself changes little but its ends
         deeper, shaded = self._measure(range_mm, hard), worked
         if hard is not worked:
-            shaded = self._shadowed(deeper, camera, clip, range_mm, solid, shadows) & worked
+            shaded = self._shadowed(deeper, camera, range_mm, solid, shadows) & worked
         thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
         self._cast(camera, shadows, shaded, covered & (thin | self._solid_tiles()))
         other = self._unlike(hard, shaded, all_of_it=hard is worked) & worked
@@ -564,7 +569,7 @@ class Offscreen:
         if beyond_mm is not None:
             crossed = (beyond_mm.min(axis=1) < 0.0) & (beyond_mm.max(axis=1) > 0.0)
             boxes[beyond_mm.min(axis=1) >= 0.0] = 0
-        return _Place(boxes, tiles_under(boxes, self.size_px), crossed)
+        return _Place(boxes, tiles_under(boxes, self.size_px), crossed, float(w.min()))
 
     def _under(self, places: Mapping[Key, _Place]) -> Tiles:
         """The tiles in which any of `places` lies."""
@@ -581,25 +586,22 @@ class Offscreen:
         self,
         tiles: Tiles,
         camera: Camera,
-        clip: NDArray[np.float64],
         range_mm: tuple[float, float],
         solid: Sequence[Surface],
         shadows: Shadows,
     ) -> Tiles:
         """`tiles` and all on which what stands in them may cast a contact shadow."""
         # the nearest depth at which a shadow may fall: there a step is the most pixels
-        near = [(clip[3] @ np.c_[s.world_from_local.points(corners(s.mesh.bounds_mm)), np.ones(8)].T).min()
-                for s in solid if s.mesh.bounds_mm is not None]  # fmt: skip
-        nearest = max(range_mm[0], min(near, default=range_mm[0]))
+        near = min((self._places[s.key].near_mm for s in solid), default=range_mm[0])
+        nearest = max(range_mm[0], near)
         width, height = self.size_px
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         way = (shaders.SHADOW_REACH + 0.1) * shadows.reach_mm
-        left = nearest - way * (key[2] + 0.1)
+        left = nearest - way * (_KEY_WAY[2] + 0.1)
         if left <= 0.0:
             return np.ones_like(tiles)
-        across = [way * (focal * key[0] + x * key[2]) / left for x in (-width / 2, width / 2)]
-        up = [way * (focal * key[1] + y * key[2]) / left for y in (-height / 2, height / 2)]
+        across = [way * (focal * _KEY_WAY[0] + x * _KEY_WAY[2]) / left for x in (-width / 2, width / 2)]
+        up = [way * (focal * _KEY_WAY[1] + y * _KEY_WAY[2]) / left for y in (-height / 2, height / 2)]
         reach = shadows.reach_px
         # a shadow falls the other way than the march towards the light goes
         return grown(
@@ -611,18 +613,17 @@ class Offscreen:
         """Draw only what shows in `tiles`; returns the box round them as left, low, width and height in what is
         drawn."""
         self._counted = counted(tiles)
-        left, low, right, high = self._drawn(box_round(tiles, self.size_px))
-        return left, low, right - left, high - low
+        return _as_viewport(self._box_round(tiles, self.factor))
 
-    def _drawn(self, box: Box) -> Box:
-        """The same box in what is drawn."""
-        k = self.factor
-        return floor(k * box[0]), floor(k * box[1]), ceil(k * box[2]), ceil(k * box[3])
+    def _box_round(self, tiles: Tiles, factor: float) -> Box:
+        """The smallest box round `tiles` in a picture `factor` times as large as what is shown."""
+        left, low, right, high = _scaled(np.array([box_round(tiles, self.size_px)]), factor)[0].tolist()
+        return left, low, right, high
 
     def _restore(self, tiles: Tiles, based: bool, all_of_it: bool) -> None:
         """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing. They may be
         `all_of_it`: elsewhere there is nothing already."""
-        boxes = [self._drawn(box) for box in rectangles(tiles, self.size_px)]
+        boxes = _scaled(rectangles(tiles, self.size_px), self.factor)
         if based:
             self.store.copy(self._scene, self._still, boxes)
             return
@@ -637,8 +638,8 @@ class Offscreen:
 
     def _read(self, box: Box) -> None:
         """Fetch what was drawn in `box`."""
-        left, top, right, bottom = _upside_down(box, self.size_px)
-        depth = self._picture.shape[2]
+        left, low, right, high = box
+        top, bottom, depth = self.size_px[1] - high, self.size_px[1] - low, self._picture.shape[2]
         new = self._target.read(viewport=(left, top, right - left, bottom - top), components=depth, alignment=1)
         self._picture[top:bottom, left:right] = np.frombuffer(new, np.uint8).reshape(bottom - top, right - left, depth)
 
@@ -657,7 +658,7 @@ class Offscreen:
             gl, size = self._gl, self._solid.size
             self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
             self._still.depth_attachment.compare_func = ""
-        self.store.copy(self._still, self._scene, [(0, 0, *self._solid.size)])
+        self.store.copy(self._still, self._scene, np.array([(0, 0, *self._solid.size)]))
         self._scene.use()
 
     def _draw_parts(
@@ -680,7 +681,6 @@ class Offscreen:
         kinds: tuple[str, ...] | None = None,
     ) -> None:
         gl = self._gl
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         for surface in surfaces:
             kind = surface.kinds if kinds is None else kinds
             program, draw = self.store.program(kind), self.store.drawer(surface.mesh, kind)
@@ -688,7 +688,7 @@ class Offscreen:
             eye_from_local = view @ surface.world_from_local.matrix
             eye_from_local[:3] *= 1.0 - surface.nearer  # towards the eye, so it covers the same pixels
             _put(program, "eyeFromLocal", _columns(eye_from_local))
-            _put(program, "keyWay", tuple(key))
+            _put(program, "keyWay", _KEY_WAY)
             _put(program, "pictureSize", self._solid.size)
             _put(program, "hullPx", surface.hull_px * self.factor)
             _put(program, "slope", 2.0 / float(projection[1, 1]) / self._solid.size[1])
@@ -779,7 +779,7 @@ class Offscreen:
 
     def _redrawn(self, last: _Last, drawn: Tiles) -> Tiles:
         """Those of the `drawn` tiles in which colour or depth is another than in the `last` picture."""
-        box = self._drawn(box_round(drawn, self.size_px))
+        box = self._box_round(drawn, self.factor)
         colour = self._scene.read(_as_viewport(box), 4, alignment=1)
         depth = self._scene.read(_as_viewport(box), 1, attachment=-1, alignment=1, dtype="u4")
         unlike = _replaced(last.colour, colour, box) | _replaced(last.depth, depth, box)
@@ -787,7 +787,7 @@ class Offscreen:
 
     def _relit(self, last: _Last, shaded: Tiles) -> Tiles:
         """Where pixels ask for contact shadows, in the `shaded` tiles, that are not those of the `last` picture."""
-        box = _half(box_round(shaded, self.size_px))
+        box = self._box_round(shaded, 0.5)
         light = self._open_target.read(_as_viewport(box), 2, alignment=1, dtype="f4")
         out = np.zeros(last.light.shape, bool)
         out[box[1] : box[3], box[0] : box[2]] = _replaced(last.light, light, box)
@@ -812,9 +812,9 @@ class Offscreen:
         self._depth.use(0)
         program["depth"].value, program["range"].value, program["factor"].value = 0, range_mm, self.factor
         self._small_target.use()
-        self.store.fill("depth", [_half(box) for box in rectangles(tiles, self.size_px)], self._small.size)
+        self.store.fill("depth", _scaled(rectangles(tiles, self.size_px), 0.5), self._small.size)
         self._gl.enable(self._gl.DEPTH_TEST)
-        box = _half(box_round(tiles, self.size_px))
+        box = self._box_round(tiles, 0.5)
         read = self._small_target.read(viewport=_as_viewport(box), components=1, alignment=1, dtype="f4")
         return self._marked(_replaced(self._nearest, read, box), box, TILE_PX // 2)
 
@@ -841,17 +841,16 @@ class Offscreen:
         width, height = self.size_px
         emptied, filled_now = self._filled & ~filled, filled & (shaded | ~self._filled)
         self._filled = filled
-        small, boxes = self._small.size, [_half(box) for box in rectangles(filled_now, self.size_px)]
+        small, boxes = self._small.size, _scaled(rectangles(filled_now, self.size_px), 0.5)
         gl.disable(gl.DEPTH_TEST)
         for target in (self._rough_target, self._open_target):
             target.use()
-            self.store.fill("open", [_half(box) for box in rectangles(emptied, self.size_px)], small)
+            self.store.fill("open", _scaled(rectangles(emptied, self.size_px), 0.5), small)
         program = self.store.screens["occlusion"][0]
         self._small.use(0)
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
         program["depth"].value, program["lens"].value = 0, (focal / 2, width / 4, height / 4)
-        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), tuple(key)
+        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), _KEY_WAY
         program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
         self._rough_target.use()
         self.store.fill("occlusion", boxes, small)
@@ -867,7 +866,7 @@ class Offscreen:
     ) -> None:
         """What is shown, where there is no glass, where there is some, and where there is nothing but the ground."""
         gl = self._gl
-        ground = [_upside_down(box, self.size_px) for box in rectangles(bare, self.size_px)]
+        ground = _upside_down(rectangles(bare, self.size_px), self.size_px)
         self.store.copy(self._target, self._ground_source, ground)
         gl.disable(gl.DEPTH_TEST)
         sources = {"solid": self._solid, "buffer": self._depth, "open": self._open, "ground": self._ground}
@@ -880,7 +879,7 @@ class Offscreen:
                     _put(program, name, unit)
             program["factor"].value, program["clear"].value = self.factor, self._clear
             program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
-            boxes = [_upside_down(box, self.size_px) for box in rectangles(tiles, self.size_px)]
+            boxes = _upside_down(rectangles(tiles, self.size_px), self.size_px)
             self.store.fill(kind, boxes, self.size_px)
 
     def forget(self) -> None:
@@ -925,14 +924,14 @@ def _replaced(kept: NDArray[Any], read: bytes, box: Box) -> NDArray[np.bool_]:
     return np.asarray(out)
 
 
-def _upside_down(box: Box, size_px: tuple[int, int]) -> Box:
-    """The same box in a picture whose highest row comes first."""
-    return box[0], size_px[1] - box[3], box[2], size_px[1] - box[1]
+def _upside_down(boxes: NDArray[np.int64], size_px: tuple[int, int]) -> NDArray[np.int64]:
+    """The same boxes (N, 4) in a picture whose highest row comes first."""
+    return np.stack([boxes[:, 0], size_px[1] - boxes[:, 3], boxes[:, 2], size_px[1] - boxes[:, 1]], axis=1)
 
 
-def _half(box: Box) -> Box:
-    """The same box in a picture of half the size."""
-    return box[0] // 2, box[1] // 2, (box[2] + 1) // 2, (box[3] + 1) // 2
+def _scaled(boxes: NDArray[np.int64], factor: float) -> NDArray[np.int64]:
+    """The same boxes (N, 4) in a picture `factor` times as large."""
+    return np.concatenate([np.floor(factor * boxes[:, :2]), np.ceil(factor * boxes[:, 2:])], axis=1).astype(np.int64)
 
 
 def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
