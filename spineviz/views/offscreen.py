@@ -63,7 +63,7 @@ _MOSTLY = 0.4
 
 _KEY_WAY = tuple((np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)).tolist())
 _CLIP_DISTANCE_0 = 0x3000
-_READ_FRAMEBUFFER, _COLOUR_ATTACHMENT, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x8CE0, 0x4100, 0x2600
+_READ_FRAMEBUFFER, _COLOUR_ATTACHMENT, _DEPTH, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x8CE0, 0x100, 0x4100, 0x2600
 Four = tuple[float, float, float, float]
 Key = tuple[object, ...]
 
@@ -303,15 +303,15 @@ class Store:
             self.spots.write(corners_of(boxes, size_px).tobytes())
             self.screens[name][1].render(self.gl.TRIANGLES, vertices=6 * len(boxes))
 
-    def copy(self, target: Any, source: Any, boxes: NDArray[np.int64]) -> None:
-        """Copy colour and depth of `boxes` (N, 4), left, low, right, high, from one framebuffer to another of its
-        size."""
+    def copy(self, target: Any, source: Any, boxes: NDArray[np.int64], parts: int = _COLOUR_AND_DEPTH) -> None:
+        """Copy colour and depth, or the depth alone, of `boxes` (N, 4), left, low, right, high, from one framebuffer to
+        another of its size."""
         target.scissor = None
         target.use()
         self._bind(_READ_FRAMEBUFFER, source.glo)
         self._read_buffer(_COLOUR_ATTACHMENT)  # moderngl leaves none there after it has read a depth
         for box in boxes.tolist():
-            self._blit(*box, *box, _COLOUR_AND_DEPTH, _NEAREST)
+            self._blit(*box, *box, parts, _NEAREST)
 
     def program(self, kinds: tuple[str, ...]) -> Any:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
@@ -488,7 +488,7 @@ class Offscreen:
         standing = now & self._before if self._rested >= 2 else frozenset()
         self._rested += 1
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
-        self._before = now
+        last, self._before = self._before, now
         covered = self._under(self._places)
         worked = self._covered | covered
         self._covered = covered
@@ -500,21 +500,28 @@ class Offscreen:
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        self._restore(hard, based, all_of_it=hard is worked)
+        grown_only = hard is not worked and last <= now  # what came is drawn over what is there
+        if not grown_only:
+            self._restore(hard, based, all_of_it=hard is worked)
         self._scene.scissor = self._limited(hard)
         self._scene.use()
         if not based:
             self._base = standing
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
-        self._draw_parts(solid, faces, now - self._base, view, projection)
+        self._draw_parts(solid, faces, now - (last if grown_only else self._base), view, projection)
         # what was drawn again may look as before: a rod that is pushed along itself changes little but its ends
         deeper, shaded = self._measure(range_mm, hard), worked
         if hard is not worked:
             shaded = self._shadowed(deeper, camera, range_mm, solid, shadows) & worked
         thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
         self._cast(camera, shadows, shaded, covered & (thin | self._solid_tiles()))
-        other = self._unlike(hard, shaded, all_of_it=hard is worked) & worked
+        # two pictures of an eye that moves on are not worth comparing
+        other = worked if hard is worked else hard | shaded
+        if hard is not worked and self._rested > 2:
+            other = self._unlike(hard, shaded) & worked
+        else:
+            self._last = None
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
@@ -742,10 +749,13 @@ class Offscreen:
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._glass.repeat_x = self._glass.repeat_y = False
-            self._panes = gl.framebuffer([self._glass], self._depth)
-        self._panes.scissor = self._limited(filled_box(tiles))
+            self._panes = gl.framebuffer([self._glass], gl.depth_texture(self._solid.size))
+        box = filled_box(tiles)
+        # panes hide each other, but nothing that is solid
+        self.store.copy(self._panes, self._scene, _scaled(rectangles(box, self.size_px), self.factor), _DEPTH)
+        self._panes.scissor = self._limited(box)
         self._panes.use()
-        self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
+        self._panes.depth_mask = False  # what is solid hides what lies behind it
         self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._panes.scissor)
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
@@ -758,16 +768,9 @@ class Offscreen:
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
 
-    def _unlike(self, drawn: Tiles, shaded: Tiles, all_of_it: bool) -> Tiles:
+    def _unlike(self, drawn: Tiles, shaded: Tiles) -> Tiles:
         """Where the picture may be another than the last one, of which colour and depth of what is solid are new where
-        it was `drawn` and contact shadows where it was `shaded`.
-
-        Of a picture that was drawn whole that is all of it, and nothing is kept to compare the next one with: the eye
-        may move on.
-        """
-        if all_of_it:
-            self._last = None
-            return drawn
+        it was `drawn` and contact shadows where it was `shaded`: everywhere, if nothing was kept of that."""
         fresh, whole = self._last is None, np.ones_like(drawn)
         if self._last is None:
             kinds = ((self._solid, np.uint32), (self._depth, np.uint32), (self._open, np.uint64))
@@ -891,7 +894,7 @@ class Offscreen:
 
     def rest(self) -> None:
         """Give back the picture of what stands still and that of the glass; they are made again when it draws."""
-        parts = [self._panes, self._glass]
+        parts = [self._panes, self._glass, None if self._panes is None else self._panes.depth_attachment]
         if self._still is not None:
             parts += [self._still, *self._still.color_attachments, self._still.depth_attachment]
         for part in parts:
@@ -937,11 +940,15 @@ def _scaled(boxes: NDArray[np.int64], factor: float) -> NDArray[np.int64]:
 def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     """(H, W, 4) bytes of colours (H, W, 3), 0 to 1, with an ordered dither of one step, so that slow runs show no
     bands; the last channel is full."""
-    y, x = np.indices(picture.shape[:2]) & 3
+    height, width = picture.shape[:2]
+    y, x = np.indices((4, 4))
     z = x ^ y
     order = ((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)
-    out = np.full((*picture.shape[:2], 4), 255, np.uint8)
-    out[:, :, :3] = np.clip(np.rint(255.0 * picture + (order / 16.0 - 0.46875)[:, :, None]), 0, 255)
+    step = np.tile((order / 16.0 - 0.46875).astype(np.float32), (-(-height // 4), -(-width // 4)))
+    colours = 255.0 * picture.astype(np.float32)
+    colours += step[:height, :width, None]
+    out = np.full((height, width, 4), 255, np.uint8)
+    out[:, :, :3] = np.clip(np.rint(colours, out=colours), 0.0, 255.0, out=colours)
     return out
 
 

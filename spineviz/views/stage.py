@@ -20,6 +20,7 @@ from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
+from spineviz.views.composer import differing
 from spineviz.views.cutface import cut_face
 from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted, corners
 from spineviz.views.shaders import FINISHES, Finish
@@ -262,17 +263,21 @@ class Stage:
         glass = look.glass | {n for n, v in look.glassiness.items() if v >= 1.0}
         glass -= {n for n, v in look.glassiness.items() if v <= 0.0}
         hidden = look.hidden | {n for n, v in look.fade.items() if v <= 0.0}
-        after, depth = self._drawn(structures, camera, look, glass | turning.keys(), hidden)
-        if turning or coming:
-            before, _ = self._drawn(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
-            share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
-            unlike = (after != before).any(axis=2)
-            rows, columns = np.flatnonzero(unlike.any(axis=1)), np.flatnonzero(unlike.any(axis=0))
-            if len(rows):
-                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-                mixed = after[box].astype(np.uint16) * np.uint16(share)
-                mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
-                after[box] = mixed >> 8
+        if not turning and not coming:
+            return self._drawn(structures, camera, look, glass, hidden)
+        ways = [(glass | turning.keys(), hidden), (glass - turning.keys(), hidden | coming.keys())]
+        # what comes is added to the picture without it, what turns to the one in which it is glass: only that is drawn
+        order = (1, 0) if coming else (0, 1)
+        drawn = {i: self._drawn(structures, camera, look, *ways[i]) for i in order}
+        (after, depth), (before, _) = drawn[0], drawn[1]
+        share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
+        unlike = differing(before, after)
+        if unlike is not None:
+            left, top, right, bottom = unlike
+            box = slice(top, bottom), slice(left, right)
+            mixed = after[box].astype(np.uint16) * np.uint16(share)
+            mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
+            after[box] = mixed >> 8
         return after, depth
 
     def _drawn(
