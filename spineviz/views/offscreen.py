@@ -49,6 +49,9 @@ _MOST_TRIANGLES = 128
 _SIDE_BY_SIDE = 2
 """Surfaces that are simplified at a time."""
 
+_CELL = 32
+"""Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
+
 _PAD_PX = 6
 """Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
 
@@ -281,8 +284,6 @@ class Store:
         self._windows: WeakSet[Offscreen] = WeakSet()
         gl = self.gl
         self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
-        unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
-        self.face_quad = gl.vertex_array(self.faces, [(unit_square, "2f", "spot")])
         occlusion = shaders.OCCLUSION_FRAGMENT % (
             shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS, shaders.SHADOW_REACH,
         )  # fmt: skip
@@ -335,9 +336,12 @@ class Store:
             for key, surface in zip(new, made, strict=True):
                 self._get(key, partial(self._upload, *surface))
 
-    def paint(self, face: Face) -> Any:
-        """The paint of a face as a texture."""
-        return self._get(("face", *face.key), lambda: self._upload_paint(face.paint())).parts[0]
+    def draw_face(self, face: Face) -> None:
+        """Draw the paint of `face` with the shader of faces, of which all else was told."""
+        kept = self._get(("face", *face.key), lambda: self._upload_paint(face.paint()))
+        if kept.parts:
+            kept.parts[0].use(0)
+            kept.draws[("FACE",)].render(self.gl.TRIANGLES)
 
     def drawer(self, kept: Kept, kinds: tuple[str, ...]) -> Any:
         """The surface bound to the shader with `kinds`."""
@@ -395,10 +399,15 @@ class Store:
 
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
         rows, columns = paint.shape[:2]
+        spots = painted_cells(paint[::-1, :, 3] > 0)
+        if not len(spots):
+            return Kept([], {}, 0)
         texture = self.gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
         texture.filter = self.gl.LINEAR, self.gl.LINEAR  # it is painted about as finely as it is seen
         texture.repeat_x = texture.repeat_y = False
-        return Kept([texture], {}, paint.nbytes)
+        buffer = self.gl.buffer(spots.tobytes())
+        drawn: dict[tuple[str, ...], Any] = {("FACE",): self.gl.vertex_array(self.faces, [(buffer, "2f", "spot")])}
+        return Kept([texture, buffer], drawn, paint.nbytes + spots.nbytes)
 
 
 @cache
@@ -730,15 +739,13 @@ class Offscreen:
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         program = self.store.faces
         for face in faces:
-            paint = self.store.paint(face)
             _put(program, "projection", _columns(projection))
             _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
             _put(program, "window", face.window_mm)
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
             _put(program, "light", face.light * (0.84 + 0.16 * facing))
             _put(program, "paint", 0)
-            paint.use(0)
-            self.store.face_quad.render(self._gl.TRIANGLE_STRIP)
+            self.store.draw_face(face)
 
     def _draw_glass(
         self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64], tiles: Tiles
@@ -950,6 +957,23 @@ def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     out = np.full((height, width, 4), 255, np.uint8)
     out[:, :, :3] = np.clip(np.rint(colours, out=colours), 0.0, 255.0, out=colours)
     return out
+
+
+def painted_cells(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(6 * N, 2) the corners, as shares of width and height, of two triangles for each square cell of a paint (H, W)
+    in which any of it may show that is `solid`. Cells share their corners, so that no gap opens between them."""
+    near = solid.copy()  # a pixel mixes the paint of neighbours
+    for axis in (0, 1):
+        there, back = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
+        for into, source in (there, back):
+            step = np.moveaxis(near, axis, 0)
+            step[into] |= step[source].copy()
+    rows, columns = np.nonzero(marked(near, _CELL))
+    low = np.stack([columns, rows], axis=1) * _CELL
+    boxes = np.concatenate([low, low + _CELL], axis=1)
+    size = solid.shape[::-1]
+    spots = corners_of(np.minimum(boxes, (*size, *size)), size)
+    return np.ascontiguousarray(0.5 * spots + 0.5, np.float32)
 
 
 def _put(program: Any, name: str, value: object) -> None:
