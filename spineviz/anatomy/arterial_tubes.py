@@ -13,6 +13,8 @@ from spineviz.geometry.meshes import Mesh
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 _NEAR_MM, _THIN_MM = 8.0, 2.0
+_AT_ONCE = 2000
+"""Points that all boxes of `gathered` are compared with at once: a table of them for many tubes."""
 _INSET_MM = 0.12
 """How far under the parent's surface a branch's surface begins."""
 
@@ -56,29 +58,33 @@ def gathered(fields: Sequence[Field], lines: Sequence[Points], widest_mm: Sequen
     from every lumen (`_NEAR_MM`) thin ones are not asked: there the way may be too long by a thin one's radius.
     """
     boxes = np.array([field.bounds_mm for field in fields])
+    wide = np.asarray(widest_mm) > _THIN_MM
     owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
     tree: list = []
 
-    def distance(p: Points) -> Distances:
-        from scipy.spatial import cKDTree
-
-        if not len(p):
-            return np.zeros(0)
-        if not tree:
-            tree.append(cKDTree(np.concatenate(lines)))
+    def looked(p: Points) -> Distances:
         first = owner[tree[0].query(p)[1]]
         out = np.full(len(p), np.inf)
         for i in np.unique(first):
             mine = np.flatnonzero(first == i)
             out[mine] = fields[i].distance(p[mine])
-        whole, close = np.arange(len(p)), np.flatnonzero(out < _NEAR_MM)
-        for i, (low, high) in enumerate(boxes):
-            asked = whole if widest_mm[i] > _THIN_MM else close
-            q, bound = p[asked], np.maximum(out[asked], 0.0)[:, None]
-            near = asked[((q > low - bound) & (q < high + bound)).all(axis=1) & (first[asked] != i)]
-            if len(near):
-                out[near] = np.minimum(out[near], fields[i].distance(p[near]))
+        bound = np.maximum(out, 0.0)[:, None]
+        asked = wide | (out < _NEAR_MM)[:, None]
+        asked[np.arange(len(p)), first] = False
+        # all boxes at once, for there are many of them, and an axis after the other
+        for axis, place in enumerate(p.T[:, :, None]):
+            asked &= (place > boxes[:, 0, axis] - bound) & (place < boxes[:, 1, axis] + bound)
+        for i in np.flatnonzero(asked.any(axis=0)).tolist():
+            near = np.flatnonzero(asked[:, i])
+            out[near] = np.minimum(out[near], fields[i].distance(p[near]))
         return out
+
+    def distance(p: Points) -> Distances:
+        from scipy.spatial import cKDTree
+
+        if not tree:
+            tree.append(cKDTree(np.concatenate(lines)))
+        return np.concatenate([looked(part) for part in np.array_split(p, len(p) // _AT_ONCE + 1)])
 
     return Field(distance, box_bounds(boxes[:, 0].min(0), boxes[:, 1].max(0)), exact=False)
 

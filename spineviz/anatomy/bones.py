@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM, Column, below_from_above, level_above, level_below
 from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.data.aside import Call
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.once import once
@@ -262,13 +263,14 @@ def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
     return mesh_grid(Grid(origin, step, values))
 
 
-def make_bones(levels: Sequence[str]) -> None:
-    """Make the rasters of the bones `levels` and the surfaces that stand on them: what every picture of them needs,
-    whatever the posture, for a thread of its own while something else is done."""
+def calls_for(levels: Sequence[str]) -> list[Call]:
+    """What makes the rasters of the bones `levels` and the surfaces that stand on them: what every picture of them
+    needs, whatever the posture, to be made beside something else."""
+    out: list[Call] = []
     for level in levels:
-        _surface(level, *_raster_for(CARVE_SPACING_MM))
-    for level in levels:
-        _core_half(level)
+        out += [(carved_half, (level, spacing_mm)) for spacing_mm in (CARVE_SPACING_MM, FIELD_SPACING_MM)]
+        out += [(_surface, (level, *_raster_for(CARVE_SPACING_MM))), (_core_half, (level,))]
+    return out
 
 
 def carved_mesh(level: str, spacing_mm: float) -> Mesh:

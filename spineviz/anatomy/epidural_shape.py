@@ -163,31 +163,51 @@ def _solid(level: str) -> tuple[Field, Field]:
 
 def _shut_out(level: str, points: Points) -> NDArray[np.bool_]:
     """(N,) where the tumour may not be: outside the body but for its back wall, and in the canal in other parts."""
-    here = vertebra(level)
-    wall_mm, gap = tumour_table()["wall_mm"].value, figure("bone_gap_mm")
-    half_width = float(here.canal.bounds_mm[1, 0])
-    back = float(here.landmarks["body-back-centre"][1])
-    front_of_canal = float(here.canal.bounds_mm[1, 1]) - 0.4
+    front = points[:, 1] > float(vertebra(level).canal.bounds_mm[1, 1]) - 0.4
+    free = np.zeros(len(points), bool)
+    free[front] = _in_body(level, points[front])
+    free[~front] = _in_canal(level, points[~front])
+    return ~free
+
+
+def _in_body(level: str, points: Points) -> NDArray[np.bool_]:
+    """(N,) whether points (N, 3) lie in the body, whose back wall is no bound: it goes on as it is in front of it."""
+    here, wall_mm = vertebra(level), tumour_table()["wall_mm"].value
+    half_width, back = float(here.canal.bounds_mm[1, 0]), float(here.landmarks["body-back-centre"][1])
     body, bone = _solid(level)
     held = points.copy()
-    # the back wall is no bound: the body goes on as it is in front of it
     held[:, 1] = np.maximum(held[:, 1], back + wall_mm + 1.0)
-    in_body = (body.distance(held) < -wall_mm) & (
-        (np.abs(points[:, 0]) < half_width - 0.5) | (bone.distance(points) < -0.5 * wall_mm)
-    )
-    # towards the body the canal is as wide as in its middle: there the wall itself is the bound
-    widest = points.copy()
-    widest[:, 1] = np.minimum(widest[:, 1], float(here.landmarks["canal-centre"][1]))
-    own = bone.distance(points)
-    # bone of the own body gives way, that of pedicles and laminae does not
-    in_canal = (
-        (here.canal.distance(widest) < -0.5 * gap)
-        & ((own > gap) | (body.distance(points) < own + 0.35))
-        & (_neighbours(level).distance(points) > gap)
-        & (_outer_root(level).distance(points) > 0.0)
-        & (points[:, 0] > -figure("across_share") * half_width)
-    )
-    return np.where(points[:, 1] > front_of_canal, ~in_body, ~in_canal)
+    out = body.distance(held) < -wall_mm
+    aside = out & (np.abs(points[:, 0]) >= half_width - 0.5)
+    out[aside] = bone.distance(points[aside]) < -0.5 * wall_mm
+    return out
+
+
+def _in_canal(level: str, points: Points) -> NDArray[np.bool_]:
+    """(N,) whether points (N, 3) lie in the canal, off other bones, discs and the root."""
+    here, gap = vertebra(level), figure("bone_gap_mm")
+    body, bone = _solid(level)
+    least_x = -figure("across_share") * float(here.canal.bounds_mm[1, 0])
+    middle = float(here.landmarks["canal-centre"][1])
+
+    def in_prism(p: Points) -> NDArray[np.bool_]:
+        # towards the body the canal is as wide as in its middle: there the wall itself is the bound
+        widest = p.copy()
+        widest[:, 1] = np.minimum(widest[:, 1], middle)
+        return here.canal.distance(widest) < -0.5 * gap
+
+    def off_bone(p: Points) -> NDArray[np.bool_]:
+        # bone of the own body gives way, that of pedicles and laminae does not
+        own = bone.distance(p)
+        return (own > gap) | (body.distance(p) < own + 0.35)
+
+    left = np.flatnonzero(points[:, 0] > least_x)
+    tests = in_prism, off_bone, lambda p: _neighbours(level).distance(p) > gap, lambda p: _outer_root(level)(p) > 0.0
+    for test in tests:  # what fails one is not asked about again
+        left = left[test(points[left])]
+    out = np.zeros(len(points), bool)
+    out[left] = True
+    return out
 
 
 @lru_cache(maxsize=32)

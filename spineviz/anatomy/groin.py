@@ -7,7 +7,7 @@ assets/anatomy/groin.csv.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from spineviz.anatomy.sweeps import Sweep, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
-from spineviz.geometry.fields import Field, Points, Vector, unit
+from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, unit
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import union
 
@@ -36,6 +36,10 @@ _VEIN_LEVELS = ("L4", "L3", "L2", "L1", "T12", "T11")
 _ROUNDS = 60
 _MEET_MM = 42.0
 """How far down the right common iliac artery the iliac veins meet, to its right; chosen where all have room."""
+_BONE_REACH_MM = 20.0
+"""Bones further away than this have no part in where a vein lies: more than its radius and its gap."""
+_MOVED_OFF_MM = 20.0
+"""No vein is moved further than this off arteries and bones."""
 _SPLAY_MM = ((20.0, -6.0, 52.0), (11.0, -1.0, 58.0), (2.0, -2.0, 60.0), (6.0, -12.0, 50.0))
 """The nerve's branches: how far aside, ahead and down each ends; chosen for legibility."""
 
@@ -86,8 +90,8 @@ class Puncture:
 _trees: OrderedDict[str, ArterialTree] = OrderedDict()
 _punctures: OrderedDict[tuple[str, str], Puncture] = OrderedDict()
 _structures: OrderedDict[str, dict[str, Structure]] = OrderedDict()
-_courses: OrderedDict[tuple[str, str], dict[str, Points]] = OrderedDict()
-_bone_fields: OrderedDict[str, Field] = OrderedDict()
+_courses: OrderedDict[tuple[str, str], Points] = OrderedDict()
+_bone_fields: OrderedDict[tuple[str, bool], Field] = OrderedDict()
 
 
 def _tree(column: Column) -> ArterialTree:
@@ -127,7 +131,6 @@ def groin_landmarks(column: Column, side: str) -> dict[str, Vector]:
     """Named places (3,) of one groin, world frame: "head" (centre of the femoral head), "artery", "vein" and "nerve"
     (their middles across the puncture), "ligament" (where it crosses the artery), "skin"."""
     pelvis, found = world_from_pelvis(column), puncture(column, side)
-    lines = _lines(column, side)
 
     def nearest(line: Points) -> Vector:
         place: Vector = line[int(np.argmin(np.linalg.norm(line - found.axis_mm, axis=1)))]
@@ -138,8 +141,8 @@ def groin_landmarks(column: Column, side: str) -> dict[str, Vector]:
     return {
         "head": pelvis.point(femoral_places(side)["head"]),
         "artery": found.axis_mm,
-        "vein": nearest(lines["vein"]),
-        "nerve": nearest(lines["nerve"]),
+        "vein": nearest(_vein_line(column, side)),
+        "nerve": nearest(_nerve_line(column, side)),
         "ligament": band[int(np.argmin(np.linalg.norm(band - crossing, axis=1)))],
         "skin": found.skin_mm,
     }
@@ -171,19 +174,23 @@ def _ligament_line(column: Column, side: str) -> Points:
     return curve_through(pelvis.points(knots), _STEP_MM).points_mm
 
 
-def _lines(column: Column, side: str) -> dict[str, Points]:
-    """The middle lines of the vein (upward, to the vena cava) and of the nerve (downward) of one side."""
-    return remembered(_courses, (column.pose_key, side), lambda: _laid(column, side), 8)
-
-
-def _laid(column: Column, side: str) -> dict[str, Points]:
-    return {"vein": _vein_line(column, side), "nerve": _nerve_line(column, side)}
-
-
 def _vein_line(column: Column, side: str) -> Points:
-    """Medial of the artery at the groin, under the fork of the iliac arteries to their back, to the vena cava.
+    """(N, 3) the middle line of the vein of one side, upward to the vena cava; sought when it is first asked for, as it
+    takes the hip bones."""
 
-    The left one passes in front of the promontory and behind the right artery.
+    def make() -> Points:
+        kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
+        kept_off += [(_bones(column, hips=True), groin_figure("vein_off_bone_mm"))]
+        return _cleared(_vein_drawn(column, side), _vein_radius, kept_off, held=True)
+
+    return remembered(_courses, (column.pose_key, side), make, 8)
+
+
+def _vein_drawn(column: Column, side: str) -> Points:
+    """The way of the vein of one side before it is moved off arteries and bones.
+
+    Medial of the artery at the groin, under the fork of the iliac arteries to their back, to the vena cava;
+    the left one passes in front of the promontory and behind the right artery.
     """
     tree, axes, sign = _tree(column), world_from_pelvis(column).rotation, side_sign(side)
     out, front = sign * axes[:, 0], axes[:, 1]
@@ -206,14 +213,7 @@ def _vein_line(column: Column, side: str) -> Points:
         knots += [beside("common-iliac-left", way, *off) for way, off in ((56.0, (0.8, -0.7)), (44.0, (0.0, -1.0)))]
         knots += [promontory, beside("common-iliac-right", 48.0, 0.0, -1.0)]
     knots += [cava[0], cava[4]]
-    line = curve_through(np.array(knots), _STEP_MM).points_mm
-    kept_off = [(_arteries(tree), gap), (_bones(column), groin_figure("vein_off_bone_mm"))]
-    return _cleared(line, _vein_radius, kept_off, held=True)
-
-
-def _arteries(tree: ArterialTree) -> Field:
-    """All arteries."""
-    return tree.field()
+    return curve_through(np.array(knots), _STEP_MM).points_mm
 
 
 def _vein_radius(line: Points) -> NDArray[np.float64]:
@@ -246,21 +246,38 @@ def _cava_line(column: Column) -> Points:
         inner = np.array([groin_figure("vena_cava_right_mm"), front, 0.0])
         places.append(column.world_from_vertebra(level).point(inner))
     line = curve_through(np.array(places), _STEP_MM).points_mm
-    kept_off = [(_arteries(tree), groin_figure("vein_gap_mm")), (_bones(column), groin_figure("vein_off_bone_mm"))]
+    kept_off = [(tree.field(), groin_figure("vein_gap_mm"))]
+    kept_off += [(_bones(column, hips=False), groin_figure("vein_off_bone_mm"))]
     return _cleared(line, _cava_radius, kept_off)
 
 
-def _bones(column: Column) -> Field:
-    """What veins lie beside."""
+def _bones(column: Column, hips: bool) -> Field:
+    """What veins lie beside; the vena cava ends above the `hips`."""
     from spineviz.anatomy.bones import bone
     from spineviz.anatomy.sacrum import sacrum_structure
 
     def make() -> Field:
-        hips = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
         spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
-        return union(sacrum_structure(column).field, *hips, *spine)
+        pelvis = pelvis_structures(column).items() if hips else ()
+        beside = [part.field for name, part in pelvis if name.startswith("hip-")]
+        return _nearby([sacrum_structure(column).field, *beside, *spine], _BONE_REACH_MM)
 
-    return remembered(_bone_fields, column.pose_key, make, 4)
+    return remembered(_bone_fields, (column.pose_key, hips), make, 8)
+
+
+def _nearby(fields: Sequence[Field], reach_mm: float) -> Field:
+    """The union of `fields`, each asked only about points nearer than `reach_mm` to its box; infinite where none is."""
+    boxes = [field.bounds_mm for field in fields]
+
+    def distance(p: Points) -> Distances:
+        out = np.full(len(p), np.inf)
+        for field, (low, high) in zip(fields, boxes, strict=True):
+            near = np.flatnonzero(((p > low - reach_mm) & (p < high + reach_mm)).all(axis=1))
+            if len(near):
+                out[near] = np.minimum(out[near], field.distance(p[near]))
+        return out
+
+    return Field(distance, union(*fields).bounds_mm, exact=False)
 
 
 def _cleared(
@@ -330,10 +347,8 @@ def _made(column: Column) -> dict[str, Structure]:
     cava = _cava_line(column)
     out["vena-cava"] = _tube("vena-cava", "vein", "blood", [(cava, _cava_radius(cava))], key)
     for side in SIDES:
-        lines = _lines(column, side)
-        vein = [(lines["vein"], _vein_radius(lines["vein"]))]
-        out[f"femoral-vein-{side}"] = _tube(f"femoral-vein-{side}", "vein", "blood", vein, key)
-        nerve = _nerve_tubes(column, side, lines["nerve"])
+        out[f"femoral-vein-{side}"] = _vein(column, side)
+        nerve = _nerve_tubes(column, side, _nerve_line(column, side))
         out[f"femoral-nerve-{side}"] = _tube(f"femoral-nerve-{side}", "nerve", "roots", nerve, key)
         band = _band(column, side)
         out[f"inguinal-ligament-{side}"] = Structure(
@@ -341,6 +356,23 @@ def _made(column: Column) -> dict[str, Structure]:
             f"inguinal-ligament-{side}|{key}", RANKS["muscle"] + 1,
         )  # fmt: skip
     return out
+
+
+def _vein(column: Column, side: str) -> Structure:
+    """The vein of one side, laid when its field or surface is first asked for: most pictures show none of it."""
+
+    @cache
+    def tube() -> Structure:
+        line = _vein_line(column, side)
+        return _tube(f"femoral-vein-{side}", "vein", "blood", [(line, _vein_radius(line))], column.pose_key)
+
+    drawn = _vein_drawn(column, side)
+    bounds = bounds_of_points(drawn, float(_vein_radius(drawn).max()) + _MOVED_OFF_MM)
+    field = Field(lambda p: tube().field.distance(p), bounds, exact=False)
+    return Structure(
+        f"femoral-vein-{side}", "vein", "blood", field, lambda spacing_mm: tube().mesh(spacing_mm),
+        f"femoral-vein-{side}|{column.pose_key}", RANKS["muscle"] + 2,
+    )  # fmt: skip
 
 
 def _band_mesh(band: Sweep) -> Callable[[float], Mesh]:
@@ -353,7 +385,7 @@ def _nerve_tubes(column: Column, side: str, line: Points) -> list[tuple[Points, 
     thick, thin = groin_figure("nerve_diameter_mm"), groin_figure("nerve_branch_diameter_mm")
     tubes = [(line, np.full(len(line), thick / 2) * np.where(np.arange(len(line)) > len(line) - 6, 0.9, 1.0))]
     end, along = line[-1], unit(line[-1] - line[-8])
-    arteries = _arteries(_tree(column))
+    arteries = _tree(column).field()
     for aside, ahead, length in _SPLAY_MM:
         aim = end + length * along + sign * aside * axes[:, 0] + ahead * axes[:, 1]
         half = end + 0.45 * length * along + 0.35 * (sign * aside * axes[:, 0] + ahead * axes[:, 1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -20,6 +19,7 @@ from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
+from spineviz.anatomy.vertebra_parts import smooth_minimum
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.geometry.curves import curve_through
@@ -33,11 +33,11 @@ from spineviz.geometry.fields import (
     ellipsoid,
     unit,
 )
-from spineviz.geometry.grids import Grid, sample
-from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import both_sides, moved, smooth_difference, smooth_union
+from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.meshes import mesh_grid, simplified
+from spineviz.geometry.operators import both_sides, moved, smooth_union
 
-_GRID_MM = 6.5
+_GRID_MM, _MARGIN_MM = 6.5, 19.5
 _SOFT = 0.9
 """How far the sampled outline is evened, in steps of the grid: no edge is left where parts meet."""
 _BLEND_MM = 34.0
@@ -100,6 +100,43 @@ def _trunk_part(here: Trunk, end_mm: float) -> Field:
     return Field(distance, bounds, exact=False)
 
 
+def _grown(body: Field, *parts: Field, blend_mm: float) -> Field:
+    """The smooth union of `body` with `parts` and their mirror images (or what is its own).
+
+    Each is asked only about points to which its box is so near that it can make a difference: most of the body is far
+    from most of its parts.
+    """
+
+    def distance(p: Points) -> Distances:
+        out = body.distance(p)
+        right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
+        for part in parts:
+            near = np.flatnonzero(_way_to_box(part, right) <= np.maximum(out + blend_mm, 0.0))
+            out[near] = smooth_minimum(out[near], part.distance(right[near]), blend_mm)
+        return out
+
+    bounds = smooth_union(body, *(both_sides(part) for part in parts), blend_mm=blend_mm).bounds_mm
+    return Field(distance, bounds, exact=False)
+
+
+def _hollowed(body: Field, cutter: Field, blend_mm: float) -> Field:
+    """`body` smoothly without `cutter` and its mirror image, asked as in `_grown`."""
+
+    def distance(p: Points) -> Distances:
+        out = body.distance(p)
+        right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
+        near = np.flatnonzero(_way_to_box(cutter, right) <= np.maximum(blend_mm - out, 0.0))
+        out[near] = -smooth_minimum(-out[near], cutter.distance(right[near]), blend_mm)
+        return out
+
+    return Field(distance, body.bounds_mm, exact=False)
+
+
+def _way_to_box(field: Field, p: Points) -> Distances:
+    off = p - np.clip(p, *field.bounds_mm)
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", off, off)))
+
+
 def _whole(column: Column, here: Trunk) -> Field:
     """The body in the trunk's frame."""
     hips = _hips(column, here)
@@ -108,14 +145,14 @@ def _whole(column: Column, here: Trunk) -> Field:
     hand = smooth_union(*(_blob(part, shoulders) for part in ("palm", "fingers")), _chain("thumb", shoulders),
                         blend_mm=10.0)  # fmt: skip
     arm = smooth_union(_chain("arm", shoulders), hand, blend_mm=16.0)
-    arms = both_sides(smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0))
+    arm = smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0)
     face = smooth_union(_blob("skull", shoulders), _blob("jaw", shoulders), blend_mm=30.0)
     face = smooth_union(face, _blob("nose", shoulders), both_sides(_blob("ear", shoulders)), blend_mm=10.0)
     head = smooth_union(face, _chain("neck", shoulders), blend_mm=18.0)
-    body = smooth_union(_trunk_part(here, float(hips[2]) - _GROIN_FOLD_MM), head, blend_mm=_BLEND_MM)
-    legged = smooth_union(body, both_sides(leg), blend_mm=_BLEND_MM)
-    creased = smooth_difference(legged, both_sides(_crease(legged, hips)), blend_mm=_CREASE_BLEND_MM)
-    return smooth_union(creased, arms, blend_mm=22.0)
+    body = _grown(_trunk_part(here, float(hips[2]) - _GROIN_FOLD_MM), head, blend_mm=_BLEND_MM)
+    legged = _grown(body, leg, blend_mm=_BLEND_MM)
+    creased = _hollowed(legged, _crease(legged, hips), _CREASE_BLEND_MM)
+    return _grown(creased, arm, blend_mm=22.0)
 
 
 def _crease(body: Field, hips: Vector) -> Field:
@@ -141,13 +178,22 @@ def body_outline(column: Column) -> Structure:
 
 def _made(column: Column) -> Structure:
     here = trunk(column)
-    grid = _evened(sample(_whole(column, here), _GRID_MM, margin_mm=3 * _GRID_MM, steepness=1.6))
+    whole = _whole(column, here)
+
+    @cache
+    def grid() -> Grid:
+        # at the first query: where the body lies about something else no picture may show it
+        return _evened(sample(whole, _GRID_MM, _MARGIN_MM, steepness=1.6))
+
     inner = here.world_from_trunk
-    local = grid.field()
+    local = Field(
+        lambda p: grid().field().distance(p), lattice(whole.bounds_mm, _GRID_MM, _MARGIN_MM).bounds_mm, exact=False
+    )
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
+    mesh = cache(lambda: simplified(mesh_grid(grid()), _TRIANGLES))
     return Structure(
-        "body", "skin", "adipose", moved(local, inner), _meshed(grid), f"body-{here.key}", RANKS["skin"], inner,
-        moved(within, inner), "viscera",
+        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: mesh(), f"body-{here.key}", RANKS["skin"],
+        inner, moved(within, inner), "viscera",
     )  # fmt: skip
 
 
@@ -155,17 +201,6 @@ def _evened(grid: Grid) -> Grid:
     from scipy.ndimage import gaussian_filter
 
     return replace(grid, values=gaussian_filter(grid.values, _SOFT).astype(grid.values.dtype))
-
-
-def _meshed(grid: Grid) -> Callable[[float], Mesh]:
-    made: list[Mesh] = []
-
-    def mesh(spacing_mm: float) -> Mesh:
-        if not made:
-            made.append(simplified(mesh_grid(grid), _TRIANGLES))
-        return made[0]
-
-    return mesh
 
 
 def entry_on_body(column: Column, start_mm: ArrayLike, direction: ArrayLike) -> Vector:

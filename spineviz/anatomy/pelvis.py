@@ -36,11 +36,11 @@ from spineviz.geometry.fields import (
     unit,
 )
 from spineviz.geometry.frames import Frame, rotation_about, translation
-from spineviz.geometry.grids import Grid, sample
+from spineviz.geometry.grids import Grid, lattice, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
 from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_intersection, smooth_union
 
-_GRID_MM = 1.5
+_GRID_MM, _MARGIN_MM = 1.5, 4.0
 _WING_BLEND_MM, _BLEND_MM = 5.0, 9.0
 """How broad the fillets are between crest and wing, and between the other parts (chosen for legibility)."""
 _JOINT_GAP_MM, _NECK_GAP_MM, _SACROILIAC_GAP_MM = 2.6, 2.2, 1.4
@@ -148,8 +148,8 @@ def _acetabulum(bone: Field) -> Field:
 
 
 @cache
-def _hip() -> Grid:
-    """The right hip bone in the pelvis' axes."""
+def _hip() -> Field:
+    """The right hip bone in the pelvis' axes, as it is described."""
     from spineviz.anatomy.bones import quick_field
 
     trunk = smooth_union(
@@ -160,7 +160,7 @@ def _hip() -> Grid:
         blend_mm=_BLEND_MM,
     )
     whole = _acetabulum(trunk)
-    sacrum, thigh = quick_field("sacrum"), _femur().field()
+    sacrum = quick_field("sacrum")
     sacrum_from_pelvis = rotation_about([1.0, 0.0, 0.0], sacral_slope_deg())
 
     turns = [_about_hips(deg) for deg in _NECK_TURNS_DEG]
@@ -172,20 +172,38 @@ def _hip() -> Grid:
             out[beside], _SACROILIAC_GAP_MM - sacrum.distance(sacrum_from_pelvis.points(p[beside]))
         )
         round_hip = np.linalg.norm(p - _head_mm(), axis=1) < _NECK_REACH_MM
+        thigh = _grid("femur").field()
         neck = [thigh.distance(turn.points(p[round_hip])) for turn in turns]
         out[round_hip] = np.maximum(out[round_hip], _NECK_GAP_MM - np.min(neck, axis=0))
         return out
 
-    return sample(Field(distance, whole.bounds_mm, exact=False), _GRID_MM, margin_mm=4.0, steepness=1.4)
+    return Field(distance, whole.bounds_mm, exact=False)
 
 
 @cache
-def _femur() -> Grid:
-    """The upper end of the right thigh bone in the pelvis' axes."""
+def _femur() -> Field:
+    """The upper end of the right thigh bone in the pelvis' axes, as it is described."""
     head = sphere(_head_mm(), groin("femoral_head_diameter_mm") / 2)
     neck = smooth_union(*(_tube(part) for part in ("neck", "shaft", "trochanter", "lesser")), blend_mm=8.0)
-    whole = smooth_union(head, neck, blend_mm=4.0)
-    return sample(whole, _GRID_MM, margin_mm=4.0)
+    return smooth_union(head, neck, blend_mm=4.0)
+
+
+_DESCRIBED = {"hip": (_hip, 1.4), "femur": (_femur, 1.5)}
+"""Each bone, and how steep its field is at most."""
+
+
+@cache
+def _grid(part: str) -> Grid:
+    """The right bone `part` sampled."""
+    described, steepness = _DESCRIBED[part]
+    return sample(described(), _GRID_MM, _MARGIN_MM, steepness=steepness)
+
+
+@cache
+def _right(part: str) -> Field:
+    """The right bone `part`, read off its raster, which is made at the first query: most pictures show none of it."""
+    bounds = lattice(_DESCRIBED[part][0]().bounds_mm, _GRID_MM, _MARGIN_MM).bounds_mm
+    return Field(lambda p: _grid(part).field().distance(p), bounds, exact=False)
 
 
 @cache
@@ -199,14 +217,13 @@ def _symphysis() -> Field:
 @cache
 def _surface(part: str, side: str) -> Mesh:
     if side == "right":
-        return simplified(mesh_grid(_hip() if part == "hip" else _femur()), _TRIANGLES[part])
+        return simplified(mesh_grid(_grid(part)), _TRIANGLES[part])
     mesh = _surface(part, "right")
     return Mesh(mesh.points_mm * [-1.0, 1.0, 1.0], mesh.triangles[:, ::-1])
 
 
 def _bone(part: str, side: str, frame: Frame) -> Structure:
-    grid = _hip() if part == "hip" else _femur()
-    local = grid.field() if side == "right" else mirrored_x(grid.field())
+    local = _right(part) if side == "right" else mirrored_x(_right(part))
     world = moved(local, frame)
     return Structure(
         f"{part}-{side}", "bone", "cortical", world, _kept(part, side), f"{part}-{side}", RANKS["bone"], frame,

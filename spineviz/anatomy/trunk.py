@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -203,18 +203,23 @@ class Trunk:
 
     Attributes:
         world_from_trunk: x right, y forward, z from the sacrum to T1; the origin is the world's.
+        column: what it stands round.
         skin: the outline's sections.
-        muscles: erector spinae and psoas, by name.
         spine: (M, 3) middles of the bodies in the trunk's frame, sacrum first, T1 last.
         key: equal keys, equal trunks.
     """
 
     world_from_trunk: Frame
+    column: Column
     skin: Sections
-    muscles: dict[str, Strand]
     spine: Points
     key: str
     _meshes: dict[tuple[str, float], Mesh] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def muscles(self) -> dict[str, Strand]:
+        """Erector spinae and psoas, by name."""
+        return _muscles(self.column, self.world_from_trunk.inverse(), self.skin)
 
     def distance(self, points_mm: Points) -> Distances:
         """Signed distance of the skin at world points (N, 3), mm, negative inside. Inexact."""
@@ -375,7 +380,7 @@ def _built(column: Column, key: str) -> Trunk:
     middle = (back + front) / 2
     depth = (front - back) / 2 * dome
     sections = Sections(z, middle, half_width * dome, depth, depth, furrow * dome, fat)
-    return Trunk(world_from_trunk, sections, _muscles(column, inward, sections), spine, key)
+    return Trunk(world_from_trunk, column, sections, spine, key)
 
 
 def _muscles(column: Column, inward: Frame, skin: Sections) -> dict[str, Strand]:

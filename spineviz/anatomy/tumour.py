@@ -50,9 +50,11 @@ def greatest_diameter_mm(mesh: Mesh) -> float:
     """
     if not len(mesh.points_mm):
         return 0.0
-    reach = mesh.points_mm @ _directions().T
-    outer = mesh.points_mm[np.union1d(reach.argmax(0), reach.argmin(0))]
-    return float(np.sqrt(((outer[:, None, :] - outer[None, :, :]) ** 2).sum(2).max()))
+    reach = _directions() @ mesh.points_mm.T
+    outer = mesh.points_mm[np.union1d(reach.argmax(1), reach.argmin(1))]
+    from scipy.spatial.distance import pdist
+
+    return float(pdist(outer).max(initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)

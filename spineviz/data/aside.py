@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import IO, Any, Generic, Self, TypeVar
 
 from spineviz.data.once import once
@@ -81,11 +81,15 @@ class Aside(Generic[_T]):
 
 
 def _make_and_end(makes: Sequence[Callable[[], Any]], reading: int, writing: int) -> None:
+    made: list[bytes] = []
     try:
         os.close(reading)
-        with os.fdopen(writing, "wb") as pipe, contextlib.suppress(Exception):  # it is made, and fails, there
+        with contextlib.suppress(Exception):  # it is made, and fails, there
             for make in makes:
-                pickle.dump(make(), pipe, pickle.HIGHEST_PROTOCOL)
+                made.append(pickle.dumps(make(), pickle.HIGHEST_PROTOCOL))
+        # only now: a pipe holds little, and until somebody reads it the next one would wait to be made
+        with os.fdopen(writing, "wb") as pipe, contextlib.suppress(OSError):
+            pipe.writelines(made)
     finally:
         os._exit(0)  # a copy has nothing of the original's to clear away
 
@@ -94,14 +98,25 @@ Call = tuple[once[..., Any], tuple[Hashable, ...]]
 """A function whose results are kept, and its arguments."""
 
 
+@contextlib.contextmanager
+def beside(calls: Sequence[Call]) -> Iterator[None]:
+    """While the block runs, a copy of this process makes what `calls` give, of plain values and arrays; when it ends
+    they are there. Where no copy may be made they are made when they are asked for."""
+    if not calls or not two_at_once():
+        yield
+        return
+    with Aside([lambda: [function(*arguments) for function, arguments in calls]]) as aside:
+        yield
+        for (function, arguments), made in zip(calls, aside.result(0), strict=True):
+            function.put(made, *arguments)
+
+
 def make_ahead(calls: Sequence[Call]) -> None:
     """Make what `calls` give, of plain values and arrays, the first half of them in a copy of this process."""
     missing = [(function, arguments) for function, arguments in calls if not function.has(*arguments)]
     middle = len(missing) // 2
     if not middle or not two_at_once():
         return
-    with Aside([lambda: [function(*arguments) for function, arguments in missing[:middle]]]) as aside:
+    with beside(missing[:middle]):
         for function, arguments in missing[middle:]:
             function(*arguments)
-        for (function, arguments), made in zip(missing[:middle], aside.result(0), strict=True):
-            function.put(made, *arguments)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib
 import importlib.util
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spineviz.data.aside import Call, beside
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
-from spineviz.data.tables import LEVELS
 from spineviz.film.pieces import Quality
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
     from spineviz.procedures.case import Case
-
-
-_OF_BONES = ("scipy.ndimage", "spineviz.anatomy.sacrum", "vtkmodules.util.numpy_support", "vtkmodules.vtkFiltersCore")
-"""What making bones imports late."""
 
 
 @dataclass(frozen=True)
@@ -79,38 +72,22 @@ def load_scene(source: SceneSource) -> type[ProcedureScene]:
 
 @contextmanager
 def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "dark") -> Iterator[ProcedureScene]:
-    """The scene of a film in a theme, ready for `frame_at`, in this process."""
-    ahead = None if case is None else _made_ahead(case.spine.level)
-    from spineviz.film.base import quiet_manim
+    """The scene of a film in a theme, ready for `frame_at`, in this process.
 
-    with quiet_manim(quality):
-        scene = load_scene(scene_source(film_name))(case=case, theme=theme)
-        if ahead is not None:
-            ahead.join()
+    The bones in view, which are the same whatever is planned, are made by a copy of this process while libraries are
+    loaded and the plan is made. It is no thread: that would keep the planning from having a copy of its own.
+    """
+    with ExitStack() as open_until_then:
+        with beside([] if case is None else _bones_in_view(case.spine.level)):
+            from spineviz.film.base import quiet_manim
+
+            open_until_then.enter_context(quiet_manim(quality))
+            scene = load_scene(scene_source(film_name))(case=case, theme=theme)
         yield scene
 
 
-def _made_ahead(level: str) -> threading.Thread:
-    """The thread that makes the bones in view round `level`, which are the same whatever is planned, while libraries
-    are loaded and the plan is made. A fault shows where the bones are asked for."""
-    # imported here and not in the thread: two threads that load one package may meet it half loaded
-    for module in _OF_BONES:
-        importlib.import_module(module)
-    from spineviz.anatomy.bones import make_bones
-    from spineviz.anatomy.column import COLUMN_LEVELS
+def _bones_in_view(level: str) -> list[Call]:
+    from spineviz.anatomy.bones import calls_for
     from spineviz.anatomy.patient import levels_in_view
-    from spineviz.anatomy.vertebra import vertebra
 
-    # the plan asks for the treated bone first and then for those beside it
-    near = COLUMN_LEVELS.index(level)
-    in_view = sorted(levels_in_view(level), key=lambda other: abs(COLUMN_LEVELS.index(other) - near))
-
-    def make() -> None:
-        with contextlib.suppress(Exception):
-            make_bones(in_view)
-            for other in LEVELS:  # the trunk stands round all of them
-                vertebra(other)
-
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    return thread
+    return calls_for(levels_in_view(level))

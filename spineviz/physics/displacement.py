@@ -56,9 +56,15 @@ class Displacement:
 
     def origin(self, points: Points) -> tuple[Points, Distances]:
         """Where tissue at `points` (N, 3) lay before, (N, 3), and how far each lies outside of the hollows, (N,)."""
+        before, outside, _ = self.met(points)
+        return before, outside
+
+    def met(self, points: Points) -> tuple[Points, Distances, Distances]:
+        """What `origin` gives of `points` (N, 3), and the core's distance there, (N,) mm."""
         before = points.copy()
         outside = np.full(len(points), np.inf)
-        to_wall = np.maximum(-self.core.distance(points), 0.0)
+        to_core = self.core.distance(points)
+        to_wall = np.maximum(-to_core, 0.0)
         ways = [hollow.bed.way_mm(points) for hollow in self.hollows]
         for k, hollow in enumerate(self.hollows):
             gap = hollow.field.distance(points)
@@ -67,7 +73,7 @@ class Displacement:
             room = np.minimum(to_wall, (others[0] - ways[k]) / 2) if others else to_wall
             mine = np.flatnonzero((room > 0.0) & (gap > 0.0))
             before[mine] = _drawn_in(points[mine], hollow.bed, ways[k][mine], gap[mine], room[mine])
-        return before, outside
+        return before, outside, to_core
 
 
 def _drawn_in(points: Points, bed: Bed, way: Distances, gap: Distances, room: Distances) -> Points:
@@ -87,8 +93,8 @@ def pushed_aside(tissue: Field, volume_ml: float, by: Displacement) -> Field:
     points = grid.points()
 
     def parts(at: Points) -> tuple[Distances, Distances]:
-        before, outside = by.origin(at)
-        return _PRESSED * tissue.distance(before), np.maximum(_SKIN_MM - outside, by.core.distance(at))
+        before, outside, to_core = by.met(at)
+        return _PRESSED * tissue.distance(before), np.maximum(_SKIN_MM - outside, to_core)
 
     lay, kept_out = parts(points)
 

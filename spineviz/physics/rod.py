@@ -240,8 +240,12 @@ class Lumen:
             inside = np.flatnonzero(((points_mm > low) & (points_mm < high)).all(1))
             if len(inside):
                 at = points_mm[inside]
-                squared = (at * at).sum(1)[:, None] + tube.squared_mm2 - 2.0 * at @ tube.points_mm.T
-                own = tube.radius_mm - np.sqrt(np.maximum(squared, 0.0))
+                own = (at * at).sum(1)[:, None] + tube.squared_mm2
+                own -= (2.0 * at) @ tube.points_mm.T
+                # in place: to ask for so much room takes as long as to fill it
+                np.maximum(own, 0.0, out=own)
+                np.sqrt(own, out=own)
+                np.subtract(tube.radius_mm, own, out=own)
                 best = own.argmax(1)
                 depth[inside, k], vertex[inside, k] = own[np.arange(len(inside)), best], begin + best
             begin += len(tube.points_mm)

@@ -157,8 +157,10 @@ def speed_in(here: Patient, amount: float, room: Grid, seed: int, tumour: Field 
     cleft = here.fracture.cleft(amount).distance(points).reshape(speed.shape)
     speed = np.where(cleft < 0.5 * LATTICE_MM, speed * figure("cleft_speed"), speed)
     if tumour is not None:
-        inside = tumour.contains(points).reshape(speed.shape)
-        speed = np.where(inside, speed * figure("tumour_speed"), speed)
+        low, high = tumour.bounds_mm  # nothing of it lies beyond
+        inside = ((points > low) & (points < high)).all(axis=1)
+        inside[inside] = tumour.contains(points[inside])
+        speed = np.where(inside.reshape(speed.shape), speed * figure("tumour_speed"), speed)
     return speed
 
 

@@ -53,6 +53,16 @@ def test_from_outside_in_nerve_artery_vein(side):
     assert places["ligament"][1] > places["head"][1]
 
 
+@pytest.mark.parametrize("level", ["T4", "L1", "L4"])
+def test_the_box_of_a_vein_that_is_not_laid_yet_holds_it(level):
+    parts = groin_structures(column(level, lying=1.0))
+    for side in SIDES:
+        low, high = parts[f"femoral-vein-{side}"].field.bounds_mm
+        points = parts[f"femoral-vein-{side}"].world_mesh(1.0).points_mm
+        assert (points > low).all()
+        assert (points < high).all()
+
+
 def test_veins_keep_off_arteries_and_bone_and_nothing_leaves_the_body():
     arteries = arterial_tree(LYING, "none").field()
     bones = [part.field for part in column_structures(LYING, COLUMN_LEVELS[10:]).values() if part.role == "bone"]

@@ -3,6 +3,7 @@
 import os
 import select
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -33,9 +34,19 @@ def test_what_fails_there_is_made_here_and_says_what_is_wrong():
             copy.result(1)
 
 
-def test_a_copy_that_nobody_waits_for_is_ended():
-    import time
+def test_what_a_pipe_cannot_hold_does_not_keep_the_next_from_being_made(tmp_path):
+    made = tmp_path / "made"
+    with Aside([lambda: np.zeros(1_000_000), lambda: made.write_text("both")]) as copy:
+        for _ in range(200):  # nobody has asked for the first yet
+            if made.exists():
+                break
+            time.sleep(0.05)
+        assert made.exists()
+        assert copy.result(1) == 4
+        assert len(copy.result(0)) == 1_000_000
 
+
+def test_a_copy_that_nobody_waits_for_is_ended():
     with pytest.raises(KeyError), Aside([lambda: time.sleep(60.0)]) as copy:
         raise KeyError
     with pytest.raises(ChildProcessError):
