@@ -33,6 +33,9 @@ _OUTWARD = 9
 """Rings of the polar raster, the middle left out."""
 _WALL = 5
 """Rings of the annulus' side between the two sheets."""
+_FEWER_FROM_MM, _FEWEST_FROM_MM = 1.4, 2.8
+"""Who asks for a surface of such spacing gets every fourth ring of its sheets, which lie on bone, and every second of
+its side; and from the latter on every second direction."""
 _SEARCH_MM = (-9.0, 4.0)
 """Where an end-plate's surface is looked for along its outward normal."""
 _KEPT = 24
@@ -116,13 +119,27 @@ class Disc:
     below: Points
 
     def mesh(self, spacing_mm: float = 1.2) -> Mesh:
-        """The closed surface. Its vertices are those of the sheets, so `spacing_mm` does not change it."""
-        return self._surface
+        """The closed surface. Its vertices are those of the sheets, of which a coarser one leaves some out."""
+        if spacing_mm < _FEWER_FROM_MM:
+            return self._surface
+        return self._fewer if spacing_mm < _FEWEST_FROM_MM else self._fewest
 
     @cached_property
     def _surface(self) -> Mesh:
+        return self._meshed(_raster(1, 1, 1))
+
+    @cached_property
+    def _fewer(self) -> Mesh:
+        return self._meshed(_raster(1, 4, 2))
+
+    @cached_property
+    def _fewest(self) -> Mesh:
+        return self._meshed(_raster(2, 4, 2))
+
+    def _meshed(self, raster: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Mesh:
+        chosen, triangles = raster
         wall = [self.side(share) for share in np.linspace(0.0, 1.0, _WALL + 2)[1:-1]]
-        return Mesh(np.concatenate([self.below, self.above, *wall]), _triangles())
+        return Mesh(np.concatenate([self.below, self.above, *wall])[chosen], triangles)
 
     def side(self, share: float) -> Points:
         """(directions, 3) the annulus at `share` of its height, from the lower sheet (0) to the upper (1)."""
@@ -222,7 +239,7 @@ def _heights(sheet: Points, low: NDArray, spacing_mm: float, shape: NDArray[np.i
     that of the nearest point."""
     from scipy.spatial import cKDTree
 
-    corners = sheet[_sheet_triangles()]
+    corners = sheet[_fan_and_rings(0, _rings(1, 1))]
     xy = (corners[:, :, :2] - low) / spacing_mm
     first = np.floor(xy.min(1)).astype(int)
     reach = (np.ceil(xy.max(1)).astype(int) - first).max(1) + 1
@@ -257,34 +274,38 @@ def _looked_up(p: Points, origin: NDArray, spacing_mm: float, values: NDArray) -
     return map_coordinates(values, ((p[:, :2] - origin) / spacing_mm).T, order=1, mode="nearest")
 
 
-@cache
-def _sheet_triangles() -> NDArray[np.int64]:
+def _fan_and_rings(middle: int, rings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The triangles of a sheet: a point in the middle, and rings round it."""
-    here = np.arange(_AROUND)
-    after = (here + 1) % _AROUND
-    out = [np.stack([np.zeros(_AROUND, np.int64), 1 + here, 1 + after], 1)]
-    for ring in range(_OUTWARD - 1):
-        a = 1 + ring * _AROUND
-        b = a + _AROUND
-        out += [np.stack([a + here, b + here, b + after], 1), np.stack([a + here, b + after, a + after], 1)]
-    return np.concatenate(out)
+    first = rings[0]
+    fan = np.stack([np.full(len(first), middle), first, np.roll(first, -1)], axis=1)
+    return np.concatenate([fan, *[_band(inner, outer)[:, ::-1] for inner, outer in itertools.pairwise(rings)]])
+
+
+def _band(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The triangles between two rings, the lower one first, seen from outside."""
+    after, above = np.roll(low, -1), np.roll(high, -1)
+    return np.concatenate([np.stack([low, above, high], 1), np.stack([low, after, above], 1)])
+
+
+def _rings(around: int, outward: int) -> list[NDArray[np.int64]]:
+    """The points of a sheet in every `outward`th ring, the outermost one of them, and every `around`th direction."""
+    here = np.arange(0, _AROUND, around)
+    return [1 + ring * _AROUND + here for ring in (*range(outward - 1, _OUTWARD - 1, outward), _OUTWARD - 1)]
 
 
 @cache
-def _triangles() -> NDArray[np.int64]:
-    """The triangles of a disc's surface; the same for every disc."""
-    here = np.arange(_AROUND)
-    after = (here + 1) % _AROUND
-    count = 1 + _OUTWARD * _AROUND
-    rings = [1 + (_OUTWARD - 1) * _AROUND, *[2 * count + i * _AROUND for i in range(_WALL)]]
-    rings.append(count + 1 + (_OUTWARD - 1) * _AROUND)
-    wall = []
-    for low, high in itertools.pairwise(rings):
-        wall += [
-            np.stack([low + here, low + after, high + after], 1),
-            np.stack([low + here, high + after, high + here], 1),
-        ]
-    return np.concatenate([_sheet_triangles()[:, ::-1], count + _sheet_triangles(), *wall]).astype(np.int64)
+def _raster(around: int, outward: int, wall: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which points of both sheets and the side make the surface of a disc, every `around`th direction, `outward`th ring
+    and `wall`th ring of the side, and its triangles (M, 3) of these; the same for every disc."""
+    count, here = 1 + _OUTWARD * _AROUND, np.arange(0, _AROUND, around)
+    sheet = _rings(around, outward)
+    side = [2 * count + ring * _AROUND + here for ring in range(wall - 1, _WALL, wall)]
+    rings = [sheet[-1], *side, count + sheet[-1]]
+    bands = [_band(low, high) for low, high in itertools.pairwise(rings)]
+    plate = _fan_and_rings(0, sheet)
+    whole = np.concatenate([plate[:, ::-1], count + plate, *bands])
+    chosen, triangles = np.unique(whole, return_inverse=True)
+    return chosen, triangles.reshape(-1, 3).astype(np.int64)
 
 
 _discs: OrderedDict[str, Disc] = OrderedDict()

@@ -46,7 +46,7 @@ class Painter:
         keep: where what radiographs are summed from is kept; None: nowhere.
     """
 
-    def __init__(self, theme: Theme, seed: int = 0, supersample: int = 2, keep: Keep | None = None) -> None:
+    def __init__(self, theme: Theme, seed: int = 0, supersample: float = 1.5, keep: Keep | None = None) -> None:
         self.theme, self.seed, self.supersample, self.keep = theme, seed, supersample, keep
         self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
@@ -224,7 +224,7 @@ def _draw_elsewhere() -> None:
     pictures = [store().gl.simple_framebuffer(size) for _ in range(2)]
     for turn in range(_PASSES):
         pictures[turn % 2].use()  # another one ends the pass
-        store().fill("clear", [(0, 0, *size)], size)
+        store().fill("clear", np.array([(0, 0, *size)]), size)
     store().gl.finish()
     for picture in pictures:
         for part in (picture, *picture.color_attachments, picture.depth_attachment):

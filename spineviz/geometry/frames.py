@@ -45,9 +45,14 @@ class Frame:
     @property
     def matrix(self) -> NDArray[np.float64]:
         """The same as a (4, 4) homogeneous matrix."""
-        out = np.eye(4)
-        out[:3, :3], out[:3, 3] = self.rotation, self.origin_mm
+        out = np.zeros((4, 4))
+        out[:3, :3], out[:3, 3], out[3, 3] = self.rotation, self.origin_mm, 1.0
         return out
+
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        """What tells this frame from another."""
+        return self.rotation.tobytes(), self.origin_mm.tobytes()
 
 
 def translation(offset_mm: ArrayLike) -> Frame:

@@ -65,12 +65,12 @@ class Camera:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    @property
+    @cached_property
     def key(self) -> tuple[bytes, bytes, bytes, float]:
         """What tells this camera from another."""
         return self.position_mm.tobytes(), self.target_mm.tobytes(), self.up.tobytes(), float(self.view_angle_deg)
 
-    @property
+    @cached_property
     def distance_mm(self) -> float:
         """From the eye to the target."""
         return float(np.linalg.norm(self.position_mm - self.target_mm))

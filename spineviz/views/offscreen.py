@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from math import ceil
 from typing import Any
 from weakref import WeakSet
 
@@ -21,7 +22,20 @@ from spineviz.geometry.meshes import Mesh, simplified
 from spineviz.views import shaders
 from spineviz.views.camera import Camera
 from spineviz.views.canvas import Box
-from spineviz.views.tiles import TILE_PX, Tiles, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
+from spineviz.views.tiles import (
+    TILE_PX,
+    Tiles,
+    box_round,
+    corners_of,
+    counted,
+    filled_box,
+    grown,
+    marked,
+    no_tiles,
+    reached,
+    rectangles,
+    tiles_under,
+)
 
 _KEPT_BYTES = 24_000_000
 """Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
@@ -35,6 +49,9 @@ _MOST_TRIANGLES = 128
 _SIDE_BY_SIDE = 2
 """Surfaces that are simplified at a time."""
 
+_CELL = 32
+"""Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
+
 _PAD_PX = 6
 """Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
 
@@ -47,8 +64,9 @@ _SPOTS_BYTES = 48 * 256 * 512
 _MOSTLY = 0.4
 """Where more than this share of a picture is cleared, all of it is cleared sooner."""
 
+_KEY_WAY = tuple((np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)).tolist())
 _CLIP_DISTANCE_0 = 0x3000
-_READ_FRAMEBUFFER, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x4100, 0x2600
+_READ_FRAMEBUFFER, _COLOUR_ATTACHMENT, _DEPTH, _COLOUR_AND_DEPTH, _NEAREST = 0x8CA8, 0x8CE0, 0x100, 0x4100, 0x2600
 Four = tuple[float, float, float, float]
 Key = tuple[object, ...]
 
@@ -141,7 +159,7 @@ class Surface:
     at_vertices: bool = False
     thin: bool = False
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.matrix.tobytes()
@@ -179,7 +197,7 @@ class Face:
     paint: Callable[[], NDArray[np.uint8]]
     light: float = 1.0
 
-    @property
+    @cached_property
     def full_key(self) -> Key:
         """What tells it from another face of the picture."""
         return self.key, self.light
@@ -199,11 +217,27 @@ class _Place:
         boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
         tiles: which tiles those reach into.
         crossed: (blocks,) which of them a cut passes through; those that it takes away have empty boxes.
+        near_mm: no block is nearer, along the line of sight.
     """
 
     boxes_px: NDArray[np.int64]
     tiles: Tiles
     crossed: NDArray[np.bool_]
+    near_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Last:
+    """What the last picture was put together from, to tell where the next one is another.
+
+    Attributes:
+        colour, depth: (h, w) of what is solid, as drawn.
+        light: (h / 2, w / 2) how open it is to the light and how far away, two numbers in one.
+    """
+
+    colour: NDArray[np.uint32]
+    depth: NDArray[np.uint32]
+    light: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -239,6 +273,7 @@ class Store:
         # moderngl copies whole pictures only; a part of one is copied, where nothing is scaled, as fast as memory is
         context = self.gl.mglo._context
         self._bind = ctypes.CFUNCTYPE(None, *[ctypes.c_uint] * 2)(context.load("glBindFramebuffer"))
+        self._read_buffer = ctypes.CFUNCTYPE(None, ctypes.c_uint)(context.load("glReadBuffer"))
         self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(
             context.load("glBlitFramebuffer")
         )
@@ -249,8 +284,6 @@ class Store:
         self._windows: WeakSet[Offscreen] = WeakSet()
         gl = self.gl
         self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
-        unit_square = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], np.float32).tobytes())
-        self.face_quad = gl.vertex_array(self.faces, [(unit_square, "2f", "spot")])
         occlusion = shaders.OCCLUSION_FRAGMENT % (
             shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS, shaders.SHADOW_REACH,
         )  # fmt: skip
@@ -264,19 +297,22 @@ class Store:
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
             self.screens[name] = program, gl.vertex_array(program, [(self.spots, "2f", "corner")])
 
-    def fill(self, name: str, boxes: list[Box], size_px: tuple[int, int]) -> None:
-        """Run the screen shader `name` on every pixel of `boxes` (left, low, right, high) in a picture of `size_px`."""
-        if boxes:
+    def fill(self, name: str, boxes: NDArray[np.int64], size_px: tuple[int, int]) -> None:
+        """Run the screen shader `name` on every pixel of `boxes` (N, 4), left, low, right, high, in a picture of
+        `size_px`."""
+        if len(boxes):
             self.spots.write(corners_of(boxes, size_px).tobytes())
             self.screens[name][1].render(self.gl.TRIANGLES, vertices=6 * len(boxes))
 
-    def copy(self, target: Any, source: Any, boxes: list[Box]) -> None:
-        """Copy colour and depth of `boxes` (left, low, right, high) from one framebuffer to another of its size."""
+    def copy(self, target: Any, source: Any, boxes: NDArray[np.int64], parts: int = _COLOUR_AND_DEPTH) -> None:
+        """Copy colour and depth, or the depth alone, of `boxes` (N, 4), left, low, right, high, from one framebuffer to
+        another of its size."""
         target.scissor = None
         target.use()
         self._bind(_READ_FRAMEBUFFER, source.glo)
-        for box in boxes:
-            self._blit(*box, *box, _COLOUR_AND_DEPTH, _NEAREST)
+        self._read_buffer(_COLOUR_ATTACHMENT)  # moderngl leaves none there after it has read a depth
+        for box in boxes.tolist():
+            self._blit(*box, *box, parts, _NEAREST)
 
     def program(self, kinds: tuple[str, ...]) -> Any:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
@@ -300,9 +336,12 @@ class Store:
             for key, surface in zip(new, made, strict=True):
                 self._get(key, partial(self._upload, *surface))
 
-    def paint(self, face: Face) -> Any:
-        """The paint of a face as a texture."""
-        return self._get(("face", *face.key), lambda: self._upload_paint(face.paint())).parts[0]
+    def draw_face(self, face: Face) -> None:
+        """Draw the paint of `face` with the shader of faces, of which all else was told."""
+        kept = self._get(("face", *face.key), lambda: self._upload_paint(face.paint()))
+        if kept.parts:
+            kept.parts[0].use(0)
+            kept.draws[("FACE",)].render(self.gl.TRIANGLES)
 
     def drawer(self, kept: Kept, kinds: tuple[str, ...]) -> Any:
         """The surface bound to the shader with `kinds`."""
@@ -360,10 +399,15 @@ class Store:
 
     def _upload_paint(self, paint: NDArray[np.uint8]) -> Kept:
         rows, columns = paint.shape[:2]
+        spots = painted_cells(paint[::-1, :, 3] > 0)
+        if not len(spots):
+            return Kept([], {}, 0)
         texture = self.gl.texture((columns, rows), 4, np.ascontiguousarray(paint[::-1]).tobytes())
         texture.filter = self.gl.LINEAR, self.gl.LINEAR  # it is painted about as finely as it is seen
         texture.repeat_x = texture.repeat_y = False
-        return Kept([texture], {}, paint.nbytes)
+        buffer = self.gl.buffer(spots.tobytes())
+        drawn: dict[tuple[str, ...], Any] = {("FACE",): self.gl.vertex_array(self.faces, [(buffer, "2f", "spot")])}
+        return Kept([texture, buffer], drawn, paint.nbytes + spots.nbytes)
 
 
 @cache
@@ -373,18 +417,22 @@ def store() -> Store:
 
 
 class Offscreen:
-    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, over a `ground`
-    (H, W, 3), 0 to 1, or over nothing.
+    """Draws pictures of `size_px` (width, height), with `factor` pixels a side for each one shown, 1, 1.5 or 2, over a
+    `ground` (H, W, 3), 0 to 1, or over nothing.
 
     Raises FaultError where no OpenGL can be had.
     """
 
-    def __init__(self, size_px: tuple[int, int], factor: int, ground: NDArray[np.float32] | None) -> None:
+    def __init__(self, size_px: tuple[int, int], factor: float, ground: NDArray[np.float32] | None) -> None:
         self.size_px, self.factor = size_px, factor
         self.store = store()
         gl = self._gl = self.store.gl
         width, height = size_px
-        large, small = (width * factor, height * factor), ((width + 1) // 2, (height + 1) // 2)
+        large, small = (ceil(width * factor), ceil(height * factor)), ((width + 1) // 2, (height + 1) // 2)
+        # what is drawn may reach half a pixel beyond what is shown, to the right and up
+        share = np.array([width * factor / large[0], height * factor / large[1], 1.0])
+        self._fit = np.diag([*share, 1.0])
+        self._fit[:3, 3] = share - 1.0
         self._solid, self._depth = gl.texture(large, 4), gl.depth_texture(large)
         self._depth.compare_func = ""
         self._scene = gl.framebuffer([self._solid], self._depth)
@@ -409,6 +457,7 @@ class Offscreen:
         # what was read last: the picture's highest row first, the depths' lowest
         self._picture = np.zeros((height, width, 3 if ground is not None else 4), np.uint8)
         self._nearest = np.full(small[::-1], 1e9, np.float32)
+        self._last: _Last | None = None
         self._shown = gl.texture(size_px, 4)
         self._target = gl.framebuffer([self._shown])
         self._clear = ground is None
@@ -436,7 +485,7 @@ class Offscreen:
         self.store.begin(self)
         view = camera.view_matrix()
         projection = camera.projection_matrix(self.size_px, *range_mm)
-        clip = projection @ view
+        clip, projection = projection @ view, self._fit @ projection
         seen_from, before = (camera.key, range_mm, shadows), self._places
         if seen_from != self._seen_from:
             self._seen_from, self._base, self._before, before = seen_from, frozenset(), frozenset(), {}
@@ -448,38 +497,50 @@ class Offscreen:
         standing = now & self._before if self._rested >= 2 else frozenset()
         self._rested += 1
         based = bool(self._base) and self._base <= now and 2 * len(self._base) >= len(standing)
-        self._before = now
+        last, self._before = self._before, now
         covered = self._under(self._places)
         worked = self._covered | covered
         self._covered = covered
-        hard = soft = worked
+        hard = worked
         if before and (based or not standing) and self._same_order(before, order):
             hard = self._under({k: self._places.get(k) or before[k] for k in before.keys() ^ self._places.keys()})
             if not hard.any():
                 return self._picture.copy(), self._nearest[::-1].copy()
-            soft = self._shadowed(hard, camera, clip, range_mm, solid, shadows) & worked
         gl.disable(gl.BLEND)
         gl.enable(gl.DEPTH_TEST)
         gl.depth_func = "<="
-        self._restore(hard, based, all_of_it=hard is worked)
+        grown_only = hard is not worked and last <= now  # what came is drawn over what is there
+        if not grown_only:
+            self._restore(hard, based, all_of_it=hard is worked)
         self._scene.scissor = self._limited(hard)
         self._scene.use()
         if not based:
             self._base = standing
             if standing:
                 self._keep_standing(solid, faces, standing, view, projection)
-        self._draw_parts(solid, faces, now - self._base, view, projection)
-        self._measure(range_mm, hard)
+        self._draw_parts(solid, faces, now - (last if grown_only else self._base), view, projection)
+        # what was drawn again may look as before: a rod that is pushed along itself changes little but its ends
+        deeper, shaded = self._measure(range_mm, hard), worked
+        if hard is not worked:
+            shaded = self._shadowed(deeper, camera, range_mm, solid, shadows) & worked
         thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
-        self._cast(camera, range_mm, shadows, soft, covered & (thin | self._solid_tiles()))
+        self._cast(camera, shadows, shaded, covered & (thin | self._solid_tiles()))
+        # two pictures of an eye that moves on are not worth comparing
+        other = worked if hard is worked else hard | shaded
+        if hard is not worked and self._rested > 2:
+            other = self._unlike(hard, shaded) & worked
+        else:
+            self._last = None
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
             self._draw_glass(glass, view, projection, hard & (panes | left))
+            other |= hard & (panes | left)
         bare = ~(self._filled | panes)
-        self._finish(range_mm, shadows, soft & ~bare & ~panes, soft & panes, soft & bare & ~self._bare)
-        self._read(box_round(soft & ~(bare & self._bare), self.size_px))
-        self._bare = (self._bare & ~soft) | (soft & bare)
+        emptied = bare & ~self._bare
+        self._bare = bare
+        self._finish(range_mm, shadows, other & ~bare & ~panes, other & panes, emptied)
+        self._read(box_round((other & ~bare) | emptied, self.size_px))
         self.store.trim()
         return self._picture.copy(), self._nearest[::-1].copy()
 
@@ -524,7 +585,7 @@ class Offscreen:
         if beyond_mm is not None:
             crossed = (beyond_mm.min(axis=1) < 0.0) & (beyond_mm.max(axis=1) > 0.0)
             boxes[beyond_mm.min(axis=1) >= 0.0] = 0
-        return _Place(boxes, tiles_under(boxes, self.size_px), crossed)
+        return _Place(boxes, tiles_under(boxes, self.size_px), crossed, float(w.min()))
 
     def _under(self, places: Mapping[Key, _Place]) -> Tiles:
         """The tiles in which any of `places` lies."""
@@ -541,25 +602,22 @@ class Offscreen:
         self,
         tiles: Tiles,
         camera: Camera,
-        clip: NDArray[np.float64],
         range_mm: tuple[float, float],
         solid: Sequence[Surface],
         shadows: Shadows,
     ) -> Tiles:
         """`tiles` and all on which what stands in them may cast a contact shadow."""
         # the nearest depth at which a shadow may fall: there a step is the most pixels
-        near = [(clip[3] @ np.c_[s.world_from_local.points(corners(s.mesh.bounds_mm)), np.ones(8)].T).min()
-                for s in solid if s.mesh.bounds_mm is not None]  # fmt: skip
-        nearest = max(range_mm[0], min(near, default=range_mm[0]))
+        near = min((self._places[s.key].near_mm for s in solid), default=range_mm[0])
+        nearest = max(range_mm[0], near)
         width, height = self.size_px
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         way = (shaders.SHADOW_REACH + 0.1) * shadows.reach_mm
-        left = nearest - way * (key[2] + 0.1)
+        left = nearest - way * (_KEY_WAY[2] + 0.1)
         if left <= 0.0:
             return np.ones_like(tiles)
-        across = [way * (focal * key[0] + x * key[2]) / left for x in (-width / 2, width / 2)]
-        up = [way * (focal * key[1] + y * key[2]) / left for y in (-height / 2, height / 2)]
+        across = [way * (focal * _KEY_WAY[0] + x * _KEY_WAY[2]) / left for x in (-width / 2, width / 2)]
+        up = [way * (focal * _KEY_WAY[1] + y * _KEY_WAY[2]) / left for y in (-height / 2, height / 2)]
         reach = shadows.reach_px
         # a shadow falls the other way than the march towards the light goes
         return grown(
@@ -568,18 +626,22 @@ class Offscreen:
         )  # fmt: skip
 
     def _limited(self, tiles: Tiles) -> Box:
-        """Draw only what shows in the box round `tiles`; returns that box as left, low, width and height in what is
+        """Draw only what shows in `tiles`; returns the box round them as left, low, width and height in what is
         drawn."""
-        k = self.factor
-        left, low, right, high = self._drawn_px = box_round(tiles, self.size_px)
-        return k * left, k * low, k * (right - left), k * (high - low)
+        self._counted = counted(tiles)
+        return _as_viewport(self._box_round(tiles, self.factor))
+
+    def _box_round(self, tiles: Tiles, factor: float) -> Box:
+        """The smallest box round `tiles` in a picture `factor` times as large as what is shown."""
+        left, low, right, high = _scaled(np.array([box_round(tiles, self.size_px)]), factor)[0].tolist()
+        return left, low, right, high
 
     def _restore(self, tiles: Tiles, based: bool, all_of_it: bool) -> None:
         """Leave in `tiles` what is kept of what stands still if it is `based` on that, or nothing. They may be
         `all_of_it`: elsewhere there is nothing already."""
-        boxes, k = rectangles(tiles, self.size_px), self.factor
+        boxes = _scaled(rectangles(tiles, self.size_px), self.factor)
         if based:
-            self.store.copy(self._scene, self._still, [(k * a, k * b, k * c, k * d) for a, b, c, d in boxes])
+            self.store.copy(self._scene, self._still, boxes)
             return
         self._scene.scissor = None
         if all_of_it and tiles.mean() > _MOSTLY:
@@ -587,13 +649,13 @@ class Offscreen:
         else:
             self._scene.use()
             self._gl.depth_func = "1"
-            self.store.fill("clear", boxes, self.size_px)
+            self.store.fill("clear", boxes, self._solid.size)
             self._gl.depth_func = "<="
 
     def _read(self, box: Box) -> None:
         """Fetch what was drawn in `box`."""
-        left, top, right, bottom = _upside_down(box, self.size_px)
-        depth = self._picture.shape[2]
+        left, low, right, high = box
+        top, bottom, depth = self.size_px[1] - high, self.size_px[1] - low, self._picture.shape[2]
         new = self._target.read(viewport=(left, top, right - left, bottom - top), components=depth, alignment=1)
         self._picture[top:bottom, left:right] = np.frombuffer(new, np.uint8).reshape(bottom - top, right - left, depth)
 
@@ -612,7 +674,7 @@ class Offscreen:
             gl, size = self._gl, self._solid.size
             self._still = gl.framebuffer([gl.texture(size, 4)], gl.depth_texture(size))
             self._still.depth_attachment.compare_func = ""
-        self.store.copy(self._still, self._scene, [(0, 0, *self._solid.size)])
+        self.store.copy(self._still, self._scene, np.array([(0, 0, *self._solid.size)]))
         self._scene.use()
 
     def _draw_parts(
@@ -635,7 +697,6 @@ class Offscreen:
         kinds: tuple[str, ...] | None = None,
     ) -> None:
         gl = self._gl
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         for surface in surfaces:
             kind = surface.kinds if kinds is None else kinds
             program, draw = self.store.program(kind), self.store.drawer(surface.mesh, kind)
@@ -643,7 +704,7 @@ class Offscreen:
             eye_from_local = view @ surface.world_from_local.matrix
             eye_from_local[:3] *= 1.0 - surface.nearer  # towards the eye, so it covers the same pixels
             _put(program, "eyeFromLocal", _columns(eye_from_local))
-            _put(program, "keyWay", tuple(key))
+            _put(program, "keyWay", _KEY_WAY)
             _put(program, "pictureSize", self._solid.size)
             _put(program, "hullPx", surface.hull_px * self.factor)
             _put(program, "slope", 2.0 / float(projection[1, 1]) / self._solid.size[1])
@@ -670,15 +731,7 @@ class Offscreen:
         """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are those that a
         cut passes through, or the others: who clips some triangles of a run looks at all of them."""
         assert mesh.blocks is not None
-        left, low, right, high = self._drawn_px
-        box = place.boxes_px
-        beyond = (
-            (place.crossed != crossed)
-            | (box[:, 2] <= left)
-            | (box[:, 0] >= right)
-            | (box[:, 3] <= low)
-            | (box[:, 1] >= high)
-        )
+        beyond = (place.crossed != crossed) | ~reached(place.boxes_px, self._counted)
         edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
         starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
         return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
@@ -686,28 +739,30 @@ class Offscreen:
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         program = self.store.faces
         for face in faces:
-            paint = self.store.paint(face)
             _put(program, "projection", _columns(projection))
             _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
             _put(program, "window", face.window_mm)
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
             _put(program, "light", face.light * (0.84 + 0.16 * facing))
             _put(program, "paint", 0)
-            paint.use(0)
-            self.store.face_quad.render(self._gl.TRIANGLE_STRIP)
+            self.store.draw_face(face)
 
     def _draw_glass(
         self, glass: Sequence[Surface], view: NDArray[np.float64], projection: NDArray[np.float64], tiles: Tiles
     ) -> None:
-        """The panes, where they show in `tiles`."""
+        """The panes, where they show in the box round `tiles`: what is blended is drawn once in a place that was
+        cleared."""
         gl = self._gl
         if self._glass is None:
             self._glass = gl.texture(self._solid.size, 4)
             self._glass.repeat_x = self._glass.repeat_y = False
-            self._panes = gl.framebuffer([self._glass], self._depth)
-        self._panes.scissor = self._limited(tiles)
+            self._panes = gl.framebuffer([self._glass], gl.depth_texture(self._solid.size))
+        box = filled_box(tiles)
+        # panes hide each other, but nothing that is solid
+        self.store.copy(self._panes, self._scene, _scaled(rectangles(box, self.size_px), self.factor), _DEPTH)
+        self._panes.scissor = self._limited(box)
         self._panes.use()
-        self._panes.depth_mask = False  # what is solid goes on hiding what lies behind it
+        self._panes.depth_mask = False  # what is solid hides what lies behind it
         self._panes.clear(0.0, 0.0, 0.0, 0.0, viewport=self._panes.scissor)
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
@@ -720,20 +775,58 @@ class Offscreen:
             self._draw_surfaces([surface], view, projection)
         gl.disable(gl.BLEND)
 
-    def _measure(self, range_mm: tuple[float, float], tiles: Tiles) -> None:
-        """The half-size depth in `tiles`."""
+    def _unlike(self, drawn: Tiles, shaded: Tiles) -> Tiles:
+        """Where the picture may be another than the last one, of which colour and depth of what is solid are new where
+        it was `drawn` and contact shadows where it was `shaded`: everywhere, if nothing was kept of that."""
+        fresh, whole = self._last is None, np.ones_like(drawn)
+        if self._last is None:
+            kinds = ((self._solid, np.uint32), (self._depth, np.uint32), (self._open, np.uint64))
+            self._last = _Last(*(np.zeros(texture.size[::-1], kind) for texture, kind in kinds))
+        other = self._redrawn(self._last, whole if fresh else drawn)
+        if shaded.any():
+            other |= self._relit(self._last, whole if fresh else shaded)
+        return whole if fresh else other
+
+    def _redrawn(self, last: _Last, drawn: Tiles) -> Tiles:
+        """Those of the `drawn` tiles in which colour or depth is another than in the `last` picture."""
+        box = self._box_round(drawn, self.factor)
+        colour = self._scene.read(_as_viewport(box), 4, alignment=1)
+        depth = self._scene.read(_as_viewport(box), 1, attachment=-1, alignment=1, dtype="u4")
+        unlike = _replaced(last.colour, colour, box) | _replaced(last.depth, depth, box)
+        return self._marked(unlike, box, round(TILE_PX * self.factor))
+
+    def _relit(self, last: _Last, shaded: Tiles) -> Tiles:
+        """Where pixels ask for contact shadows, in the `shaded` tiles, that are not those of the `last` picture."""
+        box = self._box_round(shaded, 0.5)
+        light = self._open_target.read(_as_viewport(box), 2, alignment=1, dtype="f4")
+        out = np.zeros(last.light.shape, bool)
+        out[box[1] : box[3], box[0] : box[2]] = _replaced(last.light, light, box)
+        # a pixel of the picture also asks those of the half-size one beside its own
+        out[1:] |= out[:-1]
+        out[:-1] |= out[1:]
+        out[:, 1:] |= out[:, :-1]
+        out[:, :-1] |= out[:, 1:]
+        return marked(out, TILE_PX // 2)
+
+    def _marked(self, mask: NDArray[np.bool_], box: Box, side: int) -> Tiles:
+        """The tiles in which a `mask` of a `box` that begins with a tile has anything, where tiles have that `side`."""
+        out, found = no_tiles(self.size_px), marked(mask, side)
+        row, column = box[1] // side, box[0] // side
+        out[row : row + found.shape[0], column : column + found.shape[1]] = found
+        return out
+
+    def _measure(self, range_mm: tuple[float, float], tiles: Tiles) -> Tiles:
+        """Take the half-size depth in `tiles`; returns those where it is another than it was."""
         self._gl.disable(self._gl.DEPTH_TEST)
         program = self.store.screens["depth"][0]
         self._depth.use(0)
-        program["depth"].value, program["range"].value, program["step"].value = 0, range_mm, 2 * self.factor
+        program["depth"].value, program["range"].value, program["factor"].value = 0, range_mm, self.factor
         self._small_target.use()
-        self.store.fill("depth", [_half(box) for box in rectangles(tiles, self.size_px)], self._small.size)
-        left, low, right, high = _half(box_round(tiles, self.size_px))
-        new = self._small_target.read(
-            viewport=(left, low, right - left, high - low), components=1, alignment=1, dtype="f4"
-        )
-        self._nearest[low:high, left:right] = np.frombuffer(new, np.float32).reshape(high - low, right - left)
+        self.store.fill("depth", _scaled(rectangles(tiles, self.size_px), 0.5), self._small.size)
         self._gl.enable(self._gl.DEPTH_TEST)
+        box = self._box_round(tiles, 0.5)
+        read = self._small_target.read(viewport=_as_viewport(box), components=1, alignment=1, dtype="f4")
+        return self._marked(_replaced(self._nearest, read, box), box, TILE_PX // 2)
 
     def _solid_tiles(self) -> Tiles:
         """Where the half-size depth shows anything solid, or a neighbouring tile does right at the edge."""
@@ -752,24 +845,22 @@ class Offscreen:
         out[:, 1:] |= words_of_tiles[:, :-1] & last != 0
         return np.asarray(out)
 
-    def _cast(
-        self, camera: Camera, range_mm: tuple[float, float], shadows: Shadows, soft: Tiles, filled: Tiles
-    ) -> None:
-        """How open to the light all is in `soft`, of which `filled` holds something."""
+    def _cast(self, camera: Camera, shadows: Shadows, shaded: Tiles, filled: Tiles) -> None:
+        """How open to the light all is in `shaded`; of the picture `filled` holds something."""
         gl = self._gl
         width, height = self.size_px
-        emptied, self._filled = soft & self._filled & ~filled, (self._filled & ~soft) | (soft & filled)
-        small, boxes = self._small.size, [_half(box) for box in rectangles(soft & filled, self.size_px)]
+        emptied, filled_now = self._filled & ~filled, filled & (shaded | ~self._filled)
+        self._filled = filled
+        small, boxes = self._small.size, _scaled(rectangles(filled_now, self.size_px), 0.5)
         gl.disable(gl.DEPTH_TEST)
         for target in (self._rough_target, self._open_target):
             target.use()
-            self.store.fill("open", [_half(box) for box in rectangles(emptied, self.size_px)], small)
+            self.store.fill("open", _scaled(rectangles(emptied, self.size_px), 0.5), small)
         program = self.store.screens["occlusion"][0]
         self._small.use(0)
-        key = np.array(shaders.KEY_LIGHT) / np.linalg.norm(shaders.KEY_LIGHT)
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
         program["depth"].value, program["lens"].value = 0, (focal / 2, width / 4, height / 4)
-        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), tuple(key)
+        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), _KEY_WAY
         program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
         self._rough_target.use()
         self.store.fill("occlusion", boxes, small)
@@ -785,7 +876,7 @@ class Offscreen:
     ) -> None:
         """What is shown, where there is no glass, where there is some, and where there is nothing but the ground."""
         gl = self._gl
-        ground = [_upside_down(box, self.size_px) for box in rectangles(bare, self.size_px)]
+        ground = _upside_down(rectangles(bare, self.size_px), self.size_px)
         self.store.copy(self._target, self._ground_source, ground)
         gl.disable(gl.DEPTH_TEST)
         sources = {"solid": self._solid, "buffer": self._depth, "open": self._open, "ground": self._ground}
@@ -798,18 +889,19 @@ class Offscreen:
                     _put(program, name, unit)
             program["factor"].value, program["clear"].value = self.factor, self._clear
             program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
-            boxes = [_upside_down(box, self.size_px) for box in rectangles(tiles, self.size_px)]
+            boxes = _upside_down(rectangles(tiles, self.size_px), self.size_px)
             self.store.fill(kind, boxes, self.size_px)
 
     def forget(self) -> None:
         """Draw the next picture as if it were the first."""
+        self._last = None
         self._covered, self._glazed, self._filled = (~no_tiles(self.size_px) for _ in range(3))
         self._bare = no_tiles(self.size_px)
         self._seen_from = None
 
     def rest(self) -> None:
         """Give back the picture of what stands still and that of the glass; they are made again when it draws."""
-        parts = [self._panes, self._glass]
+        parts = [self._panes, self._glass, None if self._panes is None else self._panes.depth_attachment]
         if self._still is not None:
             parts += [self._still, *self._still.color_attachments, self._still.depth_attachment]
         for part in parts:
@@ -828,25 +920,60 @@ class Offscreen:
             part.release()
 
 
-def _upside_down(box: Box, size_px: tuple[int, int]) -> Box:
-    """The same box in a picture whose highest row comes first."""
-    return box[0], size_px[1] - box[3], box[2], size_px[1] - box[1]
+def _as_viewport(box: Box) -> Box:
+    """Left, low, width and height of a box."""
+    return box[0], box[1], box[2] - box[0], box[3] - box[1]
 
 
-def _half(box: Box) -> Box:
-    """The same box in a picture of half the size."""
-    return box[0] // 2, box[1] // 2, (box[2] + 1) // 2, (box[3] + 1) // 2
+def _replaced(kept: NDArray[Any], read: bytes, box: Box) -> NDArray[np.bool_]:
+    """Put what was `read` into its `box` of what is `kept`; returns where that was unlike."""
+    left, low, right, high = box
+    part, new = kept[low:high, left:right], np.frombuffer(read, kept.dtype).reshape(high - low, right - left)
+    out = part != new
+    part[:] = new
+    return np.asarray(out)
+
+
+def _upside_down(boxes: NDArray[np.int64], size_px: tuple[int, int]) -> NDArray[np.int64]:
+    """The same boxes (N, 4) in a picture whose highest row comes first."""
+    return np.stack([boxes[:, 0], size_px[1] - boxes[:, 3], boxes[:, 2], size_px[1] - boxes[:, 1]], axis=1)
+
+
+def _scaled(boxes: NDArray[np.int64], factor: float) -> NDArray[np.int64]:
+    """The same boxes (N, 4) in a picture `factor` times as large."""
+    return np.concatenate([np.floor(factor * boxes[:, :2]), np.ceil(factor * boxes[:, 2:])], axis=1).astype(np.int64)
 
 
 def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     """(H, W, 4) bytes of colours (H, W, 3), 0 to 1, with an ordered dither of one step, so that slow runs show no
     bands; the last channel is full."""
-    y, x = np.indices(picture.shape[:2]) & 3
+    height, width = picture.shape[:2]
+    y, x = np.indices((4, 4))
     z = x ^ y
     order = ((z & 1) << 3) | ((y & 1) << 2) | (z & 2) | ((y & 2) >> 1)
-    out = np.full((*picture.shape[:2], 4), 255, np.uint8)
-    out[:, :, :3] = np.clip(np.rint(255.0 * picture + (order / 16.0 - 0.46875)[:, :, None]), 0, 255)
+    step = np.tile((order / 16.0 - 0.46875).astype(np.float32), (-(-height // 4), -(-width // 4)))
+    colours = 255.0 * picture.astype(np.float32)
+    colours += step[:height, :width, None]
+    out = np.full((height, width, 4), 255, np.uint8)
+    out[:, :, :3] = np.clip(np.rint(colours, out=colours), 0.0, 255.0, out=colours)
     return out
+
+
+def painted_cells(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(6 * N, 2) the corners, as shares of width and height, of two triangles for each square cell of a paint (H, W)
+    in which any of it may show that is `solid`. Cells share their corners, so that no gap opens between them."""
+    near = solid.copy()  # a pixel mixes the paint of neighbours
+    for axis in (0, 1):
+        there, back = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
+        for into, source in (there, back):
+            step = np.moveaxis(near, axis, 0)
+            step[into] |= step[source].copy()
+    rows, columns = np.nonzero(marked(near, _CELL))
+    low = np.stack([columns, rows], axis=1) * _CELL
+    boxes = np.concatenate([low, low + _CELL], axis=1)
+    size = solid.shape[::-1]
+    spots = corners_of(np.minimum(boxes, (*size, *size)), size)
+    return np.ascontiguousarray(0.5 * spots + 0.5, np.float32)
 
 
 def _put(program: Any, name: str, value: object) -> None:

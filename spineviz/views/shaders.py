@@ -378,11 +378,11 @@ DEPTH_FRAGMENT = """
 #version 330
 uniform sampler2D depth;
 uniform vec2 range;      // near and far, mm
-uniform int step;        // drawn pixels for each one of this picture
+uniform float factor;    // drawn pixels for each one shown, of which this picture has half, a side
 out float shown;
 void main()
 {
-  float d = texelFetch(depth, ivec2(gl_FragCoord.xy) * step, 0).r;
+  float d = texelFetch(depth, ivec2(floor(gl_FragCoord.xy) * 2.0 * factor), 0).r;
   shown = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
 }
 """
@@ -473,7 +473,7 @@ uniform sampler2D ground;
 #ifdef GLAZED
 uniform sampler2D glass;
 #endif
-uniform int factor;      // drawn pixels for each one shown, a side
+uniform float factor;    // drawn pixels for each one shown, a side
 uniform bool clear;      // no ground: what is shown is multiplied by how much it covers
 uniform vec2 range;
 uniform float like;
@@ -485,14 +485,16 @@ void main()
   // what is shown is read from its highest row on
   ivec2 size = textureSize(ground, 0), from_top = ivec2(gl_FragCoord.xy), p = from_top;
   p.y = size.y - 1 - p.y;
-  // a place between drawn pixels: linear filtering takes their mean
-  vec2 middle = (vec2(p) + 0.5) / vec2(size);
+  // a place between drawn pixels: linear filtering takes their mean. Where three pixels are drawn for two that are
+  // shown, it leans towards the middle one, so that each of the three counts as much
+  vec2 lean = factor == 1.5 ? vec2(1.0 - 2.0 * vec2(p & 1)) / 12.0 : vec2(0.0);
+  vec2 middle = ((vec2(p) + 0.5) * factor + lean) / vec2(textureSize(solid, 0));
   vec4 c = texture(solid, middle);
   vec3 back = texelFetch(ground, from_top, 0).rgb;
   vec3 colour = back;
   if (c.a > 0.0)
   {
-    float d = texelFetch(buffer, p * factor, 0).r;
+    float d = texelFetch(buffer, ivec2(vec2(p) * factor), 0).r;
     d = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
     // contact shadows come from the half-size picture, from pixels of like depth only
     ivec2 q = p / 2, o = ivec2(p.x - 2 * q.x, p.y - 2 * q.y) * 2 - 1, most = textureSize(open, 0) - 1;

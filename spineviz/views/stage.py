@@ -1,15 +1,15 @@
 """The stage: structures in three dimensions, lit, with contact shadows, glass and cut faces.
 
-A picture is drawn at twice its size in two passes: what is solid, then what is glass, hidden where something solid is
-nearer. Contact shadows are found from the depth picture and darken only what is solid, so they
-do not tear what is seen through glass; the glass is laid over them.
+A picture is drawn larger than it is shown in two passes: what is solid, then what is glass, hidden where something
+solid is nearer. Contact shadows are found from the depth picture and darken only what is solid, so they do not tear
+what is seen through glass; the glass is laid over them.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from spineviz.anatomy.structure import Structure
 from spineviz.geometry.fields import as_points
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
+from spineviz.views.composer import differing
 from spineviz.views.cutface import cut_face
 from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted, corners
 from spineviz.views.shaders import FINISHES, Finish
@@ -150,25 +151,61 @@ class StageLook:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What decides, beside a structure itself, how it is drawn: from where and how it is looked at, what is `glass`,
+    and the `voids` that a cut leaves open in it."""
+
+    camera: Camera
+    look: StageLook
+    glass: frozenset[str]
+    voids: tuple[Structure, ...]
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from another."""
+        return self.camera.key, self.look.key, self.glass, tuple(_key(void.name, void) for void in self.voids)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """How a structure is drawn.
+
+    Attributes:
+        mesh: its surface.
+        corners_mm: (8, 3) of the box round it, in the world.
+        solid: groups of surfaces, each with whether bone hides it for the most part and how far away it begins.
+        panes: what is laid over as glass, each with how far out it lies and how near.
+        faces: of the cut through it.
+    """
+
+    mesh: Kept
+    corners_mm: NDArray[np.float64]
+    solid: list[tuple[bool, float, list[Surface]]]
+    panes: list[tuple[float, float, Surface]]
+    faces: list[Face]
+
+
 class Stage:
     """A stage of `size_px` (width, height) in `theme`.
 
-    `supersample` pixels a side are drawn for each one shown (2 smooths edges; 1 is the fastest). A `clear` stage has no
-    ground.
+    `supersample` pixels a side are drawn for each one shown (1.5 and 2 smooth edges; 1 is the fastest). A `clear` stage
+    has no ground.
     """
 
     def __init__(
-        self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: int = 2, clear: bool = False
+        self, size_px: tuple[int, int], theme: Theme | str = "dark", supersample: float = 1.5, clear: bool = False
     ) -> None:
         if min(size_px) < 16 or max(size_px) > 8192:
             raise ValueError(f"size_px must be 16 to 8192 a side, got {size_px}")
-        if supersample not in (1, 2):
-            raise ValueError(f"supersample must be 1 or 2, got {supersample}")
+        if supersample not in (1, 1.5, 2):
+            raise ValueError(f"supersample must be 1, 1.5 or 2, got {supersample}")
         self.size_px = (int(size_px[0]), int(size_px[1]))
         self.theme = read_theme(theme) if isinstance(theme, str) else theme
         self.supersample, self.clear = supersample, clear
         self._offscreen: Offscreen | None = None
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
+        self._known: OrderedDict[Hashable, dict[Hashable, tuple[Wanted | None, _Part | None]]] = OrderedDict()
         self._camera: Camera | None = None
         self.depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
 
@@ -181,7 +218,7 @@ class Stage:
         key = (
             camera.key,
             look.key,
-            tuple((n, s.key, s.role, s.world_from_local.matrix.tobytes()) for n, s in sorted(structures.items())),
+            tuple(_key(name, structure) for name, structure in sorted(structures.items())),
         )
         self._camera = camera
         if key not in self._pictures:
@@ -226,17 +263,21 @@ class Stage:
         glass = look.glass | {n for n, v in look.glassiness.items() if v >= 1.0}
         glass -= {n for n, v in look.glassiness.items() if v <= 0.0}
         hidden = look.hidden | {n for n, v in look.fade.items() if v <= 0.0}
-        after, depth = self._drawn(structures, camera, look, glass | turning.keys(), hidden)
-        if turning or coming:
-            before, _ = self._drawn(structures, camera, look, glass - turning.keys(), hidden | coming.keys())
-            share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
-            unlike = (after != before).any(axis=2)
-            rows, columns = np.flatnonzero(unlike.any(axis=1)), np.flatnonzero(unlike.any(axis=0))
-            if len(rows):
-                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-                mixed = after[box].astype(np.uint16) * np.uint16(share)
-                mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
-                after[box] = mixed >> 8
+        if not turning and not coming:
+            return self._drawn(structures, camera, look, glass, hidden)
+        ways = [(glass | turning.keys(), hidden), (glass - turning.keys(), hidden | coming.keys())]
+        # what comes is added to the picture without it, what turns to the one in which it is glass: only that is drawn
+        order = (1, 0) if coming else (0, 1)
+        drawn = {i: self._drawn(structures, camera, look, *ways[i]) for i in order}
+        (after, depth), (before, _) = drawn[0], drawn[1]
+        share = round(256 * float(np.mean([*turning.values(), *coming.values()])))
+        unlike = differing(before, after)
+        if unlike is not None:
+            left, top, right, bottom = unlike
+            box = slice(top, bottom), slice(left, right)
+            mixed = after[box].astype(np.uint16) * np.uint16(share)
+            mixed += before[box].astype(np.uint16) * np.uint16(256 - share)
+            after[box] = mixed >> 8
         return after, depth
 
     def _drawn(
@@ -252,67 +293,80 @@ class Stage:
             back = None if self.clear else ground(self.size_px, self.theme)
             self._offscreen = Offscreen(self.size_px, self.supersample, back)
         store = self._offscreen.store
-        solid: list[tuple[bool, float, list[Surface]]] = []
-        panes: list[tuple[float, float, Surface]] = []
-        faces: list[Face] = []
-        boxes: list[NDArray[np.float64]] = []
-        eye_from_world = camera.world_from_camera.inverse()
         voids = tuple(s for _, s in sorted(shown.items()) if _role(s) in VOIDS)
+        asked = _Asked(camera, look, frozenset(glass), voids)
+        known = self._known.pop(asked.key, {})
+        keys = {name: _key(name, structure) for name, structure in sorted(shown.items())}
         in_sight = {
-            name: self._wanted(structure, camera)
-            for name, structure in sorted(shown.items())
-            if not outside(camera, eye_from_world.points(corners(structure.field.bounds_mm)), self.size_px)
-        }  # of the others the mesh is not even made
-        store.prepare([wanted for wanted in in_sight.values() if wanted.triangles_per_mm2 > 0.0])
+            name: known[key][0] if key in known else self._wanted(shown[name], camera) for name, key in keys.items()
+        }
+        store.prepare([wanted for wanted in in_sight.values() if wanted is not None and wanted.triangles_per_mm2 > 0.0])
+        parts: dict[Hashable, tuple[Wanted | None, _Part | None]] = {}
         for name, wanted in in_sight.items():
-            structure, mesh = shown[name], store.mesh(wanted)
-            if mesh.bounds_mm is None:
-                continue
-            world = structure.world_from_local.points(corners(mesh.bounds_mm))
-            boxes.append(world)
-            opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
-            clear = name in glass or _role(structure) in ALWAYS_GLASS
-            surface = self._surface(structure, mesh, camera, look, clear, opacity)
-            z, role = eye_from_world.points(world)[:, 2], _role(structure)
-            if surface.cut is not None and (role == "balloon" or not (name in glass or opacity < 1.0)):
-                light = 0.5 if name in look.dim else 1.15 if name in look.highlight else 1.0
-                hollow = () if role in VOIDS or role == "balloon" else voids
-                face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light, hollow)
-                faces += [] if face is None else [face]
-            if role in VOIDS:
-                # what lies behind a void is its far wall; the near one is a veil that tells where it ends
-                far_wall = replace(surface, sides=-1, wall="hollow", at_vertices=False, tone=(*surface.tone[:3], 1.0))
-                solid.append((False, -float(z.min()), [far_wall]))
-                surface = self._surface(structure, mesh, camera, look, True, opacity)
-            if name in look.highlight and role in VESSELS:
-                halo = self._halo(surface)
-                halo = replace(halo, tone=(*halo.tone[:3], _HALO_SOLID))
-                panes.append((NESTING.get(role, 0) - 0.5, float(z.mean()), halo))
-            if name in glass or opacity < 1.0 or role in VOIDS:
-                panes.append((NESTING.get(role, 0), float(z.mean()), surface))
-                continue
-            parts = [surface]
-            if role in INSTRUMENTS:
-                tone, broad = (*self.theme.colour("outline"), 1.0), 0.0
-                if name in look.highlight and role in CONTENTS:
-                    parts.append(self._halo(surface))
-                    broad = _HALO_PX
-                under = _UNDER_MM / camera.distance_mm if role == "wire" else 0.0
-                line = replace(surface, tone=tone, hull_px=1.3 + broad, sides=-1, nearer=surface.nearer - under)
-                parts.append(line)
-            solid.append((role in INNER, -float(z.max()), parts))
+            mesh, part = None if wanted is None else store.mesh(wanted), known.get(keys[name], (None, None))[1]
+            if mesh is None or mesh.bounds_mm is None:
+                part = None
+            elif part is None or part.mesh is not mesh:  # that one may have been let go of meanwhile
+                part = self._part(name, shown[name], mesh, asked)
+            parts[keys[name]] = wanted, part
+        self._known[asked.key] = parts
+        while len(self._known) > _KEPT_PICTURES:
+            self._known.popitem(last=False)
+        seen = [part for _, part in parts.values() if part is not None]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
-        if boxes:
-            every = np.concatenate(boxes)
+        if seen:
+            every = np.concatenate([part.corners_mm for part in seen])
             bounds = np.stack([every.min(0), every.max(0)])
         # nearest first, so that what is hidden is not lit
-        nearest_first = [s for *_, parts in sorted(solid, key=lambda item: item[:2]) for s in parts]
-        inner_first = [s for *_, s in sorted(panes, key=lambda item: item[:2])]
+        solid = sorted([group for part in seen for group in part.solid], key=lambda group: group[:2])
+        panes = sorted([pane for part in seen for pane in part.panes], key=lambda pane: pane[:2])
+        nearest_first, inner_first = [s for *_, surfaces in solid for s in surfaces], [s for *_, s in panes]
+        faces = [face for part in seen for face in part.faces]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
         return self._offscreen.draw(
             camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows
         )
+
+    def _part(self, name: str, structure: Structure, mesh: Kept, asked: _Asked) -> _Part:
+        """How the `structure` of that name is drawn."""
+        camera, look, role = asked.camera, asked.look, _role(structure)
+        assert mesh.bounds_mm is not None
+        world = structure.world_from_local.points(corners(mesh.bounds_mm))
+        z = camera.world_from_camera.inverse().points(world)[:, 2]
+        opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
+        glassy = name in asked.glass or opacity < 1.0
+        surface = self._surface(structure, mesh, camera, look, name in asked.glass or role in ALWAYS_GLASS, opacity)
+        solid: list[tuple[bool, float, list[Surface]]] = []
+        panes: list[tuple[float, float, Surface]] = []
+        face = None
+        if surface.cut is not None and (role == "balloon" or not glassy):
+            light = 0.5 if name in look.dim else 1.15 if name in look.highlight else 1.0
+            hollow = () if role in VOIDS or role == "balloon" else asked.voids
+            face = cut_face(structure, surface.cut, camera.pixel_mm(self.size_px[1]), self.theme, light, hollow)
+        if role in VOIDS:
+            # what lies behind a void is its far wall; the near one is a veil that tells where it ends
+            far_wall = replace(surface, sides=-1, wall="hollow", at_vertices=False, tone=(*surface.tone[:3], 1.0))
+            solid.append((False, -float(z.min()), [far_wall]))
+            surface = self._surface(structure, mesh, camera, look, True, opacity)
+        if name in look.highlight and role in VESSELS:
+            halo = self._halo(surface)
+            halo = replace(halo, tone=(*halo.tone[:3], _HALO_SOLID))
+            panes.append((NESTING.get(role, 0) - 0.5, float(z.mean()), halo))
+        if glassy or role in VOIDS:
+            panes.append((NESTING.get(role, 0), float(z.mean()), surface))
+        else:
+            lines = self._lines(surface, role, name in look.highlight, camera) if role in INSTRUMENTS else []
+            solid.append((role in INNER, -float(z.max()), [surface, *lines]))
+        return _Part(mesh, world, solid, panes, [] if face is None else [face])
+
+    def _lines(self, surface: Surface, role: str, highlight: bool, camera: Camera) -> list[Surface]:
+        """The dark outline of an instrument, and what is light round one that is to be seen from afar."""
+        broad = _HALO_PX if highlight and role in CONTENTS else 0.0
+        under = _UNDER_MM / camera.distance_mm if role == "wire" else 0.0
+        tone = (*self.theme.colour("outline"), 1.0)
+        line = replace(surface, tone=tone, hull_px=1.3 + broad, sides=-1, nearer=surface.nearer - under)
+        return [self._halo(surface), line] if broad else [line]
 
     def _halo(self, surface: Surface) -> Surface:
         """Light round a thin thing, also behind its glass, before the dark outline that it may have."""
@@ -320,7 +374,11 @@ class Stage:
         nearer = surface.nearer + 1e-4
         return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1, nearer=nearer)
 
-    def _wanted(self, structure: Structure, camera: Camera) -> Wanted:
+    def _wanted(self, structure: Structure, camera: Camera) -> Wanted | None:
+        """The surface of `structure`; None where that is certainly out of the picture, so that it is not even made."""
+        box = camera.world_from_camera.inverse().points(corners(structure.field.bounds_mm))
+        if outside(camera, box, self.size_px):
+            return None
         spacing = self._spacing_mm(structure, camera)
         light = structure.lasting and spacing >= _LIGHT_FROM_MM
         if light and spacing < 2.0 * _LIGHT_FROM_MM:
@@ -372,6 +430,11 @@ class Stage:
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
             thin=role in FINE or role == "roots",
         )
+
+
+def _key(name: str, structure: Structure) -> Hashable:
+    """What tells how a structure of that name looks from how another does."""
+    return name, structure.key, structure.role, structure.world_from_local.key
 
 
 def _role(structure: Structure) -> str:

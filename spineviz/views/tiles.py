@@ -32,6 +32,40 @@ def tiles_under(boxes_px: NDArray[np.integer], size_px: tuple[int, int]) -> Tile
     return np.asarray(count.cumsum(0).cumsum(1)[:-1, :-1] > 0)
 
 
+def marked(mask: NDArray[np.bool_], side: int) -> Tiles:
+    """The tiles of `side` pixels, a multiple of 8, in which `mask` (H, W) has anything; it begins with a tile."""
+    height, width = mask.shape
+    columns = -(-width // side)
+    if width < columns * side:
+        mask = np.pad(mask, ((0, 0), (0, columns * side - width)))
+    words = np.bitwise_or.reduceat(mask.view(np.uint64), np.arange(0, height, side), axis=0)  # eight pixels in one
+    return np.asarray(words.reshape(len(words), columns, side // 8).any(axis=2))
+
+
+def counted(tiles: Tiles) -> NDArray[np.int32]:
+    """(rows + 1, columns + 1) how many of `tiles` lie below and left of each corner between tiles."""
+    out = np.zeros((tiles.shape[0] + 1, tiles.shape[1] + 1), np.int32)
+    np.cumsum(np.cumsum(tiles, axis=0, dtype=np.int32), axis=1, out=out[1:, 1:])
+    return out
+
+
+def reached(boxes_px: NDArray[np.integer], count: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(N,) which of the boxes (N, 4) reach into any of the tiles that were `counted`; an empty box reaches none."""
+    left, low = boxes_px[:, 0] // TILE_PX, boxes_px[:, 1] // TILE_PX
+    right, high = -(-boxes_px[:, 2] // TILE_PX), -(-boxes_px[:, 3] // TILE_PX)
+    inside = count[high, right] - count[high, left] - count[low, right] + count[low, left]
+    return np.asarray((inside > 0) & (boxes_px[:, 0] < boxes_px[:, 2]) & (boxes_px[:, 1] < boxes_px[:, 3]))
+
+
+def filled_box(tiles: Tiles) -> Tiles:
+    """All tiles of the smallest box round `tiles`."""
+    rows, columns = (np.flatnonzero(tiles.any(axis)) for axis in (1, 0))
+    out = np.zeros_like(tiles)
+    if len(rows):
+        out[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return out
+
+
 def grown(tiles: Tiles, left_px: float, low_px: float, right_px: float, high_px: float) -> Tiles:
     """`tiles` and those that lie so far to each side of one of them."""
     out = tiles
@@ -63,34 +97,26 @@ def box_round(tiles: Tiles, size_px: tuple[int, int]) -> Box:
     )  # fmt: skip
 
 
-def rectangles(tiles: Tiles, size_px: tuple[int, int]) -> list[Box]:
-    """Boxes (left, low, right, high) that together are `tiles`, cut to the picture, and do not overlap."""
+def rectangles(tiles: Tiles, size_px: tuple[int, int]) -> NDArray[np.int64]:
+    """Boxes (N, 4), left, low, right, high, that together are `tiles`, cut to the picture, and do not overlap."""
     edges = np.diff(tiles.astype(np.int8), axis=1, prepend=0, append=0)
     # in the order of rows a run of tiles begins for each that ends
     rows, starts = np.nonzero(edges > 0)
     ends = np.nonzero(edges < 0)[1]
-    runs: dict[int, set[tuple[int, int]]] = {}
-    for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        runs.setdefault(row, set()).add((start, end))
-    begun: dict[tuple[int, int], int] = {}
-    out: list[Box] = []
-
-    def closed(run: tuple[int, int], first: int, end: int) -> Box:
-        return (
-            run[0] * TILE_PX, first * TILE_PX,
-            min(size_px[0], run[1] * TILE_PX), min(size_px[1], end * TILE_PX),
-        )  # fmt: skip
-
-    for row in range(len(tiles)):
-        here = runs.get(row, set())
-        out += [closed(run, begun[run], row) for run in sorted(begun.keys() - here)]
-        begun = {run: begun.get(run, row) for run in here}
-    return out + [closed(run, first, len(tiles)) for run, first in begun.items()]
+    # runs of like columns follow each other upwards: those of neighbouring rows make one box
+    order = np.lexsort((rows, ends, starts))
+    rows, starts, ends = rows[order], starts[order], ends[order]
+    same = (np.diff(rows) == 1) & (np.diff(starts) == 0) & (np.diff(ends) == 0)
+    inner = np.concatenate([[False], same, [False]])[: len(rows) + 1]
+    first, last = np.flatnonzero(~inner[:-1]), np.flatnonzero(~inner[1:])
+    boxes = TILE_PX * np.stack([starts[first], rows[first], ends[first], rows[last] + 1], axis=1)
+    return np.minimum(boxes, (*size_px, *size_px))
 
 
-def corners_of(boxes: list[Box], size_px: tuple[int, int]) -> NDArray[np.float32]:
-    """(6 * boxes, 2) the corners of two triangles for each box, as shares -1 to 1 of a picture of (width, height)."""
-    box = np.array(boxes, np.float64).reshape(-1, 2, 2) / size_px * 2.0 - 1.0
+def corners_of(boxes: NDArray[np.int64], size_px: tuple[int, int]) -> NDArray[np.float32]:
+    """(6 * N, 2) the corners of two triangles for each of `boxes` (N, 4), as shares -1 to 1 of a picture of (width,
+    height)."""
+    box = boxes.reshape(-1, 2, 2) / size_px * 2.0 - 1.0
     (left, low), (right, high) = box[:, 0].T, box[:, 1].T
     spots = [(left, low), (right, low), (right, high), (left, low), (right, high), (left, high)]
     return np.stack([np.stack(spot, axis=1) for spot in spots], axis=1).reshape(-1, 2).astype(np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from spineviz.anatomy import bones
 from spineviz.anatomy.column import column, endplates, level_below, levels_between
@@ -16,6 +17,7 @@ from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS, morphometry
 from spineviz.geometry.frames import rotation_about, translation
 from spineviz.geometry.grids import lattice
+from spineviz.geometry.meshes import Mesh
 
 
 def wedged(share):
@@ -49,6 +51,29 @@ def test_every_disc_is_closed_of_one_piece_and_as_large_as_its_room(level, lying
     depth = (row["EPDl_mm"].value + under["EPDu_mm"].value) / 2
     block = width * depth * row["disc_below_height_mm"].value / 1000
     assert 0.75 * block < mesh.volume_ml < 1.9 * block  # more than the rims' room: both end-plates are hollow
+
+
+@pytest.mark.parametrize("level", ["T3", "T9", "T12", "L2", "L5"])
+def test_a_coarser_surface_has_fewer_triangles_and_is_hardly_further_off(level):
+    shape, _ = disc(column("L1"), level)
+
+    def away(mesh: Mesh) -> np.ndarray:
+        return np.abs(shape.field()(mesh.points_mm[mesh.triangles].mean(axis=1)))
+
+    fine = shape.mesh(1.0)
+    near, counts = cKDTree(fine.points_mm), [len(fine.triangles)]
+    for spacing in (1.4, 2.8):
+        mesh = shape.mesh(spacing)
+        assert mesh.is_closed
+        assert mesh.pieces == 1
+        assert near.query(mesh.points_mm)[0].max() == 0.0  # of its points some are left out
+        assert mesh.volume_ml == pytest.approx(fine.volume_ml, rel=0.03)
+        counts.append(len(mesh.triangles))
+        off = away(mesh)
+        assert np.sqrt((off**2).mean()) < np.sqrt((away(fine) ** 2).mean()) + 0.07
+        assert off.max() < away(fine).max() + 0.15
+    assert counts == sorted(counts, reverse=True)
+    assert counts[2] < counts[0] / 5
 
 
 @pytest.mark.parametrize(("level", "upper"), [("T4", True), ("T10", False), ("L1", True), ("L3", False), ("L5", False)])

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spineviz.views.tiles import TILE_PX, box_round, corners_of, grown, no_tiles, rectangles, tiles_under
+from spineviz.views.tiles import (
+    TILE_PX,
+    box_round,
+    corners_of,
+    counted,
+    filled_box,
+    grown,
+    marked,
+    no_tiles,
+    reached,
+    rectangles,
+    tiles_under,
+)
 
 SIZES = [(320, 240), (331, 197), (16, 16)]
 
@@ -52,6 +64,30 @@ def test_the_box_round_tiles_is_the_smallest(size):
     rows, columns = np.nonzero(pixels_of(tiles, size))
     assert box_round(tiles, size) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     assert box_round(no_tiles(size), size) == (0, 0, 0, 0)
+    left, low, right, high = box_round(tiles, size)
+    inside = np.zeros(size[::-1], bool)
+    inside[low:high, left:right] = True
+    assert np.array_equal(pixels_of(filled_box(tiles), size), inside)
+    assert not filled_box(no_tiles(size)).any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_box_reaches_the_tiles_of_which_it_holds_a_pixel(size, seed):
+    tiles, random = some_tiles(size, seed) & some_tiles(size, seed + 9), np.random.default_rng(seed)
+    ends = np.sort(random.integers(0, (*size, *size), (40, 4), endpoint=True).reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    pixels = pixels_of(tiles, size)
+    expected = [pixels[low:high, left:right].any() for left, low, right, high in ends]
+    assert reached(ends, counted(tiles)).tolist() == expected
+
+
+@pytest.mark.parametrize("side", [8, 16, 24, 32])
+def test_marked_tiles_are_those_in_which_a_pixel_is_set(side):
+    mask = np.random.default_rng(side).random((77, 131)) < 0.004
+    expected = np.zeros((-(-77 // side), -(-131 // side)), bool)
+    rows, columns = np.nonzero(mask)
+    expected[rows // side, columns // side] = True
+    assert np.array_equal(marked(mask, side), expected)
 
 
 @pytest.mark.parametrize("reach", [(0, 0, 0, 0), (1, 0, 40, 3), (70.5, 20, 0, 16), (9e9, 9e9, 9e9, 9e9)])
@@ -68,10 +104,10 @@ def test_grown_tiles_hold_all_that_is_in_reach_and_none_that_lies_a_tile_further
 
 
 def test_corners_are_two_triangles_over_each_box():
-    spots = corners_of([(0, 0, 10, 20), (10, 5, 20, 10)], (20, 20)).reshape(2, 2, 3, 2)
+    spots = corners_of(np.array([(0, 0, 10, 20), (10, 5, 20, 10)]), (20, 20)).reshape(2, 2, 3, 2)
     for triangles, area in zip(spots, (1.0 * 2.0, 1.0 * 0.5), strict=True):
         edges = triangles[:, 1:] - triangles[:, :1]
         areas = 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
         assert areas == pytest.approx([area / 2, area / 2])
     assert spots[0].min() == -1.0
-    assert corners_of([], (20, 20)).shape == (0, 2)
+    assert corners_of(np.zeros((0, 4), int), (20, 20)).shape == (0, 2)
