@@ -33,11 +33,12 @@ from spineviz.geometry.fields import (
     ellipsoid,
     unit,
 )
-from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.grids import Grid, late_field, sample
 from spineviz.geometry.meshes import mesh_grid, simplified
 from spineviz.geometry.operators import both_sides, moved, smooth_union
 
-_GRID_MM, _MARGIN_MM = 6.5, 19.5
+_GRID_MM = 6.5
+_MARGIN_MM = 3 * _GRID_MM
 _SOFT = 0.9
 """How far the sampled outline is evened, in steps of the grid: no edge is left where parts meet."""
 _BLEND_MM = 34.0
@@ -186,9 +187,7 @@ def _made(column: Column) -> Structure:
         return _evened(sample(whole, _GRID_MM, _MARGIN_MM, steepness=1.6))
 
     inner = here.world_from_trunk
-    local = Field(
-        lambda p: grid().field().distance(p), lattice(whole.bounds_mm, _GRID_MM, _MARGIN_MM).bounds_mm, exact=False
-    )
+    local = late_field(grid, whole.bounds_mm, _GRID_MM, _MARGIN_MM)
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
     mesh = cache(lambda: simplified(mesh_grid(grid()), _TRIANGLES))
     return Structure(

@@ -36,7 +36,7 @@ from spineviz.geometry.fields import (
     unit,
 )
 from spineviz.geometry.frames import Frame, rotation_about, translation
-from spineviz.geometry.grids import Grid, lattice, sample
+from spineviz.geometry.grids import Grid, late_field, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
 from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_intersection, smooth_union
 
@@ -202,8 +202,8 @@ def _grid(part: str) -> Grid:
 @cache
 def _right(part: str) -> Field:
     """The right bone `part`, read off its raster, which is made at the first query: most pictures show none of it."""
-    bounds = lattice(_DESCRIBED[part][0]().bounds_mm, _GRID_MM, _MARGIN_MM).bounds_mm
-    return Field(lambda p: _grid(part).field().distance(p), bounds, exact=False)
+    described, _ = _DESCRIBED[part]
+    return late_field(lambda: _grid(part), described().bounds_mm, _GRID_MM, _MARGIN_MM)
 
 
 @cache

@@ -42,12 +42,11 @@ class Painter:
     Args:
         theme: the colours.
         seed: of the radiograph's noise.
-        supersample: of the stage.
         keep: where what radiographs are summed from is kept; None: nowhere.
     """
 
-    def __init__(self, theme: Theme, seed: int = 0, supersample: float = 1.5, keep: Keep | None = None) -> None:
-        self.theme, self.seed, self.supersample, self.keep = theme, seed, supersample, keep
+    def __init__(self, theme: Theme, seed: int = 0, keep: Keep | None = None) -> None:
+        self.theme, self.seed, self.keep = theme, seed, keep
         self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
         self._drawn_at: dict[Hashable, int] = {}
@@ -66,9 +65,7 @@ class Painter:
             sizes = [width * height for (width, height), _ in (key, *self._stages)]
             if sum(sizes) > _SIDE_BY_SIDE * max(sizes):
                 self._close_unused(self._drawn - 1)
-        stage = _kept(
-            self._stages, key, lambda: Stage(size_px, self.theme, self.supersample, clear), MOST_STAGES, _close
-        )
+        stage = _kept(self._stages, key, lambda: Stage(size_px, self.theme, clear=clear), MOST_STAGES, _close)
         return stage.draw(_without_roadmap(structures), shot.camera, shot.look)
 
     def fluoroscopy(

@@ -164,7 +164,7 @@ class Parts:
         """A point of the dura that shows from behind, in a gap between two laminae."""
         at = self.at(state)
         bones = [at[name] for name in (self.above, self.level, self.below) if name and name in at]
-        key = tuple((s.key, s.world_from_local.matrix.tobytes()) for s in (at["dura"], *bones))
+        key = tuple((s.key, s.world_from_local.key) for s in (at["dura"], *bones))
         if key != self._nerves[0]:
             self._nerves = key, self._clearest(at["dura"].field, [bone.field for bone in bones])
         return self._nerves[1]

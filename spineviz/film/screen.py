@@ -457,7 +457,7 @@ class Screen:
         if isinstance(view, (SectionShot, UltrasoundShot)):
             plane = self.source.plane(view.plane, view.plan)
         # two plans are alike until their instruments are in: what is shown alike is drawn once
-        alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.matrix.tobytes(), pulse, clear)
+        alike = (type(view), size_px, _look(view), _shapes(structures), plane and plane.key, pulse, clear)
         return alike, partial(self._painted, view, size_px, structures, plane, time_s, clear)
 
     def paint_aside(self, now: Instant) -> None:

@@ -50,9 +50,9 @@ class Frame:
         return out
 
     @property
-    def key(self) -> tuple[bytes, bytes]:
-        """What tells this frame from another."""
-        return self.rotation.tobytes(), self.origin_mm.tobytes()
+    def key(self) -> bytes:
+        """What tells this frame from another, to the last digit."""
+        return self.rotation.tobytes() + self.origin_mm.tobytes()
 
 
 def translation(offset_mm: ArrayLike) -> Frame:

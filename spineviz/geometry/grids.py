@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,13 @@ class Grid:
             return self.at(held) + np.linalg.norm(p - held, axis=1)
 
         return Field(distance, self.bounds_mm, exact=False)
+
+
+def late_field(grid: Callable[[], Grid], bounds_mm: NDArray[np.float64], spacing_mm: float, margin_mm: float) -> Field:
+    """The field of a raster that is made at the first query; it covers `bounds_mm` (2, 3) and `margin_mm` more in steps
+    of `spacing_mm`, as `lattice` does. `grid` gives the same one each time."""
+    covered = lattice(bounds_mm, spacing_mm, margin_mm).bounds_mm
+    return Field(lambda p: grid().field().distance(p), covered, exact=False)
 
 
 def lattice(bounds_mm: NDArray[np.float64], spacing_mm: float, margin_mm: float = 0.0) -> Grid:

@@ -88,7 +88,7 @@ def _place_key(structure: Structure) -> tuple[Hashable, ...]:
 
 def _pose_key(structure: Structure) -> tuple[str, bytes]:
     # to the last digit: of two poses that are nearly alike it would be told by what was drawn before which one is shown
-    return structure.key, structure.world_from_local.matrix.tobytes()
+    return structure.key, structure.world_from_local.key
 
 
 def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
@@ -377,7 +377,7 @@ class LineIntegrals:
             return _Chosen(Voxels(BLOCK * spacing, **arrays), structure.world_from_local)
 
         found = _shared_voxels.get(thing, version, choose)
-        if found.pose.matrix.tobytes() != structure.world_from_local.matrix.tobytes():
+        if found.pose.key != structure.world_from_local.key:
             stays = (thing, version) in self._own_pose
             if stays and not whole:
                 # what was chosen in another pose serves while nothing has moved further than the margin
@@ -415,7 +415,7 @@ class LineIntegrals:
     def _view_key(self) -> tuple[Hashable, ...]:
         """What tells the projection and the picture's size from others, to the last digit."""
         seen = self.projection
-        where = seen.world_from_view.matrix.tobytes()
+        where = seen.world_from_view.key
         return where, seen.field_of_view_mm, seen.source_to_isocentre_mm, seen.source_to_detector_mm, self.size_px
 
     def _marched(self, soft: Sequence[Structure], lattice: Lattice) -> Image:

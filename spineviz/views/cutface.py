@@ -113,9 +113,9 @@ def cut_face(
     fine = min(PIXELS_MM, key=lambda step: abs(np.log(step / (1.3 * px_mm))))
     fine = max(fine, float(np.sqrt(window[2] * window[3] / _MOST_POINTS)))
     key = (
-        "face", structure.key, structure.role, structure.world_from_local.matrix.tobytes(),
-        world_from_plane.matrix.tobytes(), fine, theme.name,
-        *((void.key, void.world_from_local.matrix.tobytes()) for void in hollow),
+        "face", structure.key, structure.role, structure.world_from_local.key,
+        world_from_plane.key, fine, theme.name,
+        *((void.key, void.world_from_local.key) for void in hollow),
     )  # fmt: skip
     return Face(
         key=key,

@@ -34,6 +34,7 @@ from spineviz.views.tiles import (
     no_tiles,
     reached,
     rectangles,
+    spread,
     tiles_under,
 )
 
@@ -162,8 +163,8 @@ class Surface:
     @cached_property
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
-        cut = None if self.cut is None else self.cut.matrix.tobytes()
-        pose = self.world_from_local.matrix.tobytes()
+        cut = None if self.cut is None else self.cut.key
+        pose = self.world_from_local.key
         return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px, self.kinds
 
     @property
@@ -525,12 +526,10 @@ class Offscreen:
             shaded = self._shadowed(deeper, camera, range_mm, solid, shadows) & worked
         thin = self._under({s.key: self._places[s.key] for s in solid if s.thin})
         self._cast(camera, shadows, shaded, covered & (thin | self._solid_tiles()))
-        # two pictures of an eye that moves on are not worth comparing
-        other = worked if hard is worked else hard | shaded
-        if hard is not worked and self._rested > 2:
-            other = self._unlike(hard, shaded) & worked
+        if hard is worked or self._rested <= 2:  # two pictures of an eye that moves on are not worth comparing
+            self._last, other = None, hard | shaded
         else:
-            self._last = None
+            other = self._unlike(hard, shaded) & worked
         panes, left = self._under({key: self._places[key] for key in self._order}), self._glazed
         self._glazed = panes
         if (hard & (panes | left)).any():
@@ -778,14 +777,15 @@ class Offscreen:
     def _unlike(self, drawn: Tiles, shaded: Tiles) -> Tiles:
         """Where the picture may be another than the last one, of which colour and depth of what is solid are new where
         it was `drawn` and contact shadows where it was `shaded`: everywhere, if nothing was kept of that."""
-        fresh, whole = self._last is None, np.ones_like(drawn)
+        fresh = self._last is None
         if self._last is None:
             kinds = ((self._solid, np.uint32), (self._depth, np.uint32), (self._open, np.uint64))
             self._last = _Last(*(np.zeros(texture.size[::-1], kind) for texture, kind in kinds))
-        other = self._redrawn(self._last, whole if fresh else drawn)
+            drawn = shaded = np.ones_like(drawn)
+        other = self._redrawn(self._last, drawn)
         if shaded.any():
-            other |= self._relit(self._last, whole if fresh else shaded)
-        return whole if fresh else other
+            other |= self._relit(self._last, shaded)
+        return drawn if fresh else other
 
     def _redrawn(self, last: _Last, drawn: Tiles) -> Tiles:
         """Those of the `drawn` tiles in which colour or depth is another than in the `last` picture."""
@@ -802,11 +802,7 @@ class Offscreen:
         out = np.zeros(last.light.shape, bool)
         out[box[1] : box[3], box[0] : box[2]] = _replaced(last.light, light, box)
         # a pixel of the picture also asks those of the half-size one beside its own
-        out[1:] |= out[:-1]
-        out[:-1] |= out[1:]
-        out[:, 1:] |= out[:, :-1]
-        out[:, :-1] |= out[:, 1:]
-        return marked(out, TILE_PX // 2)
+        return marked(spread(out), TILE_PX // 2)
 
     def _marked(self, mask: NDArray[np.bool_], box: Box, side: int) -> Tiles:
         """The tiles in which a `mask` of a `box` that begins with a tile has anything, where tiles have that `side`."""
@@ -830,20 +826,7 @@ class Offscreen:
 
     def _solid_tiles(self) -> Tiles:
         """Where the half-size depth shows anything solid, or a neighbouring tile does right at the edge."""
-        side = TILE_PX // 2
-        height, width = self._nearest.shape
-        solid = np.zeros((height, -(-width // side) * side), bool)
-        np.less(self._nearest, NOTHING_MM, out=solid[:, :width])
-        words = solid.view(np.uint64)  # the pixels of a tile's row in one
-        rows = np.arange(0, height, side)
-        words_of_tiles = np.bitwise_or.reduceat(words, rows, axis=0)
-        words_of_tiles[1:] |= words[rows[1:] - 1]
-        words_of_tiles[:-1] |= words[rows[1:]]
-        first, last = (np.array(np.arange(side) == i).view(np.uint64) * np.uint64(255) for i in (0, side - 1))
-        out = words_of_tiles != 0
-        out[:, :-1] |= words_of_tiles[:, 1:] & first != 0
-        out[:, 1:] |= words_of_tiles[:, :-1] & last != 0
-        return np.asarray(out)
+        return marked(spread(self._nearest < NOTHING_MM), TILE_PX // 2)
 
     def _cast(self, camera: Camera, shadows: Shadows, shaded: Tiles, filled: Tiles) -> None:
         """How open to the light all is in `shaded`; of the picture `filled` holds something."""
@@ -962,13 +945,7 @@ def dithered_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
 def painted_cells(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(6 * N, 2) the corners, as shares of width and height, of two triangles for each square cell of a paint (H, W)
     in which any of it may show that is `solid`. Cells share their corners, so that no gap opens between them."""
-    near = solid.copy()  # a pixel mixes the paint of neighbours
-    for axis in (0, 1):
-        there, back = (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))
-        for into, source in (there, back):
-            step = np.moveaxis(near, axis, 0)
-            step[into] |= step[source].copy()
-    rows, columns = np.nonzero(marked(near, _CELL))
+    rows, columns = np.nonzero(marked(spread(solid), _CELL))  # a pixel mixes the paint of neighbours
     low = np.stack([columns, rows], axis=1) * _CELL
     boxes = np.concatenate([low, low + _CELL], axis=1)
     size = solid.shape[::-1]

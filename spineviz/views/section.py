@@ -425,7 +425,7 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
 
 def _pose_key(structure: Structure) -> str:
     # to the last digit: of two poses that are nearly alike it would be told by what was drawn before which one is shown
-    return f"{structure.name}|{structure.role}|{structure.key}@{structure.world_from_local.matrix.tobytes().hex()}"
+    return f"{structure.name}|{structure.role}|{structure.key}@{structure.world_from_local.key.hex()}"
 
 
 def material_texture(

@@ -146,7 +146,7 @@ class StageLook:
     def key(self) -> tuple[object, ...]:
         """What tells this look from another."""
         return (
-            self.glass, self.hidden, None if self.cut is None else self.cut.matrix.tobytes(), self.whole,
+            self.glass, self.hidden, None if self.cut is None else self.cut.key, self.whole,
             self.highlight, self.dim, *(tuple(sorted(m.items())) for m in (self.opacity, self.glassiness, self.fade)),
         )  # fmt: skip
 

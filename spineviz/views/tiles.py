@@ -42,6 +42,17 @@ def marked(mask: NDArray[np.bool_], side: int) -> Tiles:
     return np.asarray(words.reshape(len(words), columns, side // 8).any(axis=2))
 
 
+def spread(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What is set in `mask` (H, W) and the eight pixels round each."""
+    out = mask.copy()
+    out[1:] |= mask[:-1]
+    out[:-1] |= mask[1:]
+    rows = out.copy()
+    out[:, 1:] |= rows[:, :-1]
+    out[:, :-1] |= rows[:, 1:]
+    return out
+
+
 def counted(tiles: Tiles) -> NDArray[np.int32]:
     """(rows + 1, columns + 1) how many of `tiles` lie below and left of each corner between tiles."""
     out = np.zeros((tiles.shape[0] + 1, tiles.shape[1] + 1), np.int32)

@@ -327,7 +327,9 @@ def test_instruments_carry_a_dark_outline_on_bone(stage, up_mm):
     picture = stage.draw(together(ball(radius_mm=30.0), shaft), CAMERA).astype(int).sum(axis=2)
     column = picture[:, SIZE[0] // 2]
     top = round(stage.project([(0, -33, up_mm + 3.0)])[0][0, 1])
-    assert column[top - 3 : top + 2].min() < 0.6 * column[top - 9]
+    edge = column[top - 3 : top + 2].min()
+    assert edge < 0.6 * column[top - 9]
+    assert edge < 0.6 * column[top + 5]
 
 
 def test_equal_input_is_not_drawn_again(stage, monkeypatch):

@@ -16,6 +16,7 @@ from spineviz.views.tiles import (
     no_tiles,
     reached,
     rectangles,
+    spread,
     tiles_under,
 )
 
@@ -88,6 +89,14 @@ def test_marked_tiles_are_those_in_which_a_pixel_is_set(side):
     rows, columns = np.nonzero(mask)
     expected[rows // side, columns // side] = True
     assert np.array_equal(marked(mask, side), expected)
+
+
+def test_a_spread_mask_holds_the_neighbours_of_what_is_set_and_no_more():
+    mask = np.random.default_rng(2).random((33, 47)) < 0.02
+    expected = np.zeros_like(mask)
+    for row, column in zip(*np.nonzero(mask), strict=True):
+        expected[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
+    assert np.array_equal(spread(mask), expected)
 
 
 @pytest.mark.parametrize("reach", [(0, 0, 0, 0), (1, 0, 40, 3), (70.5, 20, 0, 16), (9e9, 9e9, 9e9, 9e9)])
