@@ -30,7 +30,7 @@ GIVE_BACK_EVERY = 10
 
 LARGE_BYTES = 16 * 2**20
 """What is larger is parted from the rest of the memory."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _LATE_MODULES = (
     "moderngl",
@@ -211,7 +211,9 @@ def give_back() -> None:
 def part_large() -> None:
     """From here on ask the system for memory of its own for what is large, such as 4K frames, and give that back at
     once. glibc keeps what is smaller than 32 MB among the rest, where it leaves holes: up to 0.6 GB at 4K. What is
-    smaller than this costs more time than it is worth."""
+    smaller than this costs more time than it is worth. And have one heap for all threads: what one of them lets go
+    another can take."""
+    _glibc("mallopt", _M_ARENA_MAX, 1)
     _glibc("mallopt", _M_MMAP_THRESHOLD, LARGE_BYTES)
     # what a frame lets go the next one takes: it goes back to the system with `give_back` only
     _glibc("mallopt", _M_TRIM_THRESHOLD, 4 * LARGE_BYTES)

@@ -49,6 +49,7 @@ class Painter:
         self.theme, self.seed, self.keep = theme, seed, keep
         self._stages: OrderedDict[tuple[Size, bool], Any] = OrderedDict()
         self._fluoroscopes: OrderedDict[Hashable, Any] = OrderedDict()
+        self._looked_through: set[Hashable] = set()
         self._drawn_at: dict[Hashable, int] = {}
         self._closed_at: dict[Hashable, int] = {}
         self._drawn = 0
@@ -154,10 +155,19 @@ class Painter:
         return self.pulse(shot, time_s) / pulses_per_s(shot.mode)
 
     def forget(self) -> None:
-        """Drop every picture that was drawn, and close the windows; meshes, textures and line integrals stay."""
+        """Drop every picture that was drawn, and close the windows; meshes, textures and line integrals stay, as far as
+        there is room on their shelves."""
+        from spineviz.views import section
+        from spineviz.views.rasters import settle_shelves
+
         self._close_all()
+        for key in set(self._fluoroscopes) - self._looked_through:
+            del self._fluoroscopes[key]
+        self._looked_through.clear()
         for fluoroscope in self._fluoroscopes.values():
             fluoroscope.forget()
+        section.forget()
+        settle_shelves()
 
     def close(self) -> None:
         """Give windows and monitors back."""
@@ -186,9 +196,11 @@ class Painter:
         from spineviz.views.fluoroscopy import Fluoroscope
 
         keep = self.keep or made_anew
+        key = size_px, shot.projection.key
+        self._looked_through.add(key)
         return _kept(
             self._fluoroscopes,
-            (size_px, shot.projection.key),
+            key,
             lambda: Fluoroscope(size_px, shot.projection, self.seed, type_px, words=False, keep=keep),
             MOST_FLUOROSCOPES,
         )

@@ -28,7 +28,7 @@ from spineviz.film.shot import (
 )
 from spineviz.views import layout as places
 from spineviz.views.canvas import Canvas, Layer, Pixels, dithered
-from spineviz.views.cards import draw_card, picture_place
+from spineviz.views.cards import draw_card, forget_cards, picture_place
 from spineviz.views.composer import Composer
 from spineviz.views.designs import WIDE, design_of
 from spineviz.views.gauges import Reading, draw_gauge, draw_tile, fits_one_line, is_tile
@@ -328,8 +328,10 @@ class Screen:
         return self._composer.frame(self.layers(now))
 
     def forget(self) -> None:
-        """Drop every picture that was drawn, so that what follows cannot depend on it. Meshes, textures and line
-        integrals stay."""
+        """Drop every picture that was drawn, so that what follows cannot depend on it, and what cards alone show: they
+        come seldom, and are as large as the frame. Meshes, textures and line integrals stay."""
+        _veil.cache_clear()
+        forget_cards()
         self._pictures.clear()
         self._places.clear()
         self._composer.forget()
@@ -779,9 +781,8 @@ def _bar_opacity(shot: Shot) -> float:
 
 @lru_cache(maxsize=1)
 def _ground(size_px: tuple[int, int], theme_name: str) -> Layer:
-    pixels = np.empty((size_px[1], size_px[0], 3), np.uint8)
-    pixels[:] = named_theme(theme_name).rgb8("ground")
-    return Layer(pixels, 0, 0)
+    colour = np.array(named_theme(theme_name).rgb8("ground"), np.uint8)
+    return Layer(np.broadcast_to(colour, (size_px[1], size_px[0], 3)), 0, 0)
 
 
 @lru_cache(maxsize=1)
@@ -800,7 +801,7 @@ def _veil(size_px: tuple[int, int], theme_name: str, design: Design) -> Layer:
     return Layer(dithered(np.broadcast_to(run, (size_px[1], size_px[0], 4))), 0, 0)
 
 
-@lru_cache(maxsize=12)
+@lru_cache(maxsize=8)
 def _frame(
     panel: Panel, theme_name: str, scale: float, title: str, header: str, lit: bool, column: bool = False
 ) -> Layer:
@@ -844,7 +845,7 @@ def note_lines(words: str, width: float) -> tuple[str, ...]:
     return min(pairs, key=lambda pair: max(text_size(line, LABEL)[0] for line in pair))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _title(title: str, subtitle: str, theme_name: str, scale: float, shaded: float) -> Layer:
     """Title and muted line, shaded as far to the right as the bare stage under them goes."""
     theme = named_theme(theme_name)
@@ -881,7 +882,7 @@ def _shade(canvas: Canvas, width: float, height: float, colour: tuple[float, flo
     canvas.lay(np.concatenate([alpha[:, :, None] * np.array(colour), alpha[:, :, None]], axis=2))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _bar(step: int, steps: int, theme_name: str, scale: float, design: Design, gauges: bool, top: float) -> Layer:
     """The bar from `top` down with its step dots: those done and the present one filled, the present one ringed."""
     theme = named_theme(theme_name)
@@ -898,7 +899,7 @@ def _bar(step: int, steps: int, theme_name: str, scale: float, design: Design, g
     return canvas.layer()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _caption(text: str, theme_name: str, scale: float, design: Design, gauges: bool) -> Layer:
     theme, top = named_theme(theme_name), design.bar_top(gauges)
     x, lines = design.caption_place(gauges)

@@ -126,7 +126,12 @@ def draw_card(card: Card, theme: Theme, scale: float, pictured: bool = False, de
     return _card_layer(words, pictured, theme.name, scale, design)
 
 
-@lru_cache(maxsize=4)
+def forget_cards() -> None:
+    """Drop the cards that were drawn."""
+    _card_layer.cache_clear()
+
+
+@lru_cache(maxsize=2)
 def _card_layer(card: _Words, pictured: bool, theme_name: str, scale: float, design: Design) -> Layer:
     from spineviz.views.theme import theme as named
 

@@ -25,9 +25,7 @@ class Composer:
 
     def __init__(self, size_px: tuple[int, int], clear: bool = False) -> None:
         self.size_px, self.clear = size_px, clear
-        self._frame = np.full((size_px[1], size_px[0], 4), 255, np.uint8)  # cairo blends four channels
-        self._shown = np.empty((size_px[1], size_px[0], 4 if clear else 3), np.uint8)
-        self._layers: tuple[Layer, ...] = ()
+        self.forget()
 
     def frame(self, layers: Sequence[Layer]) -> Pixels:
         """The frame, (H, W, 3), or of a clear one (H, W, 4) with straight alpha.
@@ -38,14 +36,20 @@ class Composer:
         boxes = _apart([clipped for box in changed(self._layers, layers) if (clipped := common(box, whole))])
         if not self._layers or sum(_area(box) for box in boxes) > _ALL_ABOVE * _area(whole):
             boxes = [whole]
+        if not self._layers:
+            width, height = self.size_px
+            self._frame = np.full((height, width, 4), 255, np.uint8)  # cairo blends four channels
+            self._shown = np.empty((height, width, 4 if self.clear else 3), np.uint8)
         for box in boxes:
             self._lay(layers, box)
         self._layers = tuple(layers)
         return self._shown.copy()
 
     def forget(self) -> None:
-        """Compose the next frame as if it were the first."""
-        self._layers = ()
+        """Compose the next frame as if it were the first; until then no memory is held."""
+        self._layers: tuple[Layer, ...] = ()
+        self._frame = np.empty((0, 0, 4), np.uint8)
+        self._shown = np.empty((0, 0, 3), np.uint8)
 
     def _lay(self, layers: Sequence[Layer], box: Box) -> None:
         """All of `layers` within `box`, from the highest one up that hides what is below."""

@@ -184,7 +184,7 @@ def burn_scale_bar(
     return length_mm
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=6)
 def rounded_mask(size_px: tuple[int, int], radius_px: float) -> Grey:
     """Coverage (H, W) of a rounded rectangle that fills `size_px` (width, height)."""
     width, height = size_px

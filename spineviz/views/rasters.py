@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,15 @@ def enlarged(image: Image, times: int) -> Image:
     return out
 
 
+_shelves: WeakSet[Shelf[Any]] = WeakSet()
+
+
+def settle_shelves() -> None:
+    """A run of pictures is done: no shelf holds more than its `most_bytes`, whenever that was used."""
+    for shelf in list(_shelves):
+        shelf.settle()
+
+
 class Shelf(Generic[T]):
     """Keeps what was made: of each thing the latest few versions, as what moves never comes back, and of the whole no
     more than `most_bytes` beyond what was used lately.
@@ -86,6 +96,7 @@ class Shelf(Generic[T]):
         self._made: OrderedDict[tuple[Hashable, Hashable], tuple[T, int]] = OrderedDict()
         self._of: dict[Hashable, list[Hashable]] = {}
         self._round, self.held_bytes = 0, 0
+        _shelves.add(self)
 
     def __len__(self) -> int:
         return len(self._made)
@@ -121,17 +132,25 @@ class Shelf(Generic[T]):
     def turn(self) -> None:
         """A picture begins: what was used long ago goes while too much is held."""
         self._round += 1
-        while self._made and self.held_bytes > self._most_bytes:
-            (thing, version), (_, last) = next(iter(self._made.items()))
-            if self._round - last <= self._rest:
-                break
-            self._drop(thing, version)
+        self._let_go(self._round - self._rest)
+
+    def settle(self) -> None:
+        """What was used longest ago goes while too much is held."""
+        self._let_go(self._round + 1)
 
     def clear(self) -> None:
         """Forget everything."""
         self._made.clear()
         self._of.clear()
         self.held_bytes = 0
+
+    def _let_go(self, before: int) -> None:
+        """While too much is held let go of what was not used since the turn `before`."""
+        while self._made and self.held_bytes > self._most_bytes:
+            (thing, version), (_, last) = next(iter(self._made.items()))
+            if last >= before:
+                break
+            self._drop(thing, version)
 
     def _drop(self, thing: Hashable, version: Hashable) -> None:
         value, _ = self._made.pop((thing, version))

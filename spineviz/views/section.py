@@ -518,6 +518,11 @@ _sampled: Shelf[Sampled | None] = Shelf(lambda layer: 0 if layer is None else la
 _grounds: OrderedDict[tuple, NDArray[np.float32]] = OrderedDict()
 
 
+def forget() -> None:
+    """Drop what was composed of planes; the distances in them stay."""
+    _grounds.clear()
+
+
 def _plane_points(world_from_plane: Frame, u_mm: NDArray, v_mm: NDArray) -> Points:
     uu, vv = np.meshgrid(u_mm, v_mm)
     flat = np.column_stack([uu.ravel(), vv.ravel(), np.zeros(uu.size)])
