@@ -19,7 +19,7 @@ from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
-from spineviz.anatomy.column import Column
+from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.outline import entry_on_body
 from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.structure import RANKS, Structure, remembered
@@ -29,7 +29,7 @@ from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, unit
 from spineviz.geometry.meshes import Mesh, joined
-from spineviz.geometry.operators import union
+from spineviz.geometry.operators import moved, union
 
 _STEP_MM = 1.5
 _VEIN_LEVELS = ("L4", "L3", "L2", "L1", "T12", "T11")
@@ -261,14 +261,15 @@ def _cava_drawn(column: Column) -> Points:
 
 def _bones(column: Column, hips: bool) -> Field:
     """What veins lie beside; the vena cava ends above the `hips`."""
-    from spineviz.anatomy.bones import bone
-    from spineviz.anatomy.sacrum import sacrum_structure
+    from spineviz.anatomy.bones import quick_field
 
     def make() -> Field:
-        spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
+        spine = [
+            moved(quick_field(level), column.world_from_vertebra(level)) for level in (SACRUM, "L5", *_VEIN_LEVELS)
+        ]
         pelvis = pelvis_structures(column).items() if hips else ()
         beside = [part.field for name, part in pelvis if name.startswith("hip-")]
-        return _nearby([sacrum_structure(column).field, *beside, *spine], _BONE_REACH_MM)
+        return _nearby([*beside, *spine], _BONE_REACH_MM)
 
     return remembered(_bone_fields, (column.pose_key, hips), make, 8)
 

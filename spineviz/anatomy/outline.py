@@ -17,11 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
+from spineviz.anatomy.column import column as column_of
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
 from spineviz.anatomy.vertebra_parts import smooth_minimum
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import Call, once
 from spineviz.geometry.curves import curve_through
 from spineviz.geometry.fields import (
     Distances,
@@ -35,7 +37,7 @@ from spineviz.geometry.fields import (
     unit,
 )
 from spineviz.geometry.grids import Grid, late_field, sample
-from spineviz.geometry.meshes import mesh_grid, simplified
+from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
 from spineviz.geometry.operators import both_sides, moved, smooth_union
 
 _GRID_MM = 6.5
@@ -183,16 +185,44 @@ def body_outline(column: Column) -> Structure:
 
 def _made(column: Column) -> Structure:
     here = trunk(column)
-    # at the first query: where the body lies about something else no picture may show it
-    grid = cache(lambda: _sampled(column))
+
+    # both at the first query: where the body lies about something else no picture may show it
+    @cache
+    def grid() -> Grid:
+        return _sampled(column) if column.collapse is not None else _grid_of(column.treated, column.lying)
+
+    @cache
+    def mesh() -> Mesh:
+        return _surface(grid()) if column.collapse is not None else _mesh_of(column.treated, column.lying)
+
     inner = here.world_from_trunk
     local = late_field(grid, _field(column).bounds_mm, _GRID_MM, _MARGIN_MM)
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
-    mesh = cache(lambda: simplified(mesh_grid(grid()), _TRIANGLES))
     return Structure(
         "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: mesh(), f"body-{here.key}", RANKS["skin"],
         inner, moved(within, inner), "viscera",
     )  # fmt: skip
+
+
+@once
+def _grid_of(treated: str, lying: float) -> Grid:
+    """`_sampled` of the column without a collapse."""
+    return _sampled(column_of(treated, lying))
+
+
+@once
+def _mesh_of(treated: str, lying: float) -> Mesh:
+    """Its surface."""
+    return _surface(_grid_of(treated, lying))
+
+
+def _surface(grid: Grid) -> Mesh:
+    return simplified(mesh_grid(grid), _TRIANGLES)
+
+
+def outline_calls(treated: str, lying: float) -> list[Call]:
+    """What makes the whole body's outline, without a collapse: to be made beside something else."""
+    return [(make, (treated, lying)) for make in (_grid_of, _mesh_of)]
 
 
 def _field(column: Column) -> Field:
