@@ -26,14 +26,12 @@ from spineviz.anatomy.arterial_cord import cord_branches, feeder_branches
 from spineviz.anatomy.arterial_course import Laid, segmental_branches, stem, wall_way_mm
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
 from spineviz.anatomy.arterial_tubes import branch_mesh, gathered, tapered_tube
-from spineviz.anatomy.column import COLUMN_LEVELS, Column
-from spineviz.anatomy.column import column as column_of
+from spineviz.anatomy.column import COLUMN_LEVELS, Column, Shape, column_of
 from spineviz.anatomy.structure import Structure
 from spineviz.data.errors import RequestError
 from spineviz.data.once import Call, once
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import Field, Vector
-from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved
 
@@ -305,45 +303,32 @@ def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-_Shape = tuple[str, float, tuple[float, ...]]
-"""A column in plain numbers: its treated level, its share of lying, and rotation and origin of its collapse, if any."""
-
-
-def _still(posture: Column) -> _Shape:
+def _still(posture: Column) -> Shape:
     """The column along which the arteries are laid.
 
     What lies round a column does not depend on which of its vertebrae is called the world, so that one course serves
     every treated level; only a collapse is a column of its own.
     """
-    if posture.collapse is None:
-        return "L1", posture.lying, ()
-    collapse = (*posture.collapse.rotation.ravel().tolist(), *posture.collapse.origin_mm.tolist())
-    return posture.treated, posture.lying, collapse
-
-
-def _column_of(shape: _Shape) -> Column:
-    treated, lying, moved_by = shape
-    collapse = Frame(np.reshape(moved_by[:9], (3, 3)), np.array(moved_by[9:])) if moved_by else None
-    return column_of(treated, lying, collapse)
+    return posture.shape if posture.collapse is not None else ("L1", posture.lying, ())
 
 
 @once
-def _stem(shape: _Shape) -> tuple[Laid, ...]:
+def _stem(shape: Shape) -> tuple[Laid, ...]:
     """The aorta and what does not belong to a level, along the column `shape`."""
-    return tuple(stem(_column_of(shape)))
+    return tuple(stem(column_of(shape)))
 
 
 @once
-def _segmental(shape: _Shape, level: str) -> tuple[Laid, ...]:
+def _segmental(shape: Shape, level: str) -> tuple[Laid, ...]:
     """The segmental arteries of `level`."""
-    return tuple(segmental_branches(_column_of(shape), _stem(shape)[0], level))
+    return tuple(segmental_branches(column_of(shape), _stem(shape)[0], level))
 
 
 @once
-def _cord(shape: _Shape, side: str, level: str) -> tuple[Laid, ...]:
+def _cord(shape: Shape, side: str, level: str) -> tuple[Laid, ...]:
     """The arteries of the cord that are fed from `side` of `level`, first the radicular one as they widen it."""
     radicular = next(laid for laid in _segmental(shape, level) if laid.name == f"radicular-{level}-{side}")
-    return tuple(cord_branches(_column_of(shape), radicular, level, side))
+    return tuple(cord_branches(column_of(shape), radicular, level, side))
 
 
 def artery_calls(column: Column) -> list[Call]:
@@ -397,7 +382,7 @@ def arterial_tree(
         raise RequestError(f"spine.level: {level!r} has no segmental artery here; give T4 to L4")
     if side not in SIDES:
         raise RequestError(f"artery.target_side: there is no side {side!r}; give left or right")
-    world = column.world_from_sacrum @ _column_of(_still(column)).world_from_sacrum.inverse()
+    world = column.world_from_sacrum @ column_of(_still(column)).world_from_sacrum.inverse()
     laid = [part.moved(world) for part in _course(column, cord, levels)]
     key = f"{column.pose_key}|{adamkiewicz}"
     if tuple(levels) != SEGMENTAL_LEVELS:

@@ -19,17 +19,18 @@ from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
-from spineviz.anatomy.column import SACRUM, Column
+from spineviz.anatomy.column import Column, Shape, column_of
 from spineviz.anatomy.outline import entry_on_body
 from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.sweeps import Sweep, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
+from spineviz.data.once import Call, once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, unit
 from spineviz.geometry.meshes import Mesh, joined
-from spineviz.geometry.operators import moved, union
+from spineviz.geometry.operators import union
 
 _STEP_MM = 1.5
 _VEIN_LEVELS = ("L4", "L3", "L2", "L1", "T12", "T11")
@@ -90,7 +91,6 @@ class Puncture:
 _trees: OrderedDict[str, ArterialTree] = OrderedDict()
 _punctures: OrderedDict[tuple[str, str], Puncture] = OrderedDict()
 _structures: OrderedDict[str, dict[str, Structure]] = OrderedDict()
-_courses: OrderedDict[tuple[str, str], Points] = OrderedDict()
 _bone_fields: OrderedDict[tuple[str, bool], Field] = OrderedDict()
 
 
@@ -175,15 +175,16 @@ def _ligament_line(column: Column, side: str) -> Points:
 
 
 def _vein_line(column: Column, side: str) -> Points:
-    """(N, 3) the middle line of the vein of one side, upward to the vena cava; sought when it is first asked for, as it
-    takes the hip bones."""
+    """(N, 3) the middle line of the vein of one side, upward to the vena cava."""
+    return _vein_of(column.shape, side)
 
-    def make() -> Points:
-        kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
-        kept_off += [(_bones(column, hips=True), groin_figure("vein_off_bone_mm"))]
-        return _cleared(_vein_drawn(column, side, _cava_line(column)), _vein_radius, kept_off, held=True)
 
-    return remembered(_courses, (column.pose_key, side), make, 12)
+@once
+def _vein_of(shape: Shape, side: str) -> Points:
+    column = column_of(shape)
+    kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
+    kept_off += [(_bones(column, hips=True), groin_figure("vein_off_bone_mm"))]
+    return _cleared(_vein_drawn(column, side, _cava_of(shape)), _vein_radius, kept_off, held=True)
 
 
 def _vein_drawn(column: Column, side: str, cava: Points) -> Points:
@@ -229,15 +230,18 @@ def _cava_radius(line: Points) -> NDArray[np.float64]:
     return np.asarray(low + (high - low) * smooth_step((arc + 6.0) / 42.0))
 
 
-def _cava_line(column: Column) -> Points:
-    """(K, 3) the middle line of the vena cava upward; sought when it is first asked for, as it takes the bones."""
+@once
+def _cava_of(shape: Shape) -> Points:
+    """(K, 3) the middle line of the vena cava upward."""
+    column = column_of(shape)
+    kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
+    kept_off += [(_bones(column, hips=False), groin_figure("vein_off_bone_mm"))]
+    return _cleared(_cava_drawn(column), _cava_radius, kept_off)
 
-    def make() -> Points:
-        kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
-        kept_off += [(_bones(column, hips=False), groin_figure("vein_off_bone_mm"))]
-        return _cleared(_cava_drawn(column), _cava_radius, kept_off)
 
-    return remembered(_courses, (column.pose_key, "cava"), make, 12)
+def vein_calls(column: Column) -> list[Call]:
+    """What lays the vena cava, which sections of the loins show: to be made beside something else."""
+    return [(_cava_of, (column.shape,))]
 
 
 def _cava_drawn(column: Column) -> Points:
@@ -261,15 +265,14 @@ def _cava_drawn(column: Column) -> Points:
 
 def _bones(column: Column, hips: bool) -> Field:
     """What veins lie beside; the vena cava ends above the `hips`."""
-    from spineviz.anatomy.bones import quick_field
+    from spineviz.anatomy.bones import bone
+    from spineviz.anatomy.sacrum import sacrum_structure
 
     def make() -> Field:
-        spine = [
-            moved(quick_field(level), column.world_from_vertebra(level)) for level in (SACRUM, "L5", *_VEIN_LEVELS)
-        ]
+        spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
         pelvis = pelvis_structures(column).items() if hips else ()
         beside = [part.field for name, part in pelvis if name.startswith("hip-")]
-        return _nearby([*beside, *spine], _BONE_REACH_MM)
+        return _nearby([sacrum_structure(column).field, *beside, *spine], _BONE_REACH_MM)
 
     return remembered(_bone_fields, (column.pose_key, hips), make, 8)
 
@@ -353,7 +356,7 @@ def groin_structures(column: Column) -> dict[str, Structure]:
 def _made(column: Column) -> dict[str, Structure]:
     key = column.pose_key
     cava = _cava_drawn(column)
-    out = {"vena-cava": _vein("vena-cava", key, cava, _cava_radius, partial(_cava_line, column))}
+    out = {"vena-cava": _vein("vena-cava", key, cava, _cava_radius, partial(_cava_of, column.shape))}
     for side in SIDES:
         drawn = _vein_drawn(column, side, cava)
         out[f"femoral-vein-{side}"] = _vein(

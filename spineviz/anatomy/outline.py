@@ -9,15 +9,14 @@ from __future__ import annotations
 import csv
 from collections import OrderedDict
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_tubes import tapered_tube
-from spineviz.anatomy.column import Column
-from spineviz.anatomy.column import column as column_of
+from spineviz.anatomy.column import Column, Shape, column_of
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
 from spineviz.anatomy.vertebra_parts import smooth_minimum
@@ -186,43 +185,32 @@ def body_outline(column: Column) -> Structure:
 def _made(column: Column) -> Structure:
     here = trunk(column)
 
-    # both at the first query: where the body lies about something else no picture may show it
-    @cache
-    def grid() -> Grid:
-        return _sampled(column) if column.collapse is not None else _grid_of(column.treated, column.lying)
-
-    @cache
-    def mesh() -> Mesh:
-        return _surface(grid()) if column.collapse is not None else _mesh_of(column.treated, column.lying)
-
+    # at the first query: where the body lies about something else no picture may show it
+    grid = partial(_grid, column.shape)
     inner = here.world_from_trunk
     local = late_field(grid, _field(column).bounds_mm, _GRID_MM, _MARGIN_MM)
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
     return Structure(
-        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: mesh(), f"body-{here.key}", RANKS["skin"],
-        inner, moved(within, inner), "viscera",
+        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: _surface(column.shape), f"body-{here.key}",
+        RANKS["skin"], inner, moved(within, inner), "viscera",
     )  # fmt: skip
 
 
 @once
-def _grid_of(treated: str, lying: float) -> Grid:
-    """`_sampled` of the column without a collapse."""
-    return _sampled(column_of(treated, lying))
+def _grid(shape: Shape) -> Grid:
+    """The body round the column of that shape, sampled and evened, in the trunk's frame."""
+    return _sampled(column_of(shape))
 
 
 @once
-def _mesh_of(treated: str, lying: float) -> Mesh:
+def _surface(shape: Shape) -> Mesh:
     """Its surface."""
-    return _surface(_grid_of(treated, lying))
+    return simplified(mesh_grid(_grid(shape)), _TRIANGLES)
 
 
-def _surface(grid: Grid) -> Mesh:
-    return simplified(mesh_grid(grid), _TRIANGLES)
-
-
-def outline_calls(treated: str, lying: float) -> list[Call]:
-    """What makes the whole body's outline, without a collapse: to be made beside something else."""
-    return [(make, (treated, lying)) for make in (_grid_of, _mesh_of)]
+def outline_calls(column: Column) -> list[Call]:
+    """What makes the outline round `column`: to be made beside something else."""
+    return [(make, (column.shape,)) for make in (_grid, _surface)]
 
 
 def _field(column: Column) -> Field:

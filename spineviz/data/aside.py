@@ -25,6 +25,10 @@ FORKS = sys.platform.startswith("linux")
 """Whether a process may be copied; on other systems libraries of windows and threads do not outlive a fork."""
 
 
+_GIVES_WAY = 5
+"""By so many steps of niceness what is made beside something else gives way to it."""
+
+
 def two_at_once() -> bool:
     """Whether this process may be copied now, and the copy would have a core of its own. Not while another thread runs:
     what that holds locked at the moment stays locked in the copy for ever."""
@@ -104,7 +108,11 @@ def beside(calls: Sequence[Call]) -> Iterator[None]:
         return
     from spineviz.data import board
 
-    with board.opened(calls) as shared, Aside([lambda: shared.work(shared.calls)]):
+    def work() -> None:
+        os.nice(_GIVES_WAY)
+        shared.work(calls)
+
+    with board.opened(calls) as shared, Aside([work]):
         yield
 
 

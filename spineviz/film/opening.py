@@ -93,5 +93,6 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
 def _calls(film_name: str, level: str) -> list[Call]:
     from spineviz.anatomy.ahead import body_calls
     from spineviz.anatomy.patient import levels_in_view
+    from spineviz.views.trabeculae import network_calls
 
-    return body_calls(level, levels_in_view(level), film_name in _OF_THE_WHOLE_BODY)
+    return [*body_calls(level, levels_in_view(level), film_name in _OF_THE_WHOLE_BODY), *network_calls()]
