@@ -22,7 +22,7 @@ from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.once import Call, once
 from spineviz.data.tables import sourced_table
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, in_box
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid, lattice, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid
@@ -119,7 +119,7 @@ def _carve(level: str, points: Points, own: Distances) -> Distances:
             low, high = field.bounds_mm[0] - gap, field.bounds_mm[1] + gap
             near = np.flatnonzero(own < _FAR_MM)
             there = neighbour_from_this.points(points[near])
-            inside = ((there > low) & (there < high)).all(axis=1)
+            inside = in_box(there, low, high)
             near, there = near[inside], there[inside]
             if len(near):
                 out[near] = np.maximum(out[near], (own[near] - field.distance(there) + gap) / 2)

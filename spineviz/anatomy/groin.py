@@ -28,7 +28,7 @@ from spineviz.data.assets import asset
 from spineviz.data.once import Call, once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
-from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, unit
+from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, in_box, unit
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import union
 
@@ -284,7 +284,7 @@ def _nearby(fields: Sequence[Field], reach_mm: float) -> Field:
     def distance(p: Points) -> Distances:
         out = np.full(len(p), np.inf)
         for field, (low, high) in zip(fields, boxes, strict=True):
-            near = np.flatnonzero(((p > low - reach_mm) & (p < high + reach_mm)).all(axis=1))
+            near = np.flatnonzero(in_box(p, low - reach_mm, high + reach_mm))
             if len(near):
                 out[near] = np.minimum(out[near], field.distance(p[near]))
         return out
