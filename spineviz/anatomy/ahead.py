@@ -22,29 +22,55 @@ def bones_ahead() -> None:
     make_ahead(_laid_by(_ARTERIES_ALONG))
 
 
-def body_calls(treated: str, in_view: Sequence[str], whole: bool) -> list[Call]:
-    """What pictures of a patient are made from, most urgent first: of the levels `in_view` the bones, with what discs
-    and nerves are laid by, and of those near the `treated` one the rasters that sections and radiographs read. With
-    `whole` that of all levels which arteries are laid by, and of the body on its back arteries, outline and pelvis."""
+def spine_calls(treated: str, in_view: Sequence[str]) -> list[Call]:
+    """What pictures of the bones round the `treated` one are made from, most urgent first: of the levels `in_view` the
+    bones, with what discs and nerves are laid by, and of the near ones what sections and radiographs read."""
     from spineviz.anatomy.bones import raster_calls, surface_calls
+
+    order = _by_distance(treated, in_view)
+    return [
+        *raster_calls([treated]), *_stands_by(order), *_root_calls(order), *surface_calls(order),
+        *near_calls(treated, in_view),
+    ]  # fmt: skip
+
+
+def way_calls(treated: str) -> list[Call]:
+    """What the way from the groin to the `treated` level is shown by, most urgent first: all bones, the nerves and
+    arteries that are laid by them, and their surfaces."""
+    from spineviz.anatomy.arteries import artery_calls
+    from spineviz.anatomy.bones import surface_calls
+
+    arteries, surfaces = artery_calls(column(treated, _LYING)), surface_calls(_by_distance(treated, COLUMN_LEVELS))
+    return [*_laid_by(_ARTERIES_ALONG), *_laid_by(COLUMN_LEVELS), *_root_calls(COLUMN_LEVELS), *arteries, *surfaces]
+
+
+def near_calls(treated: str, in_view: Sequence[str]) -> list[Call]:
+    """What sections and radiographs of the `treated` level read of the bones near it."""
+    from spineviz.anatomy.bones import raster_calls
+
+    return raster_calls([level for level in _by_distance(treated, in_view) if _away(treated, level) <= _NEAR_LEVELS])
+
+
+def body_calls(treated: str) -> list[Call]:
+    """What the whole body on its back is shown by: hips, thigh bones and the outline."""
+    from spineviz.anatomy.outline import outline_calls
+    from spineviz.anatomy.pelvis import pelvis_calls
+
+    return [*pelvis_calls(), *outline_calls(column(treated, _LYING))]
+
+
+def _away(treated: str, level: str) -> int:
+    return abs(COLUMN_LEVELS.index(level) - COLUMN_LEVELS.index(treated))
+
+
+def _by_distance(treated: str, levels: Iterable[str]) -> list[str]:
+    return sorted(levels, key=lambda level: _away(treated, level))
+
+
+def _root_calls(levels: Iterable[str]) -> list[Call]:
     from spineviz.anatomy.neural import outer_root
 
-    place = COLUMN_LEVELS.index(treated)
-    by_distance = sorted(in_view, key=lambda level: abs(COLUMN_LEVELS.index(level) - place))
-    near = [level for level in by_distance if abs(COLUMN_LEVELS.index(level) - place) <= _NEAR_LEVELS]
-    out = _laid_by(_ARTERIES_ALONG) if whole else [*raster_calls([treated]), *_stands_by(by_distance)]
-    roots = _ARTERIES_ALONG if whole else by_distance
-    out += [(outer_root, (level,)) for level in roots if level != SACRUM]
-    if whole:
-        from spineviz.anatomy.arteries import artery_calls
-        from spineviz.anatomy.groin import vein_calls
-        from spineviz.anatomy.outline import outline_calls
-        from spineviz.anatomy.pelvis import pelvis_calls
-
-        lying = column(treated, _LYING)
-        out += [*artery_calls(lying), *vein_calls(lying)]
-        return [*out, *surface_calls(by_distance), *raster_calls(near), *outline_calls(lying), *pelvis_calls()]
-    return [*out, *surface_calls(by_distance), *raster_calls(near)]
+    return [(outer_root, (level,)) for level in levels if level != SACRUM]
 
 
 def _stands_by(levels: Iterable[str]) -> list[Call]:
@@ -73,6 +99,7 @@ def _laid_by(levels: Iterable[str]) -> list[Call]:
         out += _stands_by([level])
         if level in rib_table():
             out.append((rib_sweep, (level,)))
+        out.append((bone_points, (level,)))
         if level != SACRUM:
-            out += [(make, (level,)) for make in (bone_points, body_radius)]
+            out.append((body_radius, (level,)))
     return list(dict.fromkeys(out))

@@ -20,6 +20,7 @@ from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
 from spineviz.anatomy.column import Column, Shape, column_of
+from spineviz.anatomy.column import column as column_at
 from spineviz.anatomy.outline import entry_on_body
 from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.structure import RANKS, Structure, remembered
@@ -239,9 +240,9 @@ def _cava_of(shape: Shape) -> Points:
     return _cleared(_cava_drawn(column), _cava_radius, kept_off)
 
 
-def vein_calls(column: Column) -> list[Call]:
-    """What lays the vena cava, which sections of the loins show: to be made beside something else."""
-    return [(_cava_of, (column.shape,))]
+def vein_calls(treated: str) -> list[Call]:
+    """What lays the vena cava of who lies, which sections of the loins show: to be made beside something else."""
+    return [(_cava_of, (column_at(treated, lying=1.0).shape,))]
 
 
 def _cava_drawn(column: Column) -> Points:

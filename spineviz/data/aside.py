@@ -25,8 +25,8 @@ FORKS = sys.platform.startswith("linux")
 """Whether a process may be copied; on other systems libraries of windows and threads do not outlive a fork."""
 
 
-_GIVES_WAY = 5
-"""By so many steps of niceness what is made beside something else gives way to it."""
+_GIVES_WAY = 10
+"""By so many steps of niceness what is made beside something else gives way to it where it may not be needed."""
 
 
 def two_at_once() -> bool:
@@ -99,20 +99,21 @@ def _make_and_end(makes: Sequence[Callable[[], Any]], reading: int, writing: int
 
 
 @contextlib.contextmanager
-def beside(calls: Sequence[Call]) -> Iterator[None]:
+def beside(calls: Sequence[Call], perhaps: Sequence[Call] = ()) -> Iterator[None]:
     """While the block runs, a copy of this process makes what `calls` give, of plain values and arrays, in their order,
-    and whoever asks for one of them has it from there or makes it for all. Where no copy may be made they are made when
-    they are asked for."""
+    and whoever asks for one of them has it from there or makes it for all; then, giving way to others, what may be
+    needed too. Where no copy may be made they are made when they are asked for."""
     if not calls or not two_at_once():
         yield
         return
     from spineviz.data import board
 
     def work() -> None:
-        os.nice(_GIVES_WAY)
         shared.work(calls)
+        os.nice(_GIVES_WAY)
+        shared.work(perhaps)
 
-    with board.opened(calls) as shared, Aside([work]):
+    with board.opened([*calls, *perhaps]) as shared, Aside([work]):
         yield
 
 

@@ -86,8 +86,11 @@ class Board:
     def _lay(self, place: int, made: Any) -> None:
         packed = pickle.dumps(made, pickle.HIGHEST_PROTOCOL)
         written = 0
-        while written < len(packed):
-            written += os.pwrite(self._file, packed[written:], _ROOM * (place + 1) + written)
+        try:
+            while written < len(packed):
+                written += os.pwrite(self._file, packed[written:], _ROOM * (place + 1) + written)
+        except OSError:  # no room, or files may not be so long here: the others make it themselves
+            return
         _SIZE.pack_into(self._table, _SIZE.size * place, len(packed))  # last: from here on it is there
 
     def _is_free(self, place: int) -> bool:

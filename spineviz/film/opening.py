@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from spineviz.procedures.case import Case
 
 
-_OF_THE_WHOLE_BODY = ("chemoembolization", "overview")
-"""The films that show the way from the groin to the tumour."""
-
-
 @dataclass(frozen=True)
 class SceneSource:
     """Where a scene class stands, this project's or a user's.
@@ -83,16 +79,25 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
     process while libraries are loaded, the plan is made and the first frame is drawn. It is no thread: that would keep
     the planning from having a copy of its own.
     """
-    with beside([] if case is None else _calls(film_name, case.spine.level)):
+    shown, perhaps = ([], []) if case is None else _calls(film_name, case.spine.level)
+    with beside(shown, perhaps):
         from spineviz.film.base import quiet_manim
 
         with quiet_manim(quality):
             yield load_scene(scene_source(film_name))(case=case, theme=theme)
 
 
-def _calls(film_name: str, level: str) -> list[Call]:
-    from spineviz.anatomy.ahead import body_calls
+def _calls(film_name: str, level: str) -> tuple[list[Call], list[Call]]:
+    """What most pictures of a film show, and what some do."""
+    from spineviz.anatomy.ahead import body_calls, near_calls, spine_calls, way_calls
+    from spineviz.anatomy.groin import vein_calls
     from spineviz.anatomy.patient import levels_in_view
     from spineviz.views.trabeculae import network_calls
 
-    return [*body_calls(level, levels_in_view(level), film_name in _OF_THE_WHOLE_BODY), *network_calls()]
+    in_view = levels_in_view(level)
+    if film_name == "chemoembolization":
+        cut = [*vein_calls(level), *near_calls(level, in_view), *network_calls()]
+        return [*way_calls(level), *cut], body_calls(level)
+    if film_name == "overview":  # from the groin to the tumour in one picture, few sections and no radiographs
+        return [*way_calls(level), *body_calls(level)], [*near_calls(level, in_view), *network_calls()]
+    return [*spine_calls(level, in_view), *network_calls()], []

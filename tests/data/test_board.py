@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from spineviz.data import board
 from spineviz.data.aside import FORKS, Aside, beside, two_at_once
 from spineviz.data.once import once
 
+board = pytest.importorskip("spineviz.data.board", reason="processes cannot be forked here")
 pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
 
 
@@ -125,6 +125,26 @@ def test_threads_lay_what_they_made_side_by_side():
         made.cache_clear()
         assert all((made(number) == number).all() for number in range(8))
         assert all(shared.is_there(place) for place in range(8))
+
+
+def test_what_does_not_fit_is_made_by_whoever_needs_it(monkeypatch):
+    calls = []
+
+    @once
+    def made(name: str) -> str:
+        calls.append(name)
+        return name.upper()
+
+    def full(*_):
+        raise OSError(27, "File too large")
+
+    with board.opened([(made, ("a",))]) as shared:
+        monkeypatch.setattr("os.pwrite", full)
+        assert made("a") == made("a") == "A"
+        assert not shared.is_there(0)
+        made.cache_clear()
+        assert made("a") == "A"
+    assert calls == ["a", "a"]
 
 
 def test_what_is_made_beside_a_block_is_ended_with_it_and_changes_nothing():
