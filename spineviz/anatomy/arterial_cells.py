@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spineviz.anatomy.arteries import ArterialTree, Branch
 from spineviz.anatomy.structure import Cells
 from spineviz.geometry.curves import Curve, transported_frames
-from spineviz.geometry.fields import Field, Points
+from spineviz.geometry.fields import Field, Points, in_box
 from spineviz.geometry.grids import lattice
 
 Ways = NDArray[np.float64]
@@ -143,7 +143,7 @@ def _is_own(tree: ArterialTree, name: str, points_mm: Points) -> NDArray[np.bool
             elders.append(sibling)
     for elder in elders:
         low, high = elder.field.bounds_mm
-        near = np.flatnonzero(own & ((points_mm > low) & (points_mm < high)).all(axis=1))
+        near = np.flatnonzero(own & in_box(points_mm, low, high))
         if len(near):
             own[near] = elder.field.distance(points_mm[near]) >= 0.0
     return own

@@ -11,14 +11,13 @@ assets/anatomy/arteries*.csv.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,10 +26,10 @@ from spineviz.anatomy.arterial_cord import cord_branches, feeder_branches
 from spineviz.anatomy.arterial_course import Laid, segmental_branches, stem, wall_way_mm
 from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS, SIDES
 from spineviz.anatomy.arterial_tubes import branch_mesh, gathered, tapered_tube
-from spineviz.anatomy.column import COLUMN_LEVELS, Column
-from spineviz.anatomy.column import column as column_of
-from spineviz.anatomy.structure import Structure, remembered
+from spineviz.anatomy.column import COLUMN_LEVELS, Column, Shape, column_of
+from spineviz.anatomy.structure import Structure
 from spineviz.data.errors import RequestError
+from spineviz.data.once import Call, once
 from spineviz.geometry.curves import Curve
 from spineviz.geometry.fields import Field, Vector
 from spineviz.geometry.meshes import Mesh, joined
@@ -304,45 +303,50 @@ def parse_adamkiewicz(text: str) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-_kept: OrderedDict[Any, tuple[Laid, ...]] = OrderedDict()
-_KEPT = 4 * (2 + len(SEGMENTAL_LEVELS))
-
-
-def _still(posture: Column) -> tuple[Column, str]:
-    """The column along which the arteries are laid, and what names it.
+def _still(posture: Column) -> Shape:
+    """The column along which the arteries are laid.
 
     What lies round a column does not depend on which of its vertebrae is called the world, so that one course serves
     every treated level; only a collapse is a column of its own.
     """
-    if posture.collapse is not None:
-        return posture, posture.pose_key
-    return column_of("L1", posture.lying), f"{posture.lying:.5f}"
+    return posture.shape if posture.collapse is not None else ("L1", posture.lying, ())
+
+
+@once
+def _stem(shape: Shape) -> tuple[Laid, ...]:
+    """The aorta and what does not belong to a level, along the column `shape`."""
+    return tuple(stem(column_of(shape)))
+
+
+@once
+def _segmental(shape: Shape, level: str) -> tuple[Laid, ...]:
+    """The segmental arteries of `level`."""
+    return tuple(segmental_branches(column_of(shape), _stem(shape)[0], level))
+
+
+@once
+def _cord(shape: Shape, side: str, level: str) -> tuple[Laid, ...]:
+    """The arteries of the cord that are fed from `side` of `level`, first the radicular one as they widen it."""
+    radicular = next(laid for laid in _segmental(shape, level) if laid.name == f"radicular-{level}-{side}")
+    return tuple(cord_branches(column_of(shape), radicular, level, side))
+
+
+def artery_calls(column: Column) -> list[Call]:
+    """What makes the arteries of `column` but those of cord and tumour: to be made beside something else."""
+    shape = _still(column)
+    return [(_stem, (shape,)), *((_segmental, (shape, level)) for level in SEGMENTAL_LEVELS)]
 
 
 def _course(posture: Column, cord: tuple[str, str] | None, levels: Iterable[str]) -> list[Laid]:
     """All arteries but the tumour's, along the column of `_still`, each part made once: the stem, the segmental ones
     of `levels`, and those of the cord."""
-    here, shape = _still(posture)
-    trunk, *others = remembered(_kept, (shape, ""), lambda: tuple(stem(here)), _KEPT)
-    common = [trunk, *others]
-    for level in levels:
-
-        def beside(level: str = level) -> tuple[Laid, ...]:
-            return tuple(segmental_branches(here, trunk, level))
-
-        found: tuple[Laid, ...] = remembered(_kept, (shape, level), beside, _KEPT)
-        common += found
+    shape = _still(posture)
+    common = [*_stem(shape), *(laid for level in levels for laid in _segmental(shape, level))]
     if cord is None:
         return common
     side, level = cord
-    name = f"radicular-{level}-{side}"
-    radicular = next(laid for laid in common if laid.name == name)
-
-    def of_cord() -> tuple[Laid, ...]:
-        return tuple(cord_branches(here, radicular, level, side))
-
-    wide, *further = remembered(_kept, (shape, f"{side} {level}"), of_cord, _KEPT)
-    return [wide if laid.name == name else laid for laid in common] + further
+    wide, *further = _cord(shape, side, level)
+    return [wide if laid.name == wide.name else laid for laid in common] + further
 
 
 def _feeders(laid: list[Laid], grown: Tumour | Field, posture: Column, target: tuple[str, str]) -> list[Laid]:
@@ -378,7 +382,7 @@ def arterial_tree(
         raise RequestError(f"spine.level: {level!r} has no segmental artery here; give T4 to L4")
     if side not in SIDES:
         raise RequestError(f"artery.target_side: there is no side {side!r}; give left or right")
-    world = column.world_from_sacrum @ _still(column)[0].world_from_sacrum.inverse()
+    world = column.world_from_sacrum @ column_of(_still(column)).world_from_sacrum.inverse()
     laid = [part.moved(world) for part in _course(column, cord, levels)]
     key = f"{column.pose_key}|{adamkiewicz}"
     if tuple(levels) != SEGMENTAL_LEVELS:

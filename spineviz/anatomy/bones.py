@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, SACRUM, Column, below_from_above, level_above, level_below
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.data.aside import Call
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
-from spineviz.data.once import once
+from spineviz.data.once import Call, once
 from spineviz.data.tables import sourced_table
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, in_box
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid, lattice, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid
@@ -120,7 +119,7 @@ def _carve(level: str, points: Points, own: Distances) -> Distances:
             low, high = field.bounds_mm[0] - gap, field.bounds_mm[1] + gap
             near = np.flatnonzero(own < _FAR_MM)
             there = neighbour_from_this.points(points[near])
-            inside = ((there > low) & (there < high)).all(axis=1)
+            inside = in_box(there, low, high)
             near, there = near[inside], there[inside]
             if len(near):
                 out[near] = np.maximum(out[near], (own[near] - field.distance(there) + gap) / 2)
@@ -263,15 +262,21 @@ def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
     return mesh_grid(Grid(origin, step, values))
 
 
-def calls_for(surfaces: Sequence[str], rasters: Sequence[str]) -> list[Call]:
-    """What makes the surfaces of bones, and the rasters that sections and radiographs read, of the levels given:
-    whatever the posture, to be made beside something else."""
-    out: list[Call] = []
-    for level in surfaces:
-        out += [(carved_half, (level, CARVE_SPACING_MM)), (_surface, (level, *_raster_for(CARVE_SPACING_MM)))]
-    for level in rasters:
-        out += [(carved_half, (level, FIELD_SPACING_MM)), (_core_half, (level,))]
-    return out
+def coarse_calls(level: str) -> list[Call]:
+    """What makes the raster of `level` that its surface is made from, and by which things are laid beside it."""
+    round_it = (level, level_above(level), level_below(level))
+    out: list[Call] = [(_raw_half, (near, CARVE_SPACING_MM)) for near in round_it if near is not None]
+    return [*out, (carved_half, (level, CARVE_SPACING_MM))]
+
+
+def surface_calls(levels: Sequence[str]) -> list[Call]:
+    """What makes the surfaces of `levels` as pictures show them."""
+    return [(_surface, (level, *_raster_for(CARVE_SPACING_MM))) for level in levels]
+
+
+def raster_calls(levels: Sequence[str]) -> list[Call]:
+    """What makes the rasters of `levels` that sections and radiographs read."""
+    return [call for level in levels for call in ((carved_half, (level, FIELD_SPACING_MM)), (_core_half, (level,)))]
 
 
 def carved_mesh(level: str, spacing_mm: float) -> Mesh:

@@ -114,6 +114,10 @@ def below_from_above(level: str, lying: float = 0.0) -> Frame:
     return above_lower @ through_disc @ endplates(below)[0].inverse()
 
 
+Shape = tuple[str, float, tuple[float, ...]]
+"""A column in plain numbers: its treated level, its share of lying, and rotation and origin of its collapse, if any."""
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """The column in one posture.
@@ -156,6 +160,13 @@ class Column:
         moved = "" if self.collapse is None else np.array2string(np.round(self.collapse.matrix[:3], 5).ravel())
         return f"{self.treated}|{self.lying:.5f}|{moved}"
 
+    @property
+    def shape(self) -> Shape:
+        """What tells this column from another, to the last digit; `column_of` makes it again."""
+        moved = self.collapse
+        numbers = () if moved is None else (*moved.rotation.ravel().tolist(), *moved.origin_mm.tolist())
+        return self.treated, self.lying, numbers
+
     def relative_key(self, level: str, to: str) -> str:
         """Text that is the same wherever `level` and `to` stand to each other in the same way."""
         crossed = self.collapse is not None and self.is_above(level) != self.is_above(to)
@@ -197,6 +208,12 @@ def column(treated: str = "L1", lying: float = 0.0, collapse: Frame | None = Non
         for level in COLUMN_LEVELS[:index]:
             frames[level] = collapse @ frames[level]
     return Column(treated, share, collapse, frames)
+
+
+def column_of(shape: Shape) -> Column:
+    """The column of that `shape`."""
+    treated, lying, moved = shape
+    return column(treated, lying, Frame(np.reshape(moved[:9], (3, 3)), np.array(moved[9:])) if moved else None)
 
 
 def column_structures(

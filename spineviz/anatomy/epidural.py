@@ -27,7 +27,7 @@ from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.tumour import SIDES, Tumour, greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError
-from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds, in_box
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.grids import Grid
 from spineviz.geometry.meshes import Mesh, mesh_field
@@ -214,7 +214,7 @@ class Epidural:
             tumour = self.whole.field(size)
             low, high = self.whole.full.bounds_mm + 25.0 * np.array([[-1.0], [1.0]])
             points = lie["cord" if self.has_cord else "roots"].world_mesh(1.0).points_mm
-            near = points[((points > low) & (points < high)).all(axis=1)]
+            near = points[in_box(points, low, high)]
             neural = max(0.0, float(tumour.distance(near).min()))
         return EpiduralMeasures(
             diameter_mm=size * self._full_diameter_mm,

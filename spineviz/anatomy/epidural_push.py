@@ -33,7 +33,7 @@ from spineviz.anatomy.epidural_canal import (
 from spineviz.anatomy.epidural_shape import direction_grid, figure, nerves, read_directions
 from spineviz.anatomy.neural import EVERY_RING_MM
 from spineviz.anatomy.sweeps import smooth_step
-from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds, in_box
 
 _FADE_MM = 3.0
 """How far outside the sac nothing moves any more with the cord (chosen: less than the fat there is)."""
@@ -107,7 +107,7 @@ class Push:
 
     def _near(self, points: Points, move: Callable[[Points], Points]) -> Points:
         low, high = self.bounds_mm
-        near = ((points > low) & (points < high)).all(axis=1)
+        near = in_box(points, low, high)
         if not near.any():
             return points
         out = np.array(points, float)
@@ -330,7 +330,7 @@ def _root_way(pushed: Push) -> NDArray[np.float64]:
     none = np.zeros(directions.shape[:2])
     points = nerves(pushed.level)["roots"].mesh(EVERY_RING_MM).points_mm
     low, high = pushed.tumour.bounds_mm + np.array([[-3.0], [3.0]])
-    points = points[((points > low) & (points < high)).all(axis=1)]
+    points = points[in_box(points, low, high)]
     points = points[nerves(pushed.level)["dura"].field(points) > 0.0]
     if not len(points):
         return none

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,17 @@ from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_data import SIDES, side_sign
 from spineviz.anatomy.arterial_tubes import branch_mesh, even, tapered_tube
 from spineviz.anatomy.arteries import ArterialTree, arterial_tree
-from spineviz.anatomy.column import Column
+from spineviz.anatomy.column import Column, Shape, column_of
+from spineviz.anatomy.column import column as column_at
 from spineviz.anatomy.outline import entry_on_body
 from spineviz.anatomy.pelvis import pelvis_structures
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.sweeps import Sweep, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
+from spineviz.data.once import Call, once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
-from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, unit
+from spineviz.geometry.fields import Distances, Field, Points, Vector, bounds_of_points, in_box, unit
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import union
 
@@ -90,7 +92,6 @@ class Puncture:
 _trees: OrderedDict[str, ArterialTree] = OrderedDict()
 _punctures: OrderedDict[tuple[str, str], Puncture] = OrderedDict()
 _structures: OrderedDict[str, dict[str, Structure]] = OrderedDict()
-_courses: OrderedDict[tuple[str, str], Points] = OrderedDict()
 _bone_fields: OrderedDict[tuple[str, bool], Field] = OrderedDict()
 
 
@@ -175,19 +176,20 @@ def _ligament_line(column: Column, side: str) -> Points:
 
 
 def _vein_line(column: Column, side: str) -> Points:
-    """(N, 3) the middle line of the vein of one side, upward to the vena cava; sought when it is first asked for, as it
-    takes the hip bones."""
-
-    def make() -> Points:
-        kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
-        kept_off += [(_bones(column, hips=True), groin_figure("vein_off_bone_mm"))]
-        return _cleared(_vein_drawn(column, side), _vein_radius, kept_off, held=True)
-
-    return remembered(_courses, (column.pose_key, side), make, 8)
+    """(N, 3) the middle line of the vein of one side, upward to the vena cava."""
+    return _vein_of(column.shape, side)
 
 
-def _vein_drawn(column: Column, side: str) -> Points:
-    """The way of the vein of one side before it is moved off arteries and bones.
+@once
+def _vein_of(shape: Shape, side: str) -> Points:
+    column = column_of(shape)
+    kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
+    kept_off += [(_bones(column, hips=True), groin_figure("vein_off_bone_mm"))]
+    return _cleared(_vein_drawn(column, side, _cava_of(shape)), _vein_radius, kept_off, held=True)
+
+
+def _vein_drawn(column: Column, side: str, cava: Points) -> Points:
+    """The way of the vein of one side into the vena cava (K, 3) before it is moved off arteries and bones.
 
     Medial of the artery at the groin, under the fork of the iliac arteries to their back, to the vena cava;
     the left one passes in front of the promontory and behind the right artery.
@@ -205,7 +207,6 @@ def _vein_drawn(column: Column, side: str) -> Points:
     knots += [beside(groin, way, -1.0, 0.0) for way in (22.0, 2.0)]
     knots += [beside(brim, way, *off) for way, off in ((84.0, (-1.0, -0.1)), (62.0, (-1.0, -0.5)))]
     knots += [beside(brim, way, *off) for way, off in ((34.0, (-0.4, -1.0)), (10.0, (0.6, -0.9)))]
-    cava = _cava_line(column)
     if side == "right":
         knots += [beside(f"common-iliac-{side}", 44.0, 0.4, -1.0)]
     else:
@@ -230,9 +231,24 @@ def _cava_radius(line: Points) -> NDArray[np.float64]:
     return np.asarray(low + (high - low) * smooth_step((arc + 6.0) / 42.0))
 
 
-def _cava_line(column: Column) -> Points:
-    """(K, 3) the vena cava upward from where the iliac veins meet: right of the midline, on the bodies' front, farther
-    before it the higher: the right artery of the kidneys passes behind it."""
+@once
+def _cava_of(shape: Shape) -> Points:
+    """(K, 3) the middle line of the vena cava upward."""
+    column = column_of(shape)
+    kept_off = [(_tree(column).field(), groin_figure("vein_gap_mm"))]
+    kept_off += [(_bones(column, hips=False), groin_figure("vein_off_bone_mm"))]
+    return _cleared(_cava_drawn(column), _cava_radius, kept_off)
+
+
+def vein_calls(treated: str) -> list[Call]:
+    """What lays the vena cava of who lies, which sections of the loins show: to be made beside something else."""
+    return [(_cava_of, (column_at(treated, lying=1.0).shape,))]
+
+
+def _cava_drawn(column: Column) -> Points:
+    """(K, 3) the vena cava upward from where the iliac veins meet, before it is moved off arteries and bones: right of
+    the midline, on the bodies' front, farther before it the higher: the right artery of the kidneys passes behind it.
+    """
     from spineviz.anatomy.vertebra import vertebra
 
     tree, axes = _tree(column), world_from_pelvis(column).rotation
@@ -245,10 +261,7 @@ def _cava_line(column: Column) -> Points:
         front = float(vertebra(level).landmarks["upper-front-rim"][1]) + radius + float(ahead)
         inner = np.array([groin_figure("vena_cava_right_mm"), front, 0.0])
         places.append(column.world_from_vertebra(level).point(inner))
-    line = curve_through(np.array(places), _STEP_MM).points_mm
-    kept_off = [(tree.field(), groin_figure("vein_gap_mm"))]
-    kept_off += [(_bones(column, hips=False), groin_figure("vein_off_bone_mm"))]
-    return _cleared(line, _cava_radius, kept_off)
+    return curve_through(np.array(places), _STEP_MM).points_mm
 
 
 def _bones(column: Column, hips: bool) -> Field:
@@ -272,7 +285,7 @@ def _nearby(fields: Sequence[Field], reach_mm: float) -> Field:
     def distance(p: Points) -> Distances:
         out = np.full(len(p), np.inf)
         for field, (low, high) in zip(fields, boxes, strict=True):
-            near = np.flatnonzero(((p > low - reach_mm) & (p < high + reach_mm)).all(axis=1))
+            near = np.flatnonzero(in_box(p, low - reach_mm, high + reach_mm))
             if len(near):
                 out[near] = np.minimum(out[near], field.distance(p[near]))
         return out
@@ -343,11 +356,13 @@ def groin_structures(column: Column) -> dict[str, Structure]:
 
 def _made(column: Column) -> dict[str, Structure]:
     key = column.pose_key
-    out: dict[str, Structure] = {}
-    cava = _cava_line(column)
-    out["vena-cava"] = _tube("vena-cava", "vein", "blood", [(cava, _cava_radius(cava))], key)
+    cava = _cava_drawn(column)
+    out = {"vena-cava": _vein("vena-cava", key, cava, _cava_radius, partial(_cava_of, column.shape))}
     for side in SIDES:
-        out[f"femoral-vein-{side}"] = _vein(column, side)
+        drawn = _vein_drawn(column, side, cava)
+        out[f"femoral-vein-{side}"] = _vein(
+            f"femoral-vein-{side}", key, drawn, _vein_radius, partial(_vein_line, column, side)
+        )
         nerve = _nerve_tubes(column, side, _nerve_line(column, side))
         out[f"femoral-nerve-{side}"] = _tube(f"femoral-nerve-{side}", "nerve", "roots", nerve, key)
         band = _band(column, side)
@@ -358,21 +373,21 @@ def _made(column: Column) -> dict[str, Structure]:
     return out
 
 
-def _vein(column: Column, side: str) -> Structure:
-    """The vein of one side, laid when its field or surface is first asked for: most pictures show none of it."""
+def _vein(
+    name: str, key: str, drawn: Points, radius_of: Callable[[Points], NDArray[np.float64]], laid: Callable[[], Points]
+) -> Structure:
+    """A vein that is laid when its field or surface is first asked for: most pictures show none of it. `laid` gives its
+    middle line, moved off arteries and bones, and `drawn` is that line before."""
 
     @cache
     def tube() -> Structure:
-        line = _vein_line(column, side)
-        return _tube(f"femoral-vein-{side}", "vein", "blood", [(line, _vein_radius(line))], column.pose_key)
+        line = laid()
+        return _tube(name, "vein", "blood", [(line, radius_of(line))], key)
 
-    drawn = _vein_drawn(column, side)
-    bounds = bounds_of_points(drawn, float(_vein_radius(drawn).max()) + _MOVED_OFF_MM)
+    bounds = bounds_of_points(drawn, float(radius_of(drawn).max()) + _MOVED_OFF_MM)
     field = Field(lambda p: tube().field.distance(p), bounds, exact=False)
-    return Structure(
-        f"femoral-vein-{side}", "vein", "blood", field, lambda spacing_mm: tube().mesh(spacing_mm),
-        f"femoral-vein-{side}|{column.pose_key}", RANKS["muscle"] + 2,
-    )  # fmt: skip
+    rank = RANKS["muscle"] + 2
+    return Structure(name, "vein", "blood", field, lambda spacing_mm: tube().mesh(spacing_mm), f"{name}|{key}", rank)
 
 
 def _band_mesh(band: Sweep) -> Callable[[float], Mesh]:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import csv
 from collections import OrderedDict
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.arterial_course import femoral_places, world_from_pelvis
 from spineviz.anatomy.arterial_tubes import tapered_tube
-from spineviz.anatomy.column import Column
+from spineviz.anatomy.column import Column, Shape, column_of
 from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.anatomy.trunk import Trunk, trunk
 from spineviz.anatomy.vertebra_parts import smooth_minimum
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import Call, once
 from spineviz.geometry.curves import curve_through
 from spineviz.geometry.fields import (
     Distances,
@@ -29,12 +30,13 @@ from spineviz.geometry.fields import (
     Points,
     Vector,
     as_vector,
+    bounds_of_points,
     box_bounds,
     ellipsoid,
     unit,
 )
 from spineviz.geometry.grids import Grid, late_field, sample
-from spineviz.geometry.meshes import mesh_grid, simplified
+from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
 from spineviz.geometry.operators import both_sides, moved, smooth_union
 
 _GRID_MM = 6.5
@@ -49,6 +51,8 @@ _TRIANGLES = 38_000
 _LIMB_STEP_MM = 12.0
 _FAT_MM = 12.0
 """Thickness of the fat under the skin of the limbs, for radiographs (chosen)."""
+_SKIN_WITHIN_MM = (80.0, 400.0)
+"""How far the skin is looked for: most of what is entered lies near it."""
 _CREASE_MM, _CREASE_BLEND_MM = 34.0, 20.0
 """How round the hollow of the groin is, and its fillet (chosen for legibility)."""
 
@@ -170,6 +174,7 @@ def _crease(body: Field, hips: Vector) -> Field:
 
 
 _kept: OrderedDict[str, Structure] = OrderedDict()
+_described: OrderedDict[str, Field] = OrderedDict()
 
 
 def body_outline(column: Column) -> Structure:
@@ -179,43 +184,75 @@ def body_outline(column: Column) -> Structure:
 
 def _made(column: Column) -> Structure:
     here = trunk(column)
-    whole = _whole(column, here)
 
-    @cache
-    def grid() -> Grid:
-        # at the first query: where the body lies about something else no picture may show it
-        return _evened(sample(whole, _GRID_MM, _MARGIN_MM, steepness=1.6))
-
+    # at the first query: where the body lies about something else no picture may show it
+    grid = partial(_grid, column.shape)
     inner = here.world_from_trunk
-    local = late_field(grid, whole.bounds_mm, _GRID_MM, _MARGIN_MM)
+    local = late_field(grid, _field(column).bounds_mm, _GRID_MM, _MARGIN_MM)
     within = Field(lambda p: local.distance(p) + _FAT_MM, local.bounds_mm, exact=False)
-    mesh = cache(lambda: simplified(mesh_grid(grid()), _TRIANGLES))
     return Structure(
-        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: mesh(), f"body-{here.key}", RANKS["skin"],
-        inner, moved(within, inner), "viscera",
+        "body", "skin", "adipose", moved(local, inner), lambda spacing_mm: _surface(column.shape), f"body-{here.key}",
+        RANKS["skin"], inner, moved(within, inner), "viscera",
     )  # fmt: skip
 
 
-def _evened(grid: Grid) -> Grid:
+@once
+def _grid(shape: Shape) -> Grid:
+    """The body round the column of that shape, sampled and evened, in the trunk's frame."""
+    return _sampled(column_of(shape))
+
+
+@once
+def _surface(shape: Shape) -> Mesh:
+    """Its surface."""
+    return simplified(mesh_grid(_grid(shape)), _TRIANGLES)
+
+
+def outline_calls(column: Column) -> list[Call]:
+    """What makes the outline round `column`: to be made beside something else."""
+    return [(make, (column.shape,)) for make in (_grid, _surface)]
+
+
+def _field(column: Column) -> Field:
+    """The body in the trunk's frame as it is described."""
+    return remembered(_described, column.pose_key, lambda: _whole(column, trunk(column)), 4)
+
+
+def _sampled(column: Column, part_mm: NDArray[np.float64] | None = None) -> Grid:
+    """The body in the trunk's frame sampled and evened, or what of it lies in the box `part_mm` (2, 3)."""
     from scipy.ndimage import gaussian_filter
 
+    if part_mm is not None:  # what lies round it has its share in what is evened
+        part_mm = part_mm + np.array([[-1.0], [1.0]]) * (5.0 * _SOFT + 1.0) * _GRID_MM
+    grid = sample(_field(column), _GRID_MM, _MARGIN_MM, steepness=1.6, part_mm=part_mm)
     return replace(grid, values=gaussian_filter(grid.values, _SOFT).astype(grid.values.dtype))
 
 
 def entry_on_body(column: Column, start_mm: ArrayLike, direction: ArrayLike) -> Vector:
     """Where the line from `start_mm` (inside) along `direction` leaves the skin, (3,) world mm.
 
-    Raises RequestError where the start lies outside.
+    Of the body only what lies round that line is looked at. Raises RequestError where the start lies outside.
     """
-    field, start, way = body_outline(column).field, as_vector(start_mm, "start_mm"), unit(direction)
-    if float(field.distance(start[None])[0]) >= 0.0:
-        raise RequestError(f"start_mm: {np.round(start, 1).tolist()} lies outside the skin; give a point inside")
-    reach = np.arange(0.0, 400.0, 0.5)
-    outside = np.flatnonzero(field.distance(start + reach[:, None] * way) >= 0.0)
-    if not len(outside):
+    start, way = as_vector(start_mm, "start_mm"), unit(direction)
+    for length in _SKIN_WITHIN_MM:
+        field = _field_round(column, np.stack([start, start + length * way]))
+        if float(field.distance(start[None])[0]) >= 0.0:
+            raise RequestError(f"start_mm: {np.round(start, 1).tolist()} lies outside the skin; give a point inside")
+        reach = np.arange(0.0, length, 0.5)
+        outside = np.flatnonzero(field.distance(start + reach[:, None] * way) >= 0.0)
+        if len(outside):
+            break
+    else:
         raise RequestError(f"direction: {np.round(way, 3).tolist()} does not leave the body; point to the skin")
     low, high = reach[max(int(outside[0]) - 1, 0)], reach[int(outside[0])]
     for _ in range(30):
         half = (low + high) / 2
         low, high = (half, high) if float(field.distance((start + half * way)[None])[0]) < 0.0 else (low, half)
     return np.asarray(start + (low + high) / 2 * way)
+
+
+def _field_round(column: Column, points_mm: Points) -> Field:
+    """The field of the body within the box of `points_mm` (N, 3), world frame."""
+    inner = trunk(column).world_from_trunk
+    box = bounds_of_points(inner.inverse().points(points_mm))
+    return moved(_sampled(column, box).field(), inner)

@@ -22,6 +22,7 @@ from spineviz.anatomy.arterial_tubes import tapered_tube
 from spineviz.anatomy.column import Column
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.assets import asset
+from spineviz.data.once import Call, once
 from spineviz.geometry.curves import curve_through
 from spineviz.geometry.fields import (
     Distances,
@@ -192,7 +193,7 @@ _DESCRIBED = {"hip": (_hip, 1.4), "femur": (_femur, 1.5)}
 """Each bone, and how steep its field is at most."""
 
 
-@cache
+@once
 def _grid(part: str) -> Grid:
     """The right bone `part` sampled."""
     described, steepness = _DESCRIBED[part]
@@ -214,12 +215,18 @@ def _symphysis() -> Field:
     return ellipsoid(middle, (_SYMPHYSIS_HALF_MM - 0.2, 8.5, 19.0))
 
 
-@cache
+@once
 def _surface(part: str, side: str) -> Mesh:
     if side == "right":
         return simplified(mesh_grid(_grid(part)), _TRIANGLES[part])
     mesh = _surface(part, "right")
     return Mesh(mesh.points_mm * [-1.0, 1.0, 1.0], mesh.triangles[:, ::-1])
+
+
+def pelvis_calls() -> list[Call]:
+    """What makes hip and thigh bones, whatever the posture: to be made beside something else."""
+    grids: list[Call] = [(_grid, (part,)) for part in ("femur", "hip")]
+    return grids + [(_surface, (part, "right")) for part in _TRIANGLES]
 
 
 def _bone(part: str, side: str, frame: Frame) -> Structure:

@@ -21,6 +21,7 @@ from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
 from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
@@ -115,7 +116,7 @@ def _knots(level: str) -> tuple[Points, int]:
     return np.concatenate([[head, neck, tubercle], sweep]), 2
 
 
-@cache
+@once
 def rib_sweep(level: str) -> Sweep:
     """The right rib of `level` (T1 to T12) in its vertebra's frame; RequestError for another level."""
     if level not in rib_table():

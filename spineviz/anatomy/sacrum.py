@@ -19,7 +19,7 @@ from spineviz.anatomy.structure import Structure
 from spineviz.data.assets import asset
 from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds, capsule, round_cone, sphere
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, capsule, in_box, round_cone, sphere
 from spineviz.geometry.operators import _smooth_minimum, smooth_union
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _where_near(
 ) -> Distances:
     """`join` of `values` with `field`, worked out only within `reach_mm` of the field's box."""
     low, high = field.bounds_mm
-    near = np.flatnonzero(((points > low - reach_mm) & (points < high + reach_mm)).all(axis=1))
+    near = np.flatnonzero(in_box(points, low - reach_mm, high + reach_mm))
     out = values.copy()
     out[near] = join(values[near], field.distance(points[near]))
     return out

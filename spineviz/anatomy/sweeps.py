@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.geometry.curves import Curve
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, in_box
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 
@@ -219,7 +219,7 @@ def _asked(sweeps: Sequence[Sweep], boxes: NDArray[np.float64]) -> Callable[[Poi
         beside, owner = p[near], belongs[nearest[near]]
         for k, (low, high) in enumerate(boxes):
             # where the nearest middle is this sweep's own its distance is there already
-            asked = np.flatnonzero((owner != k) & ((beside > low - 1.0) & (beside < high + 1.0)).all(axis=1))
+            asked = np.flatnonzero((owner != k) & in_box(beside, low - 1.0, high + 1.0))
             if len(asked):
                 _, own = tree(k).query(beside[asked])
                 there = near[asked]

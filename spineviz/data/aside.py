@@ -13,16 +13,20 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Generic, Self, TypeVar
 
-from spineviz.data.once import once
+from spineviz.data.once import Call
 
 _T = TypeVar("_T")
 
 
 FORKS = sys.platform.startswith("linux")
 """Whether a process may be copied; on other systems libraries of windows and threads do not outlive a fork."""
+
+
+_GIVES_WAY = 10
+"""By so many steps of niceness what is made beside something else gives way to it where it may not be needed."""
 
 
 def two_at_once() -> bool:
@@ -94,29 +98,40 @@ def _make_and_end(makes: Sequence[Callable[[], Any]], reading: int, writing: int
         os._exit(0)  # a copy has nothing of the original's to clear away
 
 
-Call = tuple[once[..., Any], tuple[Hashable, ...]]
-"""A function whose results are kept, and its arguments."""
-
-
 @contextlib.contextmanager
-def beside(calls: Sequence[Call]) -> Iterator[None]:
-    """While the block runs, a copy of this process makes what `calls` give, of plain values and arrays; when it ends
-    they are there. Where no copy may be made they are made when they are asked for."""
+def beside(calls: Sequence[Call], perhaps: Sequence[Call] = ()) -> Iterator[None]:
+    """While the block runs, a copy of this process makes what `calls` give, of plain values and arrays, in their order,
+    and whoever asks for one of them has it from there or makes it for all; then, giving way to others, what may be
+    needed too. Where no copy may be made they are made when they are asked for."""
     if not calls or not two_at_once():
         yield
         return
-    with Aside([lambda: [function(*arguments) for function, arguments in calls]]) as aside:
+    from spineviz.data import board
+
+    def work() -> None:
+        shared.work(calls)
+        os.nice(_GIVES_WAY)
+        shared.work(perhaps)
+
+    with board.opened([*calls, *perhaps]) as shared, Aside([work]):
         yield
-        for (function, arguments), made in zip(calls, aside.result(0), strict=True):
-            function.put(made, *arguments)
 
 
 def make_ahead(calls: Sequence[Call]) -> None:
-    """Make what `calls` give, of plain values and arrays, the first half of them in a copy of this process."""
+    """Make what `calls` give, of plain values and arrays, with a copy of this process: from both ends to the middle.
+
+    A copy that makes them anyway is helped; they are fetched when they are asked for."""
     missing = [(function, arguments) for function, arguments in calls if not function.has(*arguments)]
-    middle = len(missing) // 2
-    if not middle or not two_at_once():
+    if len(missing) < 2 or not two_at_once():
         return
-    with beside(missing[:middle]):
-        for function, arguments in missing[middle:]:
-            function(*arguments)
+    from spineviz.data import board
+
+    there = board.open_board()
+    if there is not None and there.lists(missing):
+        there.work(missing[::-1])
+    else:
+        with board.opened(missing) as shared, Aside([lambda: shared.work(missing)]) as copy:
+            shared.work(missing[::-1])
+            copy.result(0)
+            for function, arguments in missing:
+                function(*arguments)

@@ -5,15 +5,28 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable
-from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar
+from functools import partial, update_wrapper
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 from weakref import WeakSet
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+class Elsewhere(Protocol):
+    """Where else a thing may have been made."""
+
+    def made(self, function: once[..., Any], arguments: tuple[Hashable, ...], make: Callable[[], Any]) -> Any:
+        """What `function` gives for `arguments`: what another process made, or else what `make` makes."""
+
+
 _every: WeakSet[once[..., Any]] = WeakSet()
+_elsewhere: list[Elsewhere] = []
+
+
+def ask_first(elsewhere: Elsewhere | None) -> None:
+    """From here on let every `once` ask `elsewhere` before it makes a thing."""
+    _elsewhere[:] = [] if elsewhere is None else [elsewhere]
 
 
 class once(Generic[_P, _T]):
@@ -36,16 +49,16 @@ class once(Generic[_P, _T]):
         if key not in self._made:
             with self._locks.setdefault(key, threading.Lock()):
                 if key not in self._made:
-                    self._made[key] = self._make(*arguments, **named)
+                    if _elsewhere and not named:
+                        make = partial(self._make, *arguments, **named)
+                        self._made[key] = _elsewhere[0].made(self, arguments, make)
+                    else:
+                        self._made[key] = self._make(*arguments, **named)
         return self._made[key]
 
     def has(self, *arguments: _P.args, **named: _P.kwargs) -> bool:
         """Whether it was made for these arguments."""
         return (arguments, tuple(sorted(named.items()))) in self._made
-
-    def put(self, made: _T, *arguments: _P.args, **named: _P.kwargs) -> None:
-        """Keep what another process made for these arguments, unless it was made here."""
-        self._made.setdefault((arguments, tuple(sorted(named.items()))), made)
 
     def forget(self, *arguments: _P.args, **named: _P.kwargs) -> None:
         """Let go of what was made for these arguments."""
@@ -54,6 +67,10 @@ class once(Generic[_P, _T]):
     def cache_clear(self) -> None:
         """Forget what was made."""
         self._made.clear()
+
+
+Call = tuple[once[..., Any], tuple[Hashable, ...]]
+"""A function whose results are kept, and its arguments."""
 
 
 def _unlocked() -> None:

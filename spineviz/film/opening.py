@@ -6,23 +6,20 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spineviz.data.aside import Call, beside
+from spineviz.data.aside import beside
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
+from spineviz.data.once import Call
 from spineviz.film.pieces import Quality
 
 if TYPE_CHECKING:
     from spineviz.film.base import ProcedureScene
     from spineviz.procedures.case import Case
-
-
-_NEAR_LEVELS = 3
-"""So many levels above and below the treated one most sections and radiographs show."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +75,29 @@ def load_scene(source: SceneSource) -> type[ProcedureScene]:
 def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "dark") -> Iterator[ProcedureScene]:
     """The scene of a film in a theme, ready for `frame_at`, in this process.
 
-    The bones in view, which are the same whatever is planned, are made by a copy of this process while libraries are
-    loaded and the plan is made. It is no thread: that would keep the planning from having a copy of its own.
+    The bones in view and what is laid by them, which are the same whatever is planned, are made by a copy of this
+    process while libraries are loaded, the plan is made and the first frame is drawn. It is no thread: that would keep
+    the planning from having a copy of its own.
     """
-    with ExitStack() as open_until_then:
-        with beside([] if case is None else _bones_in_view(case.spine.level)):
-            from spineviz.film.base import quiet_manim
+    shown, perhaps = ([], []) if case is None else _calls(film_name, case.spine.level)
+    with beside(shown, perhaps):
+        from spineviz.film.base import quiet_manim
 
-            open_until_then.enter_context(quiet_manim(quality))
-            scene = load_scene(scene_source(film_name))(case=case, theme=theme)
-        yield scene
+        with quiet_manim(quality):
+            yield load_scene(scene_source(film_name))(case=case, theme=theme)
 
 
-def _bones_in_view(level: str) -> list[Call]:
-    from spineviz.anatomy.bones import calls_for
-    from spineviz.anatomy.column import COLUMN_LEVELS
+def _calls(film_name: str, level: str) -> tuple[list[Call], list[Call]]:
+    """What most pictures of a film show, and what some do."""
+    from spineviz.anatomy.ahead import body_calls, near_calls, spine_calls, way_calls
+    from spineviz.anatomy.groin import vein_calls
     from spineviz.anatomy.patient import levels_in_view
+    from spineviz.views.trabeculae import network_calls
 
-    place, in_view = COLUMN_LEVELS.index(level), levels_in_view(level)
-    # sections and radiographs show what is round the treated level; the rest is seen from outside
-    return calls_for(in_view, [other for other in in_view if abs(COLUMN_LEVELS.index(other) - place) <= _NEAR_LEVELS])
+    in_view = levels_in_view(level)
+    if film_name == "chemoembolization":
+        cut = [*vein_calls(level), *near_calls(level, in_view), *network_calls()]
+        return [*way_calls(level), *cut], body_calls(level)
+    if film_name == "overview":  # from the groin to the tumour in one picture, few sections and no radiographs
+        return [*way_calls(level), *body_calls(level)], [*near_calls(level, in_view), *network_calls()]
+    return [*spine_calls(level, in_view), *network_calls()], []

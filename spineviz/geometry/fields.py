@@ -79,6 +79,14 @@ def box_bounds(low_mm: ArrayLike, high_mm: ArrayLike) -> NDArray[np.float64]:
     return np.array([np.asarray(low_mm, float), np.asarray(high_mm, float)])
 
 
+def in_box(points_mm: Points, low_mm: ArrayLike, high_mm: ArrayLike) -> NDArray[np.bool_]:
+    """Which of `points_mm` (N, 3) lie between the corners (3,), not on the faces, (N,). Axis by axis, as rows of three
+    take five times as long."""
+    x, y, z = points_mm.T
+    (x0, y0, z0), (x1, y1, z1) = np.asarray(low_mm), np.asarray(high_mm)
+    return np.asarray((x > x0) & (x < x1) & (y > y0) & (y < y1) & (z > z0) & (z < z1))
+
+
 def bounds_of_points(points_mm: Points, margin_mm: float = 0.0) -> NDArray[np.float64]:
     """The (2, 3) bounds of `points_mm` (N, 3), grown by `margin_mm`."""
     return box_bounds(points_mm.min(0) - margin_mm, points_mm.max(0) + margin_mm)

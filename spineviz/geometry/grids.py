@@ -82,17 +82,25 @@ def sample(
     bounds_mm: NDArray[np.float64] | None = None,
     steepness: float = 1.5,
     band_mm: float = 0.0,
+    part_mm: NDArray[np.float64] | None = None,
 ) -> Grid:
     """`field` on a grid, evaluated in full only in blocks that its surface can reach.
 
     `steepness` bounds the slope of an inexact field. Further from the surface than 1.7 `spacing_mm` (and `band_mm`
-    more) a value is that of its block's centre: only the sign there is to be relied on.
+    more) a value is that of its block's centre: only the sign there is to be relied on. With `part_mm` (2, 3) only the
+    nodes round that box are made, with the values that the whole grid has there.
     """
     grid = lattice(field.bounds_mm if bounds_mm is None else bounds_mm, spacing_mm, margin_mm)
     shape = np.array(grid.values.shape)
     blocks = -(-shape // _BLOCK)
     slope = 1.0 if field.exact else steepness
     corners = np.stack(np.unravel_index(np.arange(blocks.prod()), blocks), axis=-1) * _BLOCK
+    first, beyond = np.zeros(3, int), shape
+    if part_mm is not None:
+        low, high = (part_mm - grid.origin_mm) / spacing_mm
+        first = np.clip(np.floor(low).astype(int) // _BLOCK * _BLOCK, 0, (blocks - 1) * _BLOCK)
+        beyond = np.clip(np.ceil(high).astype(int) + 1, first + 1, shape)
+        corners = corners[((corners >= first) & (corners < beyond)).all(axis=1)]
     values = np.empty(tuple(blocks * _BLOCK), np.float32)
     side = _BLOCK
     while side > 2 and len(corners):
@@ -112,7 +120,8 @@ def sample(
             continue
         index = (chunk[:, None, :] + inner[None, :, :]).reshape(-1, 3)
         values[tuple(index.T)] = field.distance(grid.origin_mm + spacing_mm * index)
-    return Grid(grid.origin_mm, grid.spacing_mm, np.ascontiguousarray(values[: shape[0], : shape[1], : shape[2]]))
+    made = values[tuple(slice(*ends) for ends in zip(first, beyond, strict=True))]
+    return Grid(grid.origin_mm + spacing_mm * first, grid.spacing_mm, np.ascontiguousarray(made))
 
 
 def _in_chunks(field: Field, points: Points) -> Distances:

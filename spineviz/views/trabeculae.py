@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spineviz.data.once import Call, once
 from spineviz.geometry.fields import as_points
 
 Share = NDArray[np.float32]
@@ -36,7 +37,7 @@ _STRETCH_Z = 1.7
 """How much longer than wide the marrow spaces stand (chosen; struts along z dominate in life)."""
 
 
-@lru_cache(maxsize=4)
+@once
 def _network(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A periodic honeycomb of upright cells: the distance to the nearest wall in spacings, and that wall's thickness as
     a share of the usual one (0: a gap), both (n, n, n) over a cube of spacings, z already stretched.
@@ -117,10 +118,18 @@ def _looked_up(tile: NDArray[np.float32], cells: NDArray[np.float32]) -> Share:
     return near + fx * (far - near)
 
 
+_SEED = 7
+
+
+def network_calls() -> list[Call]:
+    """What makes the pattern of struts: to be made beside something else."""
+    return [(_network, (_SEED,))]
+
+
 def trabecular_share(
     points_mm: ArrayLike,
     depth_mm: ArrayLike | None = None,
-    seed: int = 7,
+    seed: int = _SEED,
     spacing_mm: float = SPACING_MM,
     strut_mm: float = STRUT_MM,
     softness_mm: float = 0.25,

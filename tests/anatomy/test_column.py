@@ -213,7 +213,7 @@ def test_a_bones_field_and_core_follow_its_frame():
 
 
 def test_what_is_made_beside_is_all_that_a_bone_is_asked_for():
-    for function, arguments in bones.calls_for(["T7", "T8"], ["T8"]):
+    for function, arguments in [*bones.surface_calls(["T7", "T8"]), *bones.raster_calls(["T8"])]:
         function(*arguments)
     made = {function: set(function._made) for function in (bones._surface, bones.carved_half, bones._core_half)}
     for level in ("T7", "T8"):

@@ -39,7 +39,7 @@ def test_the_needle_goes_in_at_45_degrees_towards_the_head(side):
     assert found.direction[1] < -0.4
     on_line = found.skin_mm + found.direction * float((found.axis_mm - found.skin_mm) @ found.direction)
     assert on_line == pytest.approx(found.axis_mm, abs=1e-6)
-    assert body_outline(LYING).field.distance(found.skin_mm[None])[0] == pytest.approx(0.0, abs=0.1)
+    assert body_outline(LYING).field.distance(found.skin_mm[None])[0] == pytest.approx(0.0, abs=1e-5)
     assert 15.0 < float(np.linalg.norm(found.skin_mm - found.axis_mm)) < 60.0
 
 
@@ -56,11 +56,21 @@ def test_from_outside_in_nerve_artery_vein(side):
 @pytest.mark.parametrize("level", ["T4", "L1", "L4"])
 def test_the_box_of_a_vein_that_is_not_laid_yet_holds_it(level):
     parts = groin_structures(column(level, lying=1.0))
-    for side in SIDES:
-        low, high = parts[f"femoral-vein-{side}"].field.bounds_mm
-        points = parts[f"femoral-vein-{side}"].world_mesh(1.0).points_mm
+    for name in ("vena-cava", *(f"femoral-vein-{side}" for side in SIDES)):
+        low, high = parts[name].field.bounds_mm
+        points = parts[name].world_mesh(1.0).points_mm
         assert (points > low).all()
         assert (points < high).all()
+
+
+def test_no_bone_is_asked_for_before_a_vein_is_looked_at(monkeypatch):
+    def asked(*_, **__):
+        raise AssertionError("a vein was laid")
+
+    monkeypatch.setattr("spineviz.anatomy.groin._bones", asked)
+    parts = groin_structures(column("L2", lying=0.987))  # a posture that no other test has laid veins in
+    with pytest.raises(AssertionError, match="a vein was laid"):
+        parts["vena-cava"].field.distance(np.zeros((1, 3)))
 
 
 def test_veins_keep_off_arteries_and_bone_and_nothing_leaves_the_body():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spineviz.data import aside
-from spineviz.data.aside import FORKS, Aside, make_ahead
+from spineviz.data.aside import FORKS, Aside, beside, make_ahead
 from spineviz.data.once import once
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
@@ -54,19 +54,34 @@ def test_a_copy_that_nobody_waits_for_is_ended():
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_half_is_made_ahead_in_a_copy_where_that_has_a_core(monkeypatch, cores):
+def test_what_is_made_ahead_is_made_once_by_one_or_the_other(monkeypatch, tmp_path, cores):
     monkeypatch.setattr(aside, "two_at_once", lambda: cores > 1)
-    made_here = []
 
     @once
     def squared(number: int) -> int:
-        made_here.append(number)
+        with (tmp_path / str(number)).open("x"):  # fails where it is there
+            time.sleep(0.05)
         return number * number
 
     squared(3)
-    make_ahead([(squared, (number,)) for number in range(5)])
-    assert [squared(number) for number in range(5)] == [0, 1, 4, 9, 16]
-    assert made_here == ([3, 2, 4] if cores > 1 else [3, 0, 1, 2, 4])
+    make_ahead([(squared, (number,)) for number in range(8)])
+    assert len(list(tmp_path.iterdir())) == (8 if cores > 1 else 1)
+    assert [squared(number) for number in range(8)] == [number * number for number in range(8)]
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_what_a_copy_makes_anyway_is_made_ahead_with_its_help(monkeypatch):
+    monkeypatch.setattr(aside, "two_at_once", lambda: True)
+
+    @once
+    def maker(number: int) -> int:
+        time.sleep(0.2)
+        return os.getpid()
+
+    calls = [(maker, (number,)) for number in range(8)]
+    with beside(calls):
+        make_ahead(calls[:6])
+        assert len({maker(number) for number in range(6)}) == 2
 
 
 def test_a_copy_does_not_wait_for_what_a_thread_of_the_original_was_making():

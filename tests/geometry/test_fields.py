@@ -167,3 +167,13 @@ def test_wrong_arguments_are_named(call, words):
 @given(coordinate)
 def test_no_points_no_distances(x):
     assert f.sphere((x, 0, 0), 1)(np.zeros((0, 3))).shape == (0,)
+
+
+def test_what_lies_in_a_box_lies_between_its_corners_on_every_axis():
+    points = np.random.default_rng(3).uniform(-2.0, 2.0, (400, 3))
+    low, high = np.array([-1.0, -1.5, 0.0]), np.array([1.0, 0.5, 1.9])
+    points[0], points[1] = low, high  # the faces do not count
+    found = f.in_box(points, low, high)
+    assert 0 < found.sum() < 200
+    assert np.array_equal(found, ((points > low) & (points < high)).all(axis=1))
+    assert len(f.in_box(points[:0], low, high)) == 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from spineviz.geometry.fields import sphere
 from spineviz.geometry.grids import Grid, late_field, sample
+from spineviz.geometry.operators import smooth_union
 
 
 def test_a_late_field_is_that_of_the_raster_which_is_made_at_the_first_query():
@@ -21,3 +23,19 @@ def test_a_late_field_is_that_of_the_raster_which_is_made_at_the_first_query():
     points = np.random.default_rng(1).uniform(-12.0, 14.0, (500, 3))
     assert np.array_equal(late.distance(points), grid().field().distance(points))
     assert np.array_equal(late.bounds_mm, grid().bounds_mm)
+
+
+@pytest.mark.parametrize("low", [-9.0, -4.0, 0.3, 6.0])
+def test_a_part_of_a_raster_has_the_values_of_the_whole(low):
+    shape = smooth_union(sphere([1.0, 2.0, 3.0], 5.0), sphere([4.0, 2.0, -3.0], 4.0), blend_mm=2.0)
+    whole = sample(shape, 0.4, margin_mm=2.0)
+    box = np.array([[low, 0.0, -2.0], [low + 3.0, 4.5, 60.0]])
+    part = sample(shape, 0.4, margin_mm=2.0, part_mm=box)
+    first = np.rint((part.origin_mm - whole.origin_mm) / 0.4).astype(int)
+    assert part.origin_mm == pytest.approx(whole.origin_mm + 0.4 * first, abs=1e-12)
+    there = tuple(slice(f, f + n) for f, n in zip(first, part.values.shape, strict=True))
+    assert np.array_equal(part.values, whole.values[there])
+    inside = np.clip(box, *whole.bounds_mm)
+    assert (part.bounds_mm[0] <= inside[0] + 1e-9).all()
+    assert (part.bounds_mm[1] >= inside[1] - 1e-9).all()
+    assert part.values.size < 0.6 * whole.values.size
