@@ -33,6 +33,7 @@ _LEADING_N_MM = 2.0  # a tip is led by a spring of so many N/mm: far stiffer tha
 SHARE_LEFT = 1e-4
 """The barrier that is left at the end, as a share of the bending energy."""
 _ROOM_KEPT = 0.1  # the share of its room that no node loses in one step
+_LOWERED, _NEAR_ENOUGH = 0.3, 30.0  # the barrier falls to this share once the descent is less than so many barriers
 _MARGIN_MM = 4.0  # a node that starts further than this from a vessel will not come into it while one shape is sought
 _UPPER = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 1, 2, 2])  # the six numbers of a symmetric 3 x 3 matrix
 _DIAGONAL = np.array([0, 3, 5])  # which of them are on its diagonal
@@ -97,7 +98,8 @@ class Problem:
 
     def whole(self, nodes: Points) -> Points:
         """(3, M + 2) the held nodes and the free `nodes` (M, 3)."""
-        return np.concatenate([self.base, nodes]).T
+        # component by component in memory, as all that is made of it then is too: several times as fast
+        return np.ascontiguousarray(np.concatenate([self.base, nodes]).T)
 
     def energy(self, nodes: Points) -> float:
         """Bending energy of a shape (M, 3), N mm."""
@@ -676,8 +678,8 @@ def _find_steps(runs: Sequence[Run], batch: _Batch) -> None:
             downhill = (run.barrier * steep - here.grad[:, at]).T.ravel()
             found = dpbtrs(factor, downhill)[0]
             run.descent = float(found @ downhill)
-            if run.descent < 60.0 * run.barrier and run.barrier > 1.5 * end:
-                run.barrier = max(end, run.barrier * 0.1)
+            if run.descent < _NEAR_ENOUGH * run.barrier and run.barrier > 1.5 * end:
+                run.barrier = max(end, run.barrier * _LOWERED)
                 continue
             run.done = run.descent < 0.3 * run.barrier
             step[:, at] = found.reshape(-1, 3).T
