@@ -120,3 +120,12 @@ def make_ahead(calls: Sequence[Call]) -> None:
     with beside(missing[:middle]):
         for function, arguments in missing[middle:]:
             function(*arguments)
+
+
+def made_by_two(makes: Sequence[Callable[[], _T]]) -> list[_T]:
+    """What each of `makes` gives, of plain values and arrays; the later half of them in a copy of this process."""
+    middle = (len(makes) + 1) // 2
+    if middle == len(makes) or not two_at_once():
+        return [make() for make in makes]
+    with Aside(makes[middle:]) as aside:
+        return [make() for make in makes[:middle]] + [aside.result(k) for k in range(len(makes) - middle)]
