@@ -123,7 +123,7 @@ def make_ahead(calls: Sequence[Call]) -> None:
 
 
 def made_by_two(makes: Sequence[Callable[[], _T]]) -> list[_T]:
-    """What each of `makes` gives, of plain values and arrays; the later half of them in a copy of this process."""
+    """What each of `makes` gives; the later half of them, of plain values and arrays, in a copy of this process."""
     middle = (len(makes) + 1) // 2
     if middle == len(makes) or not two_at_once():
         return [make() for make in makes]

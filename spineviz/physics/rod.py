@@ -30,7 +30,6 @@ _FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are ask
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _NEIGHBOURS = np.arange(-3, 4)
-_BLOCK = 8  # vertices in a row that are first looked at as one
 _BESIDE = slice(2, 5)  # the nearest of them with the vertex itself
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
 _BOX_MM = 12.0  # what is further from a vessel than this has no part in it
@@ -59,36 +58,15 @@ class Tube:
             tuple(ends[:-1]),
         )
 
-    @cached_property
-    def _blocks(self) -> tuple[NDArray[np.int64], Points, Floats, Floats]:
-        """The vertices in blocks of `_BLOCK` in a row: (B, _BLOCK) which, the last one as often as it takes; of each
-        block the middle one's place (B, 3) and radius (B,), and by how much more any of its balls may hold (B,)."""
-        last = len(self.points_mm) - 1
-        which = np.minimum(np.arange(0, last + 1, _BLOCK)[:, None] + np.arange(_BLOCK), last)
-        middle = which[:, _BLOCK // 2]
-        centre, radius = self.points_mm[middle], self.radius_mm[middle]
-        way = np.linalg.norm(self.points_mm[which] - centre[:, None], axis=2)
-        return which, centre, radius, (way + self.radius_mm[which] - radius[:, None]).max(1)
-
     def deepest_balls(self, at_mm: Points) -> tuple[Floats, NDArray[np.int64]]:
         """How deep each of (M, 3) points lies in the ball of the vertex that it lies deepest in, (M,), and that
-        vertex (M,); only blocks of vertices are looked at that may hold it."""
+        vertex (M,)."""
         from scipy.spatial.distance import cdist
 
-        which, centre, radius, more = self._blocks
-        depth = radius - cdist(at_mm, centre)
-        point, block = np.nonzero(depth + more >= depth.max(1, keepdims=True))
-        vertex = which[block]
-        off = self.points_mm[vertex] - at_mm[point][:, None]
-        depth = self.radius_mm[vertex] - np.sqrt(np.einsum("kbi,kbi->kb", off, off))
+        depth = cdist(at_mm, self.points_mm)
+        np.subtract(self.radius_mm, depth, out=depth)  # to ask for so much room takes as long as to fill it
         best = depth.argmax(1)
-        row = np.arange(len(best))
-        depth, vertex = depth[row, best], vertex[row, best]
-        starts = np.searchsorted(point, np.arange(len(at_mm)))
-        most = np.maximum.reduceat(depth, starts)
-        # of several that are as deep the first
-        first = np.flatnonzero(depth == most[point])
-        return most, vertex[first[np.searchsorted(point[first], np.arange(len(at_mm)))]]
+        return depth[np.arange(len(best)), best], best
 
     @cached_property
     def _first_last(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spineviz.data import aside
-from spineviz.data.aside import FORKS, Aside, make_ahead
+from spineviz.data.aside import FORKS, Aside, made_by_two, make_ahead
 from spineviz.data.once import once
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
@@ -67,6 +67,16 @@ def test_half_is_made_ahead_in_a_copy_where_that_has_a_core(monkeypatch, cores):
     make_ahead([(squared, (number,)) for number in range(5)])
     assert [squared(number) for number in range(5)] == [0, 1, 4, 9, 16]
     assert made_here == ([3, 2, 4] if cores > 1 else [3, 0, 1, 2, 4])
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_what_two_make_is_in_its_order_and_the_first_half_of_it_from_here(monkeypatch, cores, count):
+    monkeypatch.setattr(aside, "two_at_once", lambda: cores > 1)
+    made = made_by_two([lambda number=number: (number, os.getpid()) for number in range(count)])
+    assert [number for number, _ in made] == list(range(count))
+    here = [pid == os.getpid() for _, pid in made]
+    assert here == [cores == 1 or number < (count + 1) // 2 for number in range(count)]
 
 
 def test_a_copy_does_not_wait_for_what_a_thread_of_the_original_was_making():
