@@ -46,6 +46,8 @@ _CONTACT_MM = 1.0
 _PACKED_LEAST_MM = 0.5
 _PROFILE_MM = 0.2
 _LEAST_BED_MM = 4.0
+_REMEMBERED = 1 << 18
+"""At most so many points are remembered with where they lay when the inflation ended (12 MB)."""
 
 
 @cache
@@ -711,7 +713,7 @@ class Inflation:
     course: Course
     _levels: OrderedDict[tuple, float] = field(default_factory=OrderedDict, repr=False)
     _meshes: OrderedDict[tuple, Mesh] = field(default_factory=OrderedDict, repr=False)
-    _last_at_peak: list[Any] = field(default_factory=list, repr=False)
+    _last_at_peak: list[tuple[float, Points, Points]] = field(default_factory=list, repr=False)
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -850,12 +852,14 @@ class Inflation:
     def _at_peak(self, points: Points, lift: float) -> Points:
         """Where `points` (N, 3), seen at `lift`, lay when the inflation ended; the last ones are remembered, as both
         cavities are asked for at the same points."""
-        last = self._last_at_peak
-        if not (last and last[0] == lift and np.array_equal(last[1], points)):
-            f, here = self.patient.fracture, self.patient
-            healthy = f.inverse(points, lifted_amount(here, lift))
-            last[:] = [lift, points.copy(), f.forward(healthy, lifted_amount(here, self.lift_peak))]
-        found: Points = last[2]
+        last = self._last_at_peak[0] if self._last_at_peak else None
+        if last is not None and last[0] == lift and np.array_equal(last[1], points):
+            return last[2]
+        f, here = self.patient.fracture, self.patient
+        healthy = f.inverse(points, lifted_amount(here, lift))
+        found = f.forward(healthy, lifted_amount(here, self.lift_peak))
+        if len(points) <= _REMEMBERED:
+            self._last_at_peak[:] = [(lift, points.copy(), found)]
         return found
 
     def cavity_mesh(self, side: str, deflated: float = 1.0, spacing_mm: float = 0.8) -> Mesh:
