@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.vertebra import spinous_tip, vertebra
+from spineviz.data.aside import Call
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.tables import LEVELS, morphometry, sourced_table
@@ -339,6 +340,11 @@ def trunk(column: Column) -> Trunk:
 
 
 _TRUNKS: dict[str, Trunk] = {}
+
+
+def skin_calls() -> list[Call]:
+    """What the midline of every trunk is laid by and is not there yet, to be made beside something else."""
+    return [(spinous_tip, (level,)) for level in LEVELS if not spinous_tip.has(level)]
 
 
 def _built(column: Column, key: str) -> Trunk:

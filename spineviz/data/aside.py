@@ -135,3 +135,12 @@ def make_ahead(calls: Sequence[Call]) -> None:
             copy.result(0)
             for function, arguments in missing:
                 function(*arguments)
+
+
+def made_by_two(makes: Sequence[Callable[[], _T]]) -> list[_T]:
+    """What each of `makes` gives; the later half of them, of plain values and arrays, in a copy of this process."""
+    middle = (len(makes) + 1) // 2
+    if middle == len(makes) or not two_at_once():
+        return [make() for make in makes]
+    with Aside(makes[middle:]) as aside:
+        return [make() for make in makes[:middle]] + [aside.result(k) for k in range(len(makes) - middle)]

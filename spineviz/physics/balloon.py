@@ -12,9 +12,9 @@ a force). It moves by the same deformation as the fracture: `lift` is the share 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.patient import Patient
 from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.aside import made_by_two
 from spineviz.data.assets import asset
 from spineviz.data.sourced import Sourced, sourced_table
 from spineviz.data.tables import morphometry
@@ -45,6 +46,8 @@ _CONTACT_MM = 1.0
 _PACKED_LEAST_MM = 0.5
 _PROFILE_MM = 0.2
 _LEAST_BED_MM = 4.0
+_REMEMBERED = 1 << 18
+"""At most so many points are remembered with where they lay when the inflation ended (12 MB)."""
 
 
 @cache
@@ -224,16 +227,24 @@ class Chamber:
 
     def surface(self, level: float, room: Grid, rays: Rays) -> Mesh:
         """The membrane at `level` in `room`; one vertex on each of `rays`."""
+        (found,) = self.surfaces([level], room, rays)
+        return found
+
+    def surfaces(self, levels: Sequence[float], room: Grid, rays: Rays) -> list[Mesh]:
+        """The membranes at `levels` in `room`, each with one vertex on each of `rays`; sought side by side."""
+        from scipy.ndimage import map_coordinates
+
         blend = _figure("rounding_mm")
         working = self.bed.length_mm
         slope_table = _profile(working)[1]
-        outward, forward, centre = _outward(self.bed, rays), self.bed.forward, self.bed.centre_mm
+        count, forward, centre = len(levels), self.bed.forward, self.bed.centre_mm
+        outward = np.tile(_outward(self.bed, rays), (count, 1))
+        ray_along, ray_across = np.tile(rays.along, count), np.tile(rays.across, count)
+        level = np.repeat(np.asarray(levels, float), len(rays.along))
 
         def values(radius: NDArray[np.float64]) -> tuple[Points, NDArray[np.float64]]:
-            from scipy.ndimage import map_coordinates
-
-            along = rays.along * half_length_mm(working, radius)
-            across = rays.across * radius
+            along = ray_along * half_length_mm(working, radius)
+            across = ray_across * radius
             points = centre + along[:, None] * forward + across[:, None] * outward
             slope = map_coordinates(
                 slope_table, np.stack([np.abs(along), across]) / _PROFILE_MM, order=1, mode="nearest"
@@ -241,8 +252,8 @@ class Chamber:
             free = (self._resisted(points, radius) - level) / slope
             return points, _smooth_maximum(free, _held(room, points), blend)
 
-        low = np.zeros(len(rays.along))
-        high = np.full(len(rays.along), level / max(float(self.firmness.min()), 0.3) + 0.01)
+        low = np.zeros(len(level))
+        high = level / max(float(self.firmness.min()), 0.3) + 0.01
         at_low = np.full_like(low, -1.0)
         points, at_high = values(high)
         for step in range(11):
@@ -253,7 +264,7 @@ class Chamber:
             inside = value < 0
             low, at_low = np.where(inside, radius, low), np.where(inside, value, at_low)
             high, at_high = np.where(inside, high, radius), np.where(inside, at_high, value)
-        return Mesh(points, rays.triangles)
+        return [Mesh(part, rays.triangles) for part in np.split(points, count)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -362,8 +373,7 @@ def _table(chamber: Chamber, largest_ml: float) -> Table:
     for lift in LIFTS:
         room = chamber.room(lift)
         found: list[tuple[float, float, float, float]] = []
-        for level in levels:
-            mesh = chamber.surface(float(level), room, grid)
+        for mesh in chamber.surfaces(levels.tolist(), room, grid):
             a, b, c = (mesh.points_mm[mesh.triangles[:, i]] for i in range(3))
             normal = np.cross(b - a, c - a) / 2.0
             area = np.linalg.norm(normal, axis=1)
@@ -703,6 +713,7 @@ class Inflation:
     course: Course
     _levels: OrderedDict[tuple, float] = field(default_factory=OrderedDict, repr=False)
     _meshes: OrderedDict[tuple, Mesh] = field(default_factory=OrderedDict, repr=False)
+    _last_at_peak: list[tuple[float, Points, Points]] = field(default_factory=list, repr=False)
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -834,13 +845,22 @@ class Inflation:
         """The cavity of `side`: the last membrane, carried along as the end-plate sinks. Inexact."""
         peak = self.membrane(side, self.volume_ml[side], self.lift_peak)
         lift = self.sinking_lift(deflated)
+        if lift == self.lift_peak:
+            return peak
+        return Field(lambda points: peak.distance(self._at_peak(points, lift)), peak.bounds_mm, exact=False)
+
+    def _at_peak(self, points: Points, lift: float) -> Points:
+        """Where `points` (N, 3), seen at `lift`, lay when the inflation ended; the last ones are remembered, as both
+        cavities are asked for at the same points."""
+        last = self._last_at_peak[0] if self._last_at_peak else None
+        if last is not None and last[0] == lift and np.array_equal(last[1], points):
+            return last[2]
         f, here = self.patient.fracture, self.patient
-
-        def distance(points: Points) -> Distances:
-            healthy = f.inverse(points, lifted_amount(here, lift))
-            return peak.distance(f.forward(healthy, lifted_amount(here, self.lift_peak)))
-
-        return peak if lift == self.lift_peak else Field(distance, peak.bounds_mm, exact=False)
+        healthy = f.inverse(points, lifted_amount(here, lift))
+        found = f.forward(healthy, lifted_amount(here, self.lift_peak))
+        if len(points) <= _REMEMBERED:
+            self._last_at_peak[:] = [(lift, points.copy(), found)]
+        return found
 
     def cavity_mesh(self, side: str, deflated: float = 1.0, spacing_mm: float = 0.8) -> Mesh:
         """The surface of `cavity`."""
@@ -955,6 +975,7 @@ def inflate(
     """
     chambers = _chambers(beds, patient, back_quarter_y_mm, seed)
     largest = min(rated_ml, max(ceilings_ml.values()))
-    tables = {side: _table(chamber, largest) for side, chamber in chambers.items()}
+    makes = [partial(_table, chamber, largest) for chamber in chambers.values()]
+    tables = dict(zip(chambers, made_by_two(makes), strict=True))
     course = _run(tables, _resists_mm2(patient), ceilings_ml, rated_ml, rated_psi, seed)
     return Inflation(patient, chambers, tables, course)

@@ -27,6 +27,8 @@ _PRESSED = 0.6
 """About how much thinner pressed tissue is: so much less far apart lie its levels."""
 _REACH_MM = 7.0
 """How far beyond where it lay tissue is looked for."""
+BEYOND_MM = 2.0
+"""So far beyond the walls there is neither hollow nor tissue."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class Displacement:
     core: Field
 
     def origin(self, points: Points) -> tuple[Points, Distances]:
-        """Where tissue at `points` (N, 3) lay before, (N, 3), and how far each lies outside of the hollows, (N,)."""
+        """Where tissue at `points` (N, 3) lay before, (N, 3), and how far each lies outside of the hollows, (N,); inf
+        well beyond the walls, where no hollow comes."""
         before, outside, _ = self.met(points)
         return before, outside
 
@@ -64,15 +67,17 @@ class Displacement:
         before = points.copy()
         outside = np.full(len(points), np.inf)
         to_core = self.core.distance(points)
-        to_wall = np.maximum(-to_core, 0.0)
-        ways = [hollow.bed.way_mm(points) for hollow in self.hollows]
+        near = np.flatnonzero(to_core < BEYOND_MM)
+        held = points[near]
+        to_wall = np.maximum(-to_core[near], 0.0)
+        ways = [hollow.bed.way_mm(held) for hollow in self.hollows]
         for k, hollow in enumerate(self.hollows):
-            gap = hollow.field.distance(points)
-            outside = np.minimum(outside, gap)
+            gap = hollow.field.distance(held)
+            outside[near] = np.minimum(outside[near], gap)
             others = [way for j, way in enumerate(ways) if j != k]
             room = np.minimum(to_wall, (others[0] - ways[k]) / 2) if others else to_wall
             mine = np.flatnonzero((room > 0.0) & (gap > 0.0))
-            before[mine] = _drawn_in(points[mine], hollow.bed, ways[k][mine], gap[mine], room[mine])
+            before[near[mine]] = _drawn_in(held[mine], hollow.bed, ways[k][mine], gap[mine], room[mine])
         return before, outside, to_core
 
 
@@ -94,7 +99,10 @@ def pushed_aside(tissue: Field, volume_ml: float, by: Displacement) -> Field:
 
     def parts(at: Points) -> tuple[Distances, Distances]:
         before, outside, to_core = by.met(at)
-        return _PRESSED * tissue.distance(before), np.maximum(_SKIN_MM - outside, to_core)
+        near = np.flatnonzero(to_core < BEYOND_MM)
+        was = np.full(len(at), -np.inf)  # elsewhere the walls alone tell
+        was[near] = _PRESSED * tissue.distance(before[near])
+        return was, np.maximum(_SKIN_MM - outside, to_core)
 
     lay, kept_out = parts(points)
 

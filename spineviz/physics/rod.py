@@ -30,6 +30,7 @@ _FINE_TAIL_MM = 60.0  # how much of a device has finer nodes where those are ask
 _TAIL_MM = 30.0  # what is laid anew of a shape that is led further
 _FAR_MM = 12.0  # a shape whose tip is further away is no help
 _NEIGHBOURS = np.arange(-3, 4)
+_BESIDE = slice(2, 5)  # the nearest of them with the vertex itself
 _CORNER = np.deg2rad(15.0)  # a centreline that turns by more at one vertex has a corner there
 _BOX_MM = 12.0  # what is further from a vessel than this has no part in it
 _FINE_MM = 1.5  # no segment of a centreline is longer
@@ -57,10 +58,15 @@ class Tube:
             tuple(ends[:-1]),
         )
 
-    @cached_property
-    def squared_mm2(self) -> Floats:
-        """(N,) the squares of the vertices' ways from the origin."""
-        return np.asarray((self.points_mm * self.points_mm).sum(1))
+    def deepest_balls(self, at_mm: Points) -> tuple[Floats, NDArray[np.int64]]:
+        """How deep each of (M, 3) points lies in the ball of the vertex that it lies deepest in, (M,), and that
+        vertex (M,)."""
+        from scipy.spatial.distance import cdist
+
+        depth = cdist(at_mm, self.points_mm)
+        np.subtract(self.radius_mm, depth, out=depth)  # to ask for so much room takes as long as to fill it
+        best = depth.argmax(1)
+        return depth[np.arange(len(best)), best], best
 
     @cached_property
     def _first_last(self) -> NDArray[np.int64]:
@@ -74,6 +80,12 @@ class Tube:
         first, last = self._first_last
         which = np.clip(np.arange(len(self.points_mm)) + _NEIGHBOURS[:, None], first, last)
         return which, np.concatenate([self.points_mm[which].transpose(2, 0, 1), self.radius_mm[which][None]])
+
+    @cached_property
+    def _beside(self) -> tuple[NDArray[np.int64], Floats]:
+        """Of `_around` the vertex itself and its next ones, (3, N) and (4, 3, N)."""
+        which, places = self._around
+        return which[_BESIDE], np.ascontiguousarray(places[:, _BESIDE])
 
     @cached_property
     def _segments(self) -> Floats:
@@ -102,11 +114,12 @@ class Tube:
     def vertices_near(self, at_mm: Points, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each of (3, M) points the vertex of the centreline whose ball it lies deepest in, sought only among the
         neighbours of (M,) vertices."""
-        which, places = self._around
-        near = places.take(vertex, axis=2)
-        off = near[:3] - at_mm[:, None]
-        best = (near[3] - np.sqrt(np.einsum("ikm,ikm->km", off, off))).argmax(0)
-        return np.asarray(which[best, vertex])
+        found = _deepest_beside(*self._beside, at_mm, vertex)
+        # mostly it is the same as before; only where it is another one those further off are looked at
+        gone = np.flatnonzero(found != vertex)
+        if len(gone):
+            found[gone] = _deepest_beside(*self._around, at_mm[:, gone], vertex[gone])
+        return found
 
     def nearest(self, at_mm: Points, vertex: NDArray[np.int64]) -> tuple[Points, Points, Floats, Floats]:
         """For each of (3, M) points the place on the centreline with most clearance, beside the vertex `vertex` (M,).
@@ -128,6 +141,17 @@ class Tube:
             np.where(second, off[:, 1], off[:, 0]), np.where(second, along[:, 1], along[:, 0]),
             np.where(second, wide[1], wide[0]), np.where(second, growth[1], growth[0]),
         )  # fmt: skip
+
+
+def _deepest_beside(
+    which: NDArray[np.int64], places: Floats, at_mm: Points, vertex: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """For each of (3, M) points the vertex whose ball it lies deepest in, of the K beside `vertex` (M,): those are
+    `which` (K, N) of each vertex, their places and radii `places` (4, K, N)."""
+    near = places.take(vertex, axis=2)
+    off = near[:3] - at_mm[:, None]
+    best = (near[3] - np.sqrt(np.einsum("ikm,ikm->km", off, off))).argmax(0)
+    return np.asarray(which[best, vertex])
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,15 +263,8 @@ class Lumen:
         for k, (tube, (low, high)) in enumerate(zip(self.tubes, boxes, strict=True)):
             inside = np.flatnonzero(((points_mm > low) & (points_mm < high)).all(1))
             if len(inside):
-                at = points_mm[inside]
-                own = (at * at).sum(1)[:, None] + tube.squared_mm2
-                own -= (2.0 * at) @ tube.points_mm.T
-                # in place: to ask for so much room takes as long as to fill it
-                np.maximum(own, 0.0, out=own)
-                np.sqrt(own, out=own)
-                np.subtract(tube.radius_mm, own, out=own)
-                best = own.argmax(1)
-                depth[inside, k], vertex[inside, k] = own[np.arange(len(inside)), best], begin + best
+                depth[inside, k], best = tube.deepest_balls(points_mm[inside])
+                vertex[inside, k] = begin + best
             begin += len(tube.points_mm)
         return depth, vertex
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.patient import Patient
-from spineviz.anatomy.trunk import trunk
+from spineviz.anatomy.trunk import skin_calls, trunk
 from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.aside import beside
 from spineviz.data.errors import RequestError
 from spineviz.devices.catalogue import NeedleSize
 from spineviz.devices.needle import least_outside_mm
@@ -213,23 +214,23 @@ def plan_paths(
     levels, the route that is used in practice.
     """
     check_access(case)
-    bone = here.treated_bone(here.amount(1.0, 1.0)).field
-    skin = trunk(here.column(1.0, 1.0))
     two = case.needle.approach == "bipedicular"
-    whole = [surroundings_of(here, side, bone) for side in (SIDES if two else (case.needle.approach,))]
     apart = cement_figure("instruments_apart_mm")
-    halves = [_own_half(around, apart, limits) for around in whole] if two else whole
-    out: dict[str, tuple[NeedlePath, Vector]] = {}
-    for around, half in zip(whole, halves, strict=True):
-        try:
-            path = settled(half, _best_path(half, tool.size, tool, case, limits))
-        except NoPathError as error:
-            thinner = (g for g, size in tool.sizes.items() if size.outer_mm < tool.size.outer_mm)
-            fitting = next((g for g in thinner if _fits(halves, tool.sizes[g], tool, case, limits)), None)
-            raise _refusal(half, tool, case, limits, error, fitting) from None
-        path = remeasured(around, path, limits)
-        out[around.side] = path, skin.entry_on_skin(path.contact_mm, -path.forward)
-    return out
+    found: dict[str, NeedlePath] = {}
+    with beside(skin_calls()):
+        bone = here.treated_bone(here.amount(1.0, 1.0)).field
+        whole = [surroundings_of(here, side, bone) for side in (SIDES if two else (case.needle.approach,))]
+        halves = [_own_half(around, apart, limits) for around in whole] if two else whole
+        for around, half in zip(whole, halves, strict=True):
+            try:
+                path = settled(half, _best_path(half, tool.size, tool, case, limits))
+            except NoPathError as error:
+                thinner = (g for g, size in tool.sizes.items() if size.outer_mm < tool.size.outer_mm)
+                fitting = next((g for g in thinner if _fits(halves, tool.sizes[g], tool, case, limits)), None)
+                raise _refusal(half, tool, case, limits, error, fitting) from None
+            found[around.side] = remeasured(around, path, limits)
+    skin = trunk(here.column(1.0, 1.0))
+    return {side: (path, skin.entry_on_skin(path.contact_mm, -path.forward)) for side, path in found.items()}
 
 
 def bone_ahead_of(here: Patient, path: NeedlePath) -> float:

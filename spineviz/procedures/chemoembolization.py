@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, ClassVar
@@ -31,6 +31,7 @@ from spineviz.anatomy.fracture import Heights, fracture
 from spineviz.anatomy.groin import Puncture, puncture
 from spineviz.anatomy.structure import Cells, Structure, remembered
 from spineviz.anatomy.whole_body import whole_body
+from spineviz.data.aside import made_by_two
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.films import Film, film
@@ -726,12 +727,14 @@ def plan_chemoembolization(case: Case) -> ChemoembolizationPlan:
             pass  # a damaged file is made anew
     bones_ahead()
     kit = chosen_kit(case.catheter.french, case.catheter.micro_french)
-    ways = case_ways(case, led_tree(case, None))
-    navigation = plan_navigation(ways, kit, runs, runs[-1], lambda: case_ways(case, led_tree(case, case_tumour(case))))
-    numbers, arrays = navigation.packed()
+    # the arteries are laid while a copy grows the tumour; its feeders are added to them at once
+    makes: list[Callable[[], Any]] = [lambda: led_tree(case, None), lambda: case_tumour(case).shape]
+    _, grown = made_by_two(makes)
+    ways = case_ways(case, led_tree(case, case_tumour(case, grown)))
+    numbers, arrays = plan_navigation(ways, kit, runs, runs[-1]).packed()
     entered, places = case_puncture(case).packed()
-    shape = case_tumour(case).shape.packed()
-    packed = {**numbers, "puncture": entered}, {**arrays, **under("tumour", shape), **under("puncture", places)}
+    arrays |= under("tumour", grown.packed()) | under("puncture", places)
+    packed = {**numbers, "puncture": entered}, arrays
     keep_plan(digest, *packed)
     return _unpacked(case, digest, runs, packed)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spineviz.anatomy.patient import Patient
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.vertebra import vertebra
+from spineviz.data.aside import made_by_two
 from spineviz.data.errors import RequestError
 from spineviz.devices.cannula import cannula_structures, dilator_structure
 from spineviz.devices.catalogue import (
@@ -756,15 +757,23 @@ def _planned_cement(
         asked = given
     check_volume(asked, cavity_ml, room_ml, f"the {cavity_ml:.2f} mL of the cavity")
     points, shape = room.lattice.points(), room.lattice.values.shape
-    void = np.min([inflation.cavity(side).distance(points) for side in inflation.sides], axis=0).reshape(shape)
-    tumour = None if here.tumour is None else Packing({}, 0.0, 1.0).tumour(here, inflation, "").field
-    speed = speed_in(here, amount, room.lattice, case.seed, tumour)
-    rim = rim_round_cavities(inflation)
-    if rim is not None:
-        speed = speed * rim_speed(rim.bone_share(points), here.trabecular_share).reshape(shape)
+
+    def void() -> NDArray[np.float64]:
+        """mm to the walls of the cavities, negative inside."""
+        return np.asarray(np.min([inflation.cavity(side).distance(points) for side in inflation.sides], axis=0))
+
+    def speed() -> NDArray[np.float64]:
+        """How fast the front runs: slower in the tumour beside the cavities, and in the bone packed round them."""
+        tumour = None if here.tumour is None else Packing({}, 0.0, 1.0).tumour(here, inflation, "").field
+        out, rim = speed_in(here, amount, room.lattice, case.seed, tumour), rim_round_cavities(inflation)
+        if rim is None:
+            return out
+        return np.asarray(out * rim_speed(rim.bone_share(points), here.trabecular_share).reshape(shape))
+
+    walls_mm, front = made_by_two([void, speed])
     tips = np.array([lines[side].tip_at(at.filler_mm) for side, at in stations.items()])
     bore = filler_mm(case.cannula.gauge) / 2 - kyphoplasty_parts()["tube_wall_mm"]
-    filling = fill(room.lattice, speed, tips, bore, asked + 0.5, void)
+    filling = fill(room.lattice, front, tips, bore, asked + 0.5, walls_mm.reshape(shape))
     total, back_ml, reason = room.stop(filling, asked, cavity_ml)
     return Cement(body_ml, asked, total, 0.0, room_ml, back_ml, reason), filling
 

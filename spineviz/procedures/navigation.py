@@ -11,7 +11,7 @@ drawn down into it. A catheter never advances without a wire before it: to reach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from functools import cache, cached_property
@@ -63,8 +63,8 @@ _WIRE_WEIGHT = 0.25
 """A wire drawn through a catheter that stands is walked faster than a catheter that moves."""
 _DWELL_MM = 280.0
 """How long a dwell is, as a way that is walked meanwhile."""
-_ENTRY_STATIONS, _FEEDER_STATIONS = 6, 90
-"""How many shapes are sought for an entry, and in and for the feeder while the other half has begun; about."""
+_ENTRY_STATIONS, _FEEDER_STATIONS = 6, 40
+"""How many shapes are sought for an entry, and in the feeder, whose nodes are near to one another; about."""
 _HIGHER_MM = 4.0
 """An orifice that lies higher by less is entered with the tip so much less deep."""
 
@@ -466,7 +466,7 @@ class _Leading:
         asked = dict.fromkeys(part for stretch in stretches.values() for part in stretch.parts)
         home = stretches["return"].parts[-1] if "return" in stretches else None
         entries = dict.fromkeys(replace(part, back=False) for part in asked if isinstance(part, _Entry))
-        tasks: list[Task[Any]] = [self._home(part) if part == home else self._entered(part) for part in entries]
+        tasks: list[Task[Any]] = [self._entered(part, part == home) for part in entries]
         others = [part for part in asked if not isinstance(part, _Entry)]
         found = together(tasks + [self._course(part) for part in others])
         courses: dict[_Part, tuple[Course, ...]] = {
@@ -478,11 +478,6 @@ class _Leading:
             courses[replace(entry, back=True)] = parked, turned_back(sprung)
             fine.update(*further)
         return {name: _passage(stretch, courses) for name, stretch in stretches.items()} | fine
-
-    def _home(self, entry: _Entry) -> Task[tuple[Course, Course, dict[str, Passage]]]:
-        """Into the target's artery, and from there into its feeder."""
-        sprung, parked = yield from self._entered(entry)
-        return sprung, parked, (yield from self._micro(entry.target, parked.shapes[-1]))
 
     def _course(self, part: _InAorta | _Parked) -> Task[Course]:
         if isinstance(part, _Parked):
@@ -506,9 +501,9 @@ class _Leading:
             self.ways.into(target), catheter, wire_mm, self.ways.facing(target), _ORIFICE_MM, place
         )  # fmt: skip
 
-    def _entered(self, entry: _Entry) -> Task[tuple[Course, Course]]:
+    def _entered(self, entry: _Entry, home: bool) -> Task[tuple[Any, ...]]:
         """From the aorta into an artery, and in it: the tip slides along the aorta's wall to the orifice and through
-        it.
+        it; and, where it is `home`, the target's, from there into its feeder.
 
         In the body the tip springs there; it is led here, so that it can be followed."""
         target, catheter, wire = entry.target, np.array([entry.catheter_mm]), np.array([entry.wire_mm])
@@ -522,11 +517,12 @@ class _Leading:
         within = ways.into(target)
         lumen = Lumen(within.points_mm, (*within.tubes, *ways.aorta.tubes))
         # no more of it is put in meanwhile
-        sprung = yield from self._coursing(
+        spring = self._coursing(
             lumen, np.repeat(catheter, len(tips)), np.repeat(wire, len(tips)), facing, _ORIFICE_MM, tips,
             before.shapes[0],
         )  # fmt: skip
-        return sprung, parked
+        sprung, *fine = yield [spring, self._micro(target, parked.shapes[-1])] if home else [spring]
+        return sprung, parked, *fine
 
     def _micro(self, target: Target, parked: Shape) -> Task[dict[str, Passage]]:
         """The fine wire and the microcatheter over it, from the catheter's tip into the feeder."""
@@ -606,32 +602,23 @@ def chosen_kit(french: int, micro_french: float) -> Kit:
     )  # fmt: skip
 
 
-def plan_navigation(
-    ways: Ways, kit: Kit, runs: Sequence[Target], cord: Target, with_feeders: Callable[[], Ways] | None = None
-) -> Navigation:
+def plan_navigation(ways: Ways, kit: Kit, runs: Sequence[Target], cord: Target) -> Navigation:
     """Every stretch, from the puncture to the target `runs[0]`, to the other `runs` in their order, back to the target,
     into its feeder, to the `cord`'s artery, and out.
 
     Half of them are sought in a copy of this process where that has a core of its own; they are the same in any case.
-
-    Args:
-        with_feeders: gives the ways on the tree that holds the tumour's feeders, if `ways` are on one without.
 
     Raises RequestError, with both sizes, where a device is wider than a vessel, and where one would be bent more
     sharply than it allows.
     """
     leading = _Leading(ways, kit)
     first, second = _halves(leading.stretches(runs, cord))
-
-    def rest_of_them() -> dict[str, Passage]:
-        return _Leading(with_feeders() if with_feeders else ways, kit).led(second)
-
     if two_at_once():
         with Aside([lambda: {name: passage.packed() for name, passage in leading.led(first).items()}]) as aside:
-            last = rest_of_them()
+            last = leading.led(second)
             made = {name: Passage.unpacked(*packed) for name, packed in aside.result(0).items()}
     else:
-        made, last = leading.led(first), rest_of_them()
+        made, last = leading.led(first), leading.led(second)
     return Navigation(made | last, ways.orifice_mm(runs[0]))
 
 

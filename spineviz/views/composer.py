@@ -25,7 +25,8 @@ class Composer:
 
     def __init__(self, size_px: tuple[int, int], clear: bool = False) -> None:
         self.size_px, self.clear = size_px, clear
-        self.forget()
+        self._layers: tuple[Layer, ...] = ()
+        self._frame = self._shown = np.empty((0, 0, 4), np.uint8)
 
     def frame(self, layers: Sequence[Layer]) -> Pixels:
         """The frame, (H, W, 3), or of a clear one (H, W, 4) with straight alpha.
@@ -47,9 +48,8 @@ class Composer:
 
     def forget(self) -> None:
         """Compose the next frame as if it were the first; until then no memory is held."""
-        self._layers: tuple[Layer, ...] = ()
-        self._frame = np.empty((0, 0, 4), np.uint8)
-        self._shown = np.empty((0, 0, 3), np.uint8)
+        self._layers = ()
+        self._frame = self._shown = np.empty((0, 0, 4), np.uint8)
 
     def _lay(self, layers: Sequence[Layer], box: Box) -> None:
         """All of `layers` within `box`, from the highest one up that hides what is below."""

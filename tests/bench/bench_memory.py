@@ -1,10 +1,10 @@
 """The memory of a render: python tests/bench/bench_memory.py [QUALITY...].
 
-Two workers draw, encode and check the first frames of pieces from all over a film, as a render does that has two cores,
-and then of the same pieces again. The last frame of each piece is held until the encoder has seen as many as it holds in
-memory when it looks ahead: whole pieces take no more. The proportional share of memory of every process is looked at
-five times a second. The peak of a worker on the second way through the film over that on the first tells whether it
-grows with the film's length.
+Two workers draw, encode and check the first frames of pieces from all over a film, as a render does that has two
+cores, and then of the same pieces again. The last frame of each piece is held until the encoder has seen as many as it
+holds in memory when it looks ahead: whole pieces take no more. The proportional share of memory of every process is
+looked at five times a second. The peak of a worker on the second way through the film over that on the first tells
+whether it grows with the film's length.
 """
 
 from __future__ import annotations

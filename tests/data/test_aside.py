@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spineviz.data import aside
-from spineviz.data.aside import FORKS, Aside, beside, make_ahead
+from spineviz.data.aside import FORKS, Aside, beside, made_by_two, make_ahead
 from spineviz.data.once import once
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="processes cannot be forked here")
@@ -82,6 +82,16 @@ def test_what_a_copy_makes_anyway_is_made_ahead_with_its_help(monkeypatch):
     with beside(calls):
         make_ahead(calls[:6])
         assert len({maker(number) for number in range(6)}) == 2
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_what_two_make_is_in_its_order_and_the_first_half_of_it_from_here(monkeypatch, cores, count):
+    monkeypatch.setattr(aside, "two_at_once", lambda: cores > 1)
+    made = made_by_two([lambda number=number: (number, os.getpid()) for number in range(count)])
+    assert [number for number, _ in made] == list(range(count))
+    here = [pid == os.getpid() for _, pid in made]
+    assert here == [cores == 1 or number < (count + 1) // 2 for number in range(count)]
 
 
 def test_a_copy_does_not_wait_for_what_a_thread_of_the_original_was_making():

@@ -23,7 +23,18 @@ from beds import (
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from spineviz.physics.balloon import LATTICE_MM, LIFTS, Bed, Chamber, Inflation, inflate, inflation_table, lifted_amount
+from spineviz.data import aside
+from spineviz.physics.balloon import (
+    LATTICE_MM,
+    LIFTS,
+    Bed,
+    Chamber,
+    Inflation,
+    inflate,
+    inflation_table,
+    lifted_amount,
+    rays,
+)
 
 SPACING = 0.8
 
@@ -334,6 +345,35 @@ def test_the_same_seed_is_the_same_inflation_and_another_another():
     other = inflate(here.beds, here.here, dict.fromkeys(BOTH, 1.6), 4.0, 400.0, here.quarter_y_mm, 22).packed()
     assert all(first[1][name].tobytes() == second[1][name].tobytes() for name in first[1])
     assert not np.array_equal(first[1]["pressures-right"], other[1]["pressures-right"])
+
+
+def test_it_is_the_same_to_the_last_bit_however_many_processes_table_it(monkeypatch):
+    packed = []
+    for two in (True, False):
+        monkeypatch.setattr(aside, "two_at_once", lambda two=two: two and aside.FORKS)
+        here = Situation(seed=21, share=0.4)
+        made = inflate(here.beds, here.here, dict.fromkeys(BOTH, 1.6), 4.0, 400.0, here.quarter_y_mm, 21)
+        packed.append(made.packed()[1])
+    assert all(packed[0][name].tobytes() == packed[1][name].tobytes() for name in packed[0])
+
+
+def test_membranes_that_are_sought_together_are_those_that_are_sought_alone():
+    here = inflation(DEFAULT).chambers["right"]
+    room, grid = here.room(0.3), rays(9, 14)
+    together = here.surfaces([0.7, 3.1, 5.2], room, grid)
+    for level, found in zip((0.7, 3.1, 5.2), together, strict=True):
+        assert np.array_equal(found.points_mm, here.surface(level, room, grid).points_mm)
+
+
+def test_both_cavities_are_where_each_is_alone():
+    whole = inflation(DEFAULT)
+    points = np.random.default_rng(2).uniform(-18.0, 18.0, (500, 3))
+    again = Inflation.unpacked(*whole.packed(), DEFAULT.here)
+    for side in BOTH:  # the second is read with what the first has remembered, and not at other points or moments
+        expected = Inflation.unpacked(*whole.packed(), DEFAULT.here).cavity(side, 0.6).distance(points)
+        assert np.array_equal(again.cavity(side, 0.6).distance(points), expected)
+        assert not np.array_equal(again.cavity(side, 0.3).distance(points), expected)
+        assert not np.array_equal(again.cavity(side, 0.6).distance(points + 0.5), expected)
 
 
 def test_what_of_a_bed_lies_in_the_back_quarter_stays_folded():

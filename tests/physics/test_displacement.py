@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spineviz.geometry.fields import Field, box, capsule, sphere
 from spineviz.geometry.meshes import mesh_field
 from spineviz.physics.balloon import Bed
-from spineviz.physics.displacement import Displacement, Hollow, pushed_aside
+from spineviz.physics.displacement import BEYOND_MM, Displacement, Hollow, pushed_aside
 
 CORE = box([0, 0, 0], [44, 34, 26])
 
@@ -54,6 +54,22 @@ def test_tissue_in_the_middle_is_drawn_in_to_the_axis_and_rings_keep_their_order
     assert (np.diff(was) > 0).all()
     assert (was <= radii + 1e-9).all()
     assert outside == pytest.approx(radii - 6.0)
+
+
+def test_beyond_the_walls_nothing_is_asked_for_and_nothing_moves():
+    def asked(points):
+        assert CORE.distance(points).max() < BEYOND_MM
+        return hollow.field.distance(points)
+
+    hollow = balloon(9.0, 6.0)
+    by = Displacement([Hollow(hollow.bed, Field(asked, hollow.field.bounds_mm))], CORE)
+    points = np.random.default_rng(4).uniform(-40.0, 40.0, (3000, 3))
+    before, outside = by.origin(points)
+    beyond = CORE.distance(points) >= 0.0
+    assert np.array_equal(before[beyond], points[beyond])
+    assert np.isinf(outside[CORE.distance(points) >= BEYOND_MM]).all()
+    inside = CORE.distance(points) < BEYOND_MM
+    assert np.array_equal(outside[inside], hollow.field.distance(points[inside]))
 
 
 def test_two_balloons_do_not_push_across_the_middle():

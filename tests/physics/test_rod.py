@@ -319,6 +319,22 @@ def test_a_wire_that_is_drawn_back_leaves_the_catheter_by_itself():
     assert np.linalg.norm(np.diff(tips, axis=0), axis=1).max() < 4.0
 
 
+@given(lumen=lumens(), seed=st.integers(0, 99))
+def test_the_ball_that_a_point_lies_deepest_in_is_found_among_all_and_from_beside_it(lumen, seed):
+    rng = np.random.default_rng(seed)
+    points = lumen.at(rng.uniform(0.0, lumen.length_mm, 60)) + rng.normal(0.0, 1.5, (60, 3))
+    tube = lumen.all_tubes
+    depths = tube.radius_mm - np.linalg.norm(points[:, None] - tube.points_mm, axis=2)
+    depth, vertex = tube.deepest_balls(points)
+    assert depth == pytest.approx(depths.max(1))
+    assert depths[np.arange(60), vertex] == pytest.approx(depth)
+    # from one that is up to three vertices off it is found again, or one that is as good there
+    off = np.clip(vertex + rng.integers(-1, 2, 60), 0, len(tube.points_mm) - 1)
+    again = tube.vertices_near(points.T, off)
+    assert (depths[np.arange(60), again] >= depths[np.arange(60), off] - 1e-9).all()
+    assert (np.abs(again - off) <= 3).all()
+
+
 def test_what_is_asked_is_not_changed():
     points, radius = np.linspace([0, 0, 0], [0, 10, 100], 40), np.full(40, 4.0)
     before = points.copy(), radius.copy()

@@ -6,7 +6,7 @@ from test_rod import CATHETER, SHAPED, WIRE, course, rest, ring, straight
 
 from spineviz.data.errors import RequestError
 from spineviz.physics.rod import coursing, resting, turned_back
-from spineviz.physics.rod_solver import together
+from spineviz.physics.rod_solver import _banded, together
 
 ASKED = [
     (straight(150.0, 4.0), CATHETER, 90.0, None),
@@ -68,3 +68,20 @@ def test_turned_back_it_ends_where_it_began():
     for station in (0.0, 0.4, 1.0, 2.7):
         end = float(way.stations[-1])
         assert np.abs(back.at(end - station).tip_mm - way.at(station).tip_mm).max() < 1e-6
+
+
+def test_bands_hold_the_lower_half_of_the_block_matrix():
+    rng = np.random.default_rng(3)
+    width = 6
+    own, first, second = rng.normal(size=(6, width)), rng.normal(size=(3, 3, width - 1)), rng.normal(size=(3, 3, 4))
+    whole = np.zeros((3 * width, 3 * width))
+    for k in range(width):
+        for number, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
+            whole[3 * k + i, 3 * k + j] = whole[3 * k + j, 3 * k + i] = own[number, k]
+    for blocks, apart in ((first, 1), (second, 2)):
+        for k in range(width - apart):
+            here, there = slice(3 * k, 3 * k + 3), slice(3 * (k + apart), 3 * (k + apart) + 3)
+            whole[here, there], whole[there, here] = blocks[:, :, k], blocks[:, :, k].T
+    bands = _banded(own, first, second)
+    for below in range(9):
+        assert np.array_equal(bands[below, : 3 * width - below], np.diagonal(whole, -below))
