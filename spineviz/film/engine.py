@@ -11,8 +11,8 @@ from typing import Any
 from spineviz import __version__
 
 PACKAGES = (
-    "manim", "numpy", "scipy", "networkx", "pyvista", "vtk", "moderngl", "av", "pillow", "pycairo",
-    "font-source-sans-pro",
+    "manim", "numpy", "scipy", "networkx", "pyvista", "vtk", "fast-simplification", "moderngl", "av", "pillow",
+    "pycairo", "font-source-sans-pro",
 )  # fmt: skip
 """Whose versions can change a picture."""
 
