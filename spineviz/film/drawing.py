@@ -138,11 +138,12 @@ class FilmDrawer:
         return plain
 
     def share(self) -> None:
-        """Make what every part of the film shows, in whatever posture: the bones' rasters. Load what is loaded late."""
+        """Make what every part of the film shows, in whatever posture: the rasters of bones and skin. Load what is
+        loaded late."""
         for module in _LATE_MODULES:
             importlib.import_module(module)
         for structure in self.scene.structures(0.0, None).values():
-            if getattr(structure, "role", "") == "bone":
+            if getattr(structure, "role", "") in ("bone", "skin"):
                 middle = structure.field.bounds_mm.mean(axis=0, keepdims=True)
                 for shape in (structure.field, structure.core):
                     if shape is not None:

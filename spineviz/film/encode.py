@@ -31,10 +31,10 @@ _BT709 = 1
 _PER_S = 1000
 """Chapters and captions are timed in milliseconds."""
 
-_LOOKAHEAD, _LARGE_PX, _LARGE_LOOKAHEAD = 20, 2560 * 1440, 10
-"""x264 holds the frames at which it looks ahead, in preset medium 40: 0.38 GB at 1080p. With 20 it takes 0.25 GB, and
-0.3 to 0.4 dB of 47 at the same size. Of frames that are larger than this it looks at 10 ahead: 0.75 GB at 4K, and about
-1 dB."""
+_LOOKAHEAD, _LARGE_PX, _LARGE_LOOKAHEAD = 14, 2560 * 1440, 10
+"""x264 holds the frames at which it looks ahead, in preset medium 40: 0.38 GB at 1080p. With 14 it takes 0.21 GB, and
+0.8 to 1.0 dB of 46 in a file that is 2 to 8 % smaller. Of frames that are larger than this it looks at 10 ahead: 0.75
+GB at 4K, and about 1 dB."""
 
 _DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
 _SOUND_RATE, _SOUND_BITS = 48000, 96000

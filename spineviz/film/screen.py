@@ -328,9 +328,10 @@ class Screen:
         return self._composer.frame(self.layers(now))
 
     def forget(self) -> None:
-        """Drop every picture that was drawn, so that what follows cannot depend on it, and what cards alone show: they
-        come seldom, and are as large as the frame. Meshes, textures and line integrals stay."""
-        _veil.cache_clear()
+        """Drop every picture and every layer that was drawn, so that what follows cannot depend on it. Meshes, textures
+        and line integrals stay."""
+        for layer in (_veil, _frame, _note, _title, _tag, _bar, _caption):
+            layer.cache_clear()
         forget_cards()
         self._pictures.clear()
         self._places.clear()

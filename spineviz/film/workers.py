@@ -40,7 +40,7 @@ TRIES = 2
 """How often a piece is tried whose worker died."""
 
 
-WORKER_MB, PIXEL_BYTES = 600.0, 150.0
+WORKER_MB, PIXEL_BYTES = 470.0, 125.0
 """What a worker holds that shares with another: so many megabytes, and bytes for each pixel of a frame (measured, see
 tests/bench)."""
 
