@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -186,6 +187,10 @@ def mesh_field(field: Field, spacing_mm: float, bounds_mm: NDArray[np.float64] |
     return mesh_grid(grid)
 
 
+_one_surface = threading.Lock()
+"""fast-simplification works on the one surface of the process, and lets other threads run meanwhile."""
+
+
 def simplified(mesh: Mesh, triangles: int) -> Mesh:
     """About `triangles` triangles that lie where the mesh does (quadric decimation; Garland and Heckbert 1997,
     doi:10.1145/258734.258849); the mesh itself if it has fewer."""
@@ -194,7 +199,8 @@ def simplified(mesh: Mesh, triangles: int) -> Mesh:
     # a sixth of the time that VTK's quadric decimation takes, no further off
     from fast_simplification import simplify
 
-    points, faces = simplify(mesh.points_mm, mesh.triangles.astype(np.int32), target_count=triangles)
+    with _one_surface:
+        points, faces = simplify(mesh.points_mm, mesh.triangles.astype(np.int32), target_count=triangles)
     return Mesh(points, faces.astype(np.int64))
 
 

@@ -6,9 +6,8 @@ import ctypes
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from math import ceil
 from typing import Any
 from weakref import WeakSet
@@ -46,9 +45,6 @@ _RESTS_AFTER = 30
 
 _MOST_TRIANGLES = 128
 """A surface of more is drawn block by block, those out of the picture not at all."""
-
-_SIDE_BY_SIDE = 2
-"""Surfaces that are simplified at a time."""
 
 _CELL = 32
 """Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
@@ -327,15 +323,6 @@ class Store:
     def mesh(self, wanted: Wanted) -> Kept:
         """The buffers of a surface; its maker is asked only where it is new."""
         return self._get(("mesh", *wanted.full_key), lambda: self._upload(*wanted.made()))
-
-    def prepare(self, wanted: Sequence[Wanted]) -> None:
-        """Make those surfaces that are new side by side: VTK simplifies without Python's lock."""
-        new = {("mesh", *one.full_key): one for one in wanted if ("mesh", *one.full_key) not in self._kept}
-        if len(new) > 1:
-            with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-                made = list(threads.map(Wanted.made, new.values()))
-            for key, surface in zip(new, made, strict=True):
-                self._get(key, partial(self._upload, *surface))
 
     def draw_face(self, face: Face) -> None:
         """Draw the paint of `face` with the shader of faces, of which all else was told."""

@@ -300,7 +300,6 @@ class Stage:
         in_sight = {
             name: known[key][0] if key in known else self._wanted(shown[name], camera) for name, key in keys.items()
         }
-        store.prepare([wanted for wanted in in_sight.values() if wanted is not None and wanted.triangles_per_mm2 > 0.0])
         parts: dict[Hashable, tuple[Wanted | None, _Part | None]] = {}
         for name, wanted in in_sight.items():
             mesh, part = None if wanted is None else store.mesh(wanted), known.get(keys[name], (None, None))[1]

@@ -7,10 +7,11 @@ import pytest
 
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.film.painter import STAGE_CLOSES_AFTER, Painter
-from spineviz.film.shot import StageShot
+from spineviz.film.shot import FluoroShot, StageShot
 from spineviz.geometry.fields import sphere
 from spineviz.geometry.meshes import mesh_field
 from spineviz.views.camera import Camera
+from spineviz.views.projection import projection
 from spineviz.views.stage import StageLook
 from spineviz.views.theme import theme
 
@@ -73,3 +74,18 @@ def test_pictures_are_the_same_whichever_windows_were_closed(painter):
     for size in (OTHER, SMALL, OTHER):
         painter.stage(size, PARTS, shot(2.0))
     assert np.array_equal(painter.stage(LARGE, PARTS, shot(1.0)), fresh)
+
+
+def test_what_no_view_looked_through_since_the_last_piece_is_given_back(painter):
+    front, side = (FluoroShot(projection(name), live=False) for name in ("ap", "lateral"))
+    for seen in (front, side):
+        painter.fluoroscopy(SMALL, PARTS, seen, 0.0, 12.0)
+    painter.forget()
+    assert len(painter._fluoroscopes) == 2
+    picture = painter.fluoroscopy(SMALL, PARTS, side, 0.0, 12.0)
+    painter.forget()
+    assert [key for _, key in painter._fluoroscopes] == [side.projection.key]
+    assert np.array_equal(painter.fluoroscopy(SMALL, PARTS, side, 0.0, 12.0), picture)
+    painter.forget()
+    painter.forget()
+    assert not painter._fluoroscopes

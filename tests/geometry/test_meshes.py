@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -175,6 +176,16 @@ def test_simplified_keeps_volume_and_stays_closed():
     assert light.is_closed
     assert light.volume_ml == pytest.approx(mesh.volume_ml, rel=0.01)
     assert simplified(light, 10**6) is light
+
+
+def test_surfaces_that_are_simplified_at_the_same_time_do_not_mix():
+    meshes = [mesh_field(f.sphere((0, 0, 0), radius), 0.3) for radius in (6.0, 7.0, 8.0, 9.0)]
+    alone = [simplified(mesh, 1500) for mesh in meshes]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda mesh: simplified(mesh, 1500), meshes * 3))
+    for one, other in zip(alone * 3, together, strict=True):
+        assert np.array_equal(one.points_mm, other.points_mm)
+        assert np.array_equal(one.triangles, other.triangles)
 
 
 @pytest.mark.parametrize("ending", MESH_FORMATS)

@@ -80,3 +80,11 @@ def test_a_frame_that_was_given_does_not_change_later():
     first = composer.frame([ground])
     composer.frame([ground, layer(rng), layer(rng)])
     assert np.array_equal(first, ground.pixels)
+
+
+def test_one_that_has_forgotten_holds_no_picture_and_composes_the_same_again():
+    composer, layers = Composer(SIZE_PX), [Layer(noise(np.random.default_rng(5), *SIZE_PX[::-1], 3), 0, 0)]
+    before = composer.frame(layers)
+    composer.forget()
+    assert not [value for value in vars(composer).values() if getattr(value, "nbytes", 0)]
+    assert np.array_equal(composer.frame(layers), before)

@@ -16,7 +16,7 @@ from spineviz.geometry.fields import Field, box, capsule, cylinder, ellipsoid, s
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.operators import difference, moved, union
 from spineviz.views.fluoroscopy import PROJECTIONS, Fluoroscope, beam, projection
-from spineviz.views.rasters import Shelf
+from spineviz.views.rasters import Shelf, settle_shelves
 from spineviz.views.voxels import Voxels, absorption_at, absorption_per_mm, bone_absorption_per_mm, voxels
 
 COEFFICIENT = {"air": 0.0, "water": 0.0, "one": 1.0, "two": 2.0, "five": 5.0}
@@ -494,6 +494,20 @@ def test_of_what_moves_two_versions_are_kept_and_no_more():
     assert "again" not in made
     shelf.clear()
     assert (len(shelf), shelf.held_bytes) == (0, 0)
+
+
+def test_a_shelf_that_settles_lets_go_of_what_was_used_longest_ago_down_to_its_limit():
+    shelf = Shelf(lambda value: value.nbytes, most_bytes=25, rest=100)
+    for name in ("bone", "rib", "disc", "rib"):
+        shelf.get(name, "", lambda: np.zeros(10, np.int8))
+    shelf.turn()
+    assert shelf.held_bytes == 30  # all of it was used lately
+    settle_shelves()
+    assert (len(shelf), shelf.held_bytes) == (2, 20)
+    made = []
+    for name in ("rib", "disc", "bone"):
+        shelf.get(name, "", lambda name=name: (made.append(name), np.zeros(10, np.int8))[1])
+    assert made == ["bone"]
 
 
 # --- the picture ---
