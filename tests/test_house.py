@@ -101,6 +101,7 @@ def test_every_package_that_is_imported_is_declared():
     names = {
         "PIL": "pillow",
         "cairo": "pycairo",
+        "fast_simplification": "fast-simplification",
         "vtkmodules": "pyvista",  # pyvista is VTK for Python
         "manimpango": "manim",
         "tqdm": "manim",

@@ -217,7 +217,7 @@ def test_another_number_of_frames_than_was_announced_is_an_error(tmp_path, name)
 
 def test_mp4_is_medium_at_crf_20_on_one_thread(films):
     told = films["mp4"][1][0].read_bytes()
-    for words in (b" crf=20.0 ", b" subme=7 ", b" ref=3 ", b" me=hex ", b" threads=1 ", b" rc_lookahead=20 "):
+    for words in (b" crf=20.0 ", b" subme=7 ", b" ref=3 ", b" me=hex ", b" threads=1 ", b" rc_lookahead=14 "):
         assert words in told, words
 
 
@@ -514,7 +514,7 @@ def test_no_byte_depends_on_what_memory_held_before():
     assert len(told) == 1
 
 
-@pytest.mark.parametrize(("size", "ahead"), [((1920, 1080), 20), ((2560, 1440), 20), ((3840, 2160), 10)])
+@pytest.mark.parametrize(("size", "ahead"), [((1920, 1080), 14), ((2560, 1440), 14), ((3840, 2160), 10)])
 def test_large_frames_are_looked_at_few_at_a_time(tmp_path, size, ahead):
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     encode_segment(tmp_path / "a.mp4", [frame], FORMATS["mp4"], size, RATE, 1)
