@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.anatomy.vertebra import spinous_tip, vertebra
-from spineviz.data.aside import Call
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
+from spineviz.data.once import Call
 from spineviz.data.tables import LEVELS, morphometry, sourced_table
 from spineviz.geometry.fields import Distances, Field, Points, Vector, as_vector, box_bounds, unit
 from spineviz.geometry.frames import Frame

@@ -33,6 +33,7 @@ LARGE_BYTES = 16 * 2**20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _LATE_MODULES = (
+    "fast_simplification",
     "moderngl",
     "scipy.interpolate",
     "spineviz.film.encode",
