@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.geometry.curves import Curve, transported_frames
+from spineviz.geometry.curves import (
+    OFF_SHARE,
+    Curve,
+    of_like_area,
+    rings_within,
+    sides_within,
+    transported_frames,
+    tube_bend,
+)
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.meshes import Mesh
 
@@ -97,9 +105,9 @@ def _cap(
     return [centre + radius * (np.cos(a) * ring @ axes[:, :2].T + direction * np.sin(a) * axes[:, 2]) for a in angle]
 
 
-def sides_for(radius_mm: float) -> int:
-    """How many sides a tube of this radius is drawn with."""
-    return int(np.clip(round(11.0 * radius_mm**0.55), 10, 40) // 2 * 2)
+def _sides_for(radius_mm: float, off_mm: float) -> int:
+    """How many sides a tube of this radius is drawn with that may be off by `off_mm`."""
+    return sides_within(radius_mm, off_mm, int(np.clip(round(11.0 * radius_mm**0.55), 10, 40) // 2 * 2))
 
 
 def branch_mesh(line: Points, radius_mm: NDArray[np.float64], parent: Field | None, spacing_mm: float = 1.0) -> Mesh:
@@ -109,15 +117,16 @@ def branch_mesh(line: Points, radius_mm: NDArray[np.float64], parent: Field | No
         line: (M, 3) middle; radius_mm: (M,).
         parent: what it springs from on the side: its surface then begins on the parent's, as a saddle. None: it begins
             with half a ball, which lies within the parent that it goes on from.
-        spacing_mm: how far rings are apart at most.
+        spacing_mm: how fine it is: it is off by a small share of that.
     """
-    curve = Curve(line)
-    keep = _ring_places(curve, radius_mm, spacing_mm)
+    curve, off_mm = Curve(line), OFF_SHARE * spacing_mm
+    held = rings_within(curve.arc_mm, tube_bend(curve, radius_mm), off_mm)
+    if parent is not None:
+        held |= _beside(parent, line, radius_mm)
+    keep = np.flatnonzero(held)
     frames = transported_frames(curve)[keep]
-    sides = sides_for(float(radius_mm.max()))
-    # a polygon of the circle's own area
-    grow = np.sqrt(2.0 * np.pi / (sides * np.sin(2.0 * np.pi / sides)))
-    middle, radius = line[keep], grow * radius_mm[keep]
+    sides = _sides_for(float(radius_mm.max()), off_mm)
+    middle, radius = line[keep], of_like_area(sides) * radius_mm[keep]
     angle = np.linspace(0.0, 2 * np.pi, sides, endpoint=False)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     around = np.einsum("mij,sj->msi", frames[:, :, :2], ring) * radius[:, None, None]
@@ -136,18 +145,15 @@ def branch_mesh(line: Points, radius_mm: NDArray[np.float64], parent: Field | No
     return _skin(rings, start, end)
 
 
-def _ring_places(curve: Curve, radius: NDArray[np.float64], spacing_mm: float) -> NDArray[np.intp]:
-    """Which vertices carry a ring: as often as the tube is thick and bent."""
-    turn = np.zeros(len(curve.points_mm))
-    tangent = curve.tangents()
-    turn[1:] = np.arccos(np.clip((tangent[1:] * tangent[:-1]).sum(1), -1.0, 1.0))
-    way = np.zeros_like(turn)
-    way[1:] = np.diff(curve.arc_mm) / np.minimum(0.9 * radius[1:] + 0.15, 2.0 * spacing_mm)
-    need = np.cumsum(np.maximum(way, turn / np.deg2rad(14.0)))
-    count = max(3, int(np.ceil(need[-1])) + 1)
-    need = need + 1e-9 * np.arange(len(need))
-    places = np.unique(np.searchsorted(need, np.linspace(0.0, need[-1], count)).clip(0, len(need) - 1))
-    return places if len(places) >= 2 else np.array([0, len(need) - 1])
+def _beside(parent: Field, line: Points, radius_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which vertices of a branch's line carry a ring so that its saddle on the `parent` is round: as often as it is
+    thick, until it has left that."""
+    left = np.flatnonzero(parent.distance(line) > 1.5 * radius_mm)
+    last = int(left[0]) if len(left) else len(line) - 1
+    way = Curve(line).arc_mm
+    out = np.zeros(len(line), bool)
+    out[: last + 1][np.diff(np.floor(way / (0.9 * radius_mm + 0.15))[: last + 1], prepend=-1.0) > 0] = True
+    return out
 
 
 def _from_the_wall(body: NDArray[np.float64], parent: Field) -> list[Points]:

@@ -31,7 +31,7 @@ from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, s
 from spineviz.data.assets import asset
 from spineviz.data.once import once
 from spineviz.data.tables import LEVELS, sourced_table
-from spineviz.geometry.curves import Curve, curve_through
+from spineviz.geometry.curves import OFF_SHARE, Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
 from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved, union
@@ -39,8 +39,6 @@ from spineviz.geometry.operators import moved, union
 _STEP_MM = 1.5
 EVERY_RING_MM = 0.2
 """Who asks for a surface of this spacing or less gets every ring of it: to bend it, or to measure it."""
-_OFF_SHARE = 0.06
-"""How far a surface of few rings may be off, as a share of the spacing that is asked for."""
 _SACRAL_ROOTS = (1, 2, 3, 4)
 _ROOT_SIDE = np.array([0.25, 1.0, 0.0])
 """A direction that no part of a root runs along."""
@@ -497,7 +495,7 @@ def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:
 
     def mesh(spacing_mm: float) -> Mesh:
         if spacing_mm not in made:
-            off_mm = _OFF_SHARE * spacing_mm
+            off_mm = OFF_SHARE * spacing_mm
             few = [thinned(part, off_mm) for part in parts] if spacing_mm > EVERY_RING_MM else parts
             made[spacing_mm] = joined(*[part.mesh(sides) for part in few])
         return made[spacing_mm]

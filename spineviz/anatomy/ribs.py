@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, below_from_above, endplates, level_above
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field
+from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
-from spineviz.geometry.curves import Curve, curve_through
+from spineviz.geometry.curves import OFF_SHARE, Curve, curve_through, sides_within
 from spineviz.geometry.fields import Field, Points, Vector
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, joined
@@ -251,11 +251,16 @@ def _bone(name: str, key: str, shape: Field, mesh: Callable[[float], Mesh], worl
 
 
 def _joined_mesh(sweeps: Sequence[Sweep]) -> Callable[[float], Mesh]:
-    made: list[Mesh] = []
+    made: dict[float, Mesh] = {}
 
     def mesh(spacing_mm: float) -> Mesh:
-        if not made:
-            made.append(joined(*[sweep.mesh(_SIDES) for sweep in sweeps]))
-        return made[0]
+        if spacing_mm not in made:
+            off_mm = OFF_SHARE * spacing_mm
+            made[spacing_mm] = joined(*[thinned(s, off_mm).mesh(_sides(s, off_mm)) for s in sweeps])
+        return made[spacing_mm]
 
     return mesh
+
+
+def _sides(sweep: Sweep, off_mm: float) -> int:
+    return sides_within(float(max(sweep.side_mm.max(), sweep.front_mm.max())), off_mm, _SIDES)

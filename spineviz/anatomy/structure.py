@@ -40,7 +40,7 @@ class Remains:
     """Of which healthy structure something is what is left, so that what was made of that serves for this too.
 
     Attributes:
-        of: the healthy structure.
+        of: the healthy structure; at any spacing its surface has the same triangles.
         carried: world points (N, 3) of it -> where they lie now, (N, 3), and what is left of the room there, (N,).
     """
 

@@ -9,16 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spineviz.geometry.curves import Curve
+from spineviz.geometry.curves import Curve, rings_within
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds, in_box
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh
 
 _LEAST_RADIUS_MM = 0.05
-
-
-_FURTHEST_MM = 12.0
-"""Rings of a thinned sweep are so far apart at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +96,7 @@ class Sweep:
 def thinned(sweep: Sweep, off_mm: float) -> Sweep:
     """The sweep on those of its rings that it takes for a surface that is off by about `off_mm`: few where it runs
     straight, all where it bends."""
-    step = np.linalg.norm(np.diff(sweep.points_mm, axis=0), axis=1)
-    arc = np.r_[0.0, np.cumsum(step)]
+    arc = sweep.curve.arc_mm
 
     def slope(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.gradient(values, arc, axis=0))
@@ -110,11 +105,8 @@ def thinned(sweep: Sweep, off_mm: float) -> Sweep:
     bend = np.linalg.norm(slope(slope(sweep.points_mm)), axis=1)
     bend += np.maximum(np.abs(slope(slope(sweep.side_mm))), np.abs(slope(slope(sweep.front_mm))))
     bend += np.abs(sweep.side_mm - sweep.front_mm) * (slope(sweep.side) ** 2).sum(axis=1)
-    bend = np.maximum.reduce([bend, np.r_[bend[1:], 0.0], np.r_[0.0, bend[:-1]]])
-    # a chord of length c is off by bend * c**2 / 8
-    rings = np.r_[0.0, np.cumsum(step / np.sqrt(8.0 * off_mm / np.maximum(bend[1:], 1e-6)).clip(1e-6, _FURTHEST_MM))]
-    keep = np.r_[True, np.diff(np.floor(rings)) > 0]
-    keep[[len(arc) // 2, -1]] = True  # a sweep has three rings at least
+    keep = rings_within(arc, bend, off_mm)
+    keep[len(arc) // 2] = True  # a sweep has three rings at least
     return Sweep(
         sweep.points_mm[keep], sweep.side[keep], sweep.front[keep], sweep.side_mm[keep], sweep.front_mm[keep], sweep.egg
     )

@@ -21,7 +21,15 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.structure import RANKS, Cells, Structure
 from spineviz.data.assets import asset
 from spineviz.data.sourced import sourced_table
-from spineviz.geometry.curves import Curve, transported_frames
+from spineviz.geometry.curves import (
+    OFF_SHARE,
+    Curve,
+    of_like_area,
+    rings_within,
+    sides_within,
+    transported_frames,
+    tube_bend,
+)
 from spineviz.geometry.fields import Distances, Field, Points, Vector, as_points, bounds_of_points, unit
 from spineviz.geometry.meshes import Mesh
 
@@ -29,9 +37,11 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 SIDES = 20
-"""Flats round a tube's surface."""
+"""Flats round a tube's surface at most."""
+OFF_MM = 0.01
+"""How far a tube's surface is off where nobody says how fine it shall be."""
 RING_MM = 1.0
-"""Way between two rings of a tube's surface."""
+"""Way between the vertices of a tube's line, of which those carry rings that its surface needs."""
 _CELL_MM = 0.3
 """Way between the small volumes that radiographs see."""
 _TREE_MM = 0.5
@@ -168,22 +178,27 @@ class SweptTube:
         whole = np.pi * (self.outer_mm**2 - self.inner_mm**2) * self.line.length_mm
         return float(whole - np.pi * self.outer_mm**2 * self._dome_mm / 3)
 
-    def mesh(self) -> Mesh:
-        """The closed surface, world frame."""
-        ways, frames = self.line.arc_mm, self.frames
+    def mesh(self, spacing_mm: float = OFF_MM / OFF_SHARE) -> Mesh:
+        """The closed surface, world frame, off by a small share of `spacing_mm`."""
+        off_mm = OFF_SHARE * spacing_mm
+        sides = sides_within(self.outer_mm, off_mm, SIDES)
+        grow = of_like_area(sides)
+        radius = self.radius_at(self.line.arc_mm)
+        keep = np.flatnonzero(rings_within(self.line.arc_mm, tube_bend(self.line, radius), off_mm))
+        points, frames, radius, ways = (v[keep] for v in (self.line.points_mm, self.frames, radius, self.line.arc_mm))
         if self.inner_mm:
-            out = _rings(self.line.points_mm, frames, self.radius_at(ways))
-            bore = _rings(self.line.points_mm, frames, np.full(len(ways), self.inner_mm))
+            out = _rings(points, frames, grow * radius, sides)
+            bore = _rings(points, frames, np.full(len(points), grow * self.inner_mm), sides)
             return stitched(np.concatenate([out, bore[::-1]]), ring=True)
         # the dome's rings stand along the last tangent
-        dome, tip, last = self._dome_mm, self.line.points_mm[-1], frames[-1]
+        dome, tip, last = self._dome_mm, points[-1], frames[-1]
         body = ways < ways[-1] - dome - 1e-9
         angle = np.deg2rad(np.array([0.0, *_DOME_DEG]))
         middles = self.line.at(ways[-1] - dome * (1.0 - np.sin(angle)))
-        centres = np.concatenate([self.line.points_mm[body], middles])
+        centres = np.concatenate([points[body], middles])
         turned_by = np.concatenate([frames[body], np.broadcast_to(last, (len(angle), 3, 3))])
         radius = np.concatenate([np.full(int(body.sum()), self.outer_mm), self.outer_mm * np.cos(angle)])
-        return stitched(_rings(centres, turned_by, radius), ends=(centres[0], tip))
+        return stitched(_rings(centres, turned_by, grow * radius, sides), ends=(centres[0], tip))
 
     def field(self) -> Field:
         """The shape by its distance to the line. Inexact past the ends and where the line bends sharply."""
@@ -222,9 +237,8 @@ class SweptTube:
 
     def structure(self, name: str, role: str, material: str, rank: int, *, told: bool = True) -> Structure:
         """The tube as the structure `name`; `told` in cells or not."""
-        mesh = cache(self.mesh)
         return Structure(
-            name, role, material, self.field(), lambda spacing_mm: mesh(), f"{role}-{self.key}", rank,
+            name, role, material, self.field(), cache(self.mesh), f"{role}-{self.key}", rank,
             cells=self.cells() if told else None,
         )  # fmt: skip
 

@@ -98,6 +98,49 @@ def transported_frames(curve: Curve, first_normal: Vector | None = None) -> NDAr
     return np.stack([normals, np.cross(tangent, normals), tangent], axis=2)
 
 
+OFF_SHARE = 0.06
+"""How far a surface along a curve may be off, as a share of the spacing that is asked for."""
+_FURTHEST_MM = 12.0
+"""Rings of such a surface are so far apart at most."""
+_LEAST_SIDES = 6
+
+
+def rings_within(arc_mm: NDArray[np.float64], bend: NDArray[np.float64], off_mm: float) -> NDArray[np.bool_]:
+    """(M,) which of the rings at the ways `arc_mm` (M,) along a curve it takes for a surface that is off by about
+    `off_mm`: few where it runs straight, all where it bends; the first and the last are among them.
+
+    `bend` (M,), 1/mm: how strongly each long line of the surface bends. A chord of length c is off by bend * c**2 / 8.
+    """
+    step = np.diff(arc_mm)
+    near = np.maximum.reduce([bend, np.append(bend[1:], 0.0), np.append(0.0, bend[:-1])])
+    longest = np.sqrt(8.0 * off_mm / np.maximum(near[1:], 1e-6)).clip(1e-6, _FURTHEST_MM)
+    count = np.concatenate([[0.0], np.cumsum(step / longest)])
+    keep = np.concatenate([[True], np.diff(np.floor(count)) > 0])
+    keep[-1] = True
+    return np.asarray(keep)
+
+
+def tube_bend(curve: Curve, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,) 1/mm: how strongly the long lines of a tube of `radius_mm` (M,) round `curve` bend at most, those on the
+    outer side of a bend; see `rings_within`."""
+    arc = curve.arc_mm
+    if len(arc) < 3:
+        return np.zeros(len(arc))
+    turn = np.linalg.norm(np.gradient(curve.tangents(), arc, axis=0), axis=1)
+    return np.asarray(turn * (1.0 + turn * radius_mm) + np.abs(np.gradient(np.gradient(radius_mm, arc), arc)))
+
+
+def sides_within(radius_mm: float, off_mm: float, most: int) -> int:
+    """How many sides a circle of this radius needs to be off by `off_mm`: an even number, `most` at most."""
+    turn = np.arccos(np.clip(1.0 - off_mm / max(radius_mm, 1e-9), 0.0, 1.0))
+    return int(min(max(2 * np.ceil(0.5 * np.pi / turn), _LEAST_SIDES), most))
+
+
+def of_like_area(sides: int) -> float:
+    """How much larger than a circle's radius that of a polygon's corners is that has the circle's area."""
+    return float(np.sqrt(2.0 * np.pi / (sides * np.sin(2.0 * np.pi / sides))))
+
+
 def tube_mesh(curve: Curve, radius_mm: ArrayLike, sides: int = 24) -> Mesh:
     """A closed tube with flat ends round `curve`; `radius_mm` is one number or (M,) along it."""
     radius = np.broadcast_to(np.asarray(radius_mm, float), len(curve.points_mm))

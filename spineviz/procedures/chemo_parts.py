@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 
 import numpy as np
@@ -160,7 +161,8 @@ def beads(points_mm: Points, key: str) -> Structure | None:
         return cKDTree(points_mm).query(p)[0] - BEAD_MM
 
     def mesh(_: float) -> Mesh:
-        return joined(*[_ball().with_points(_ball().points_mm + point) for point in points_mm])
+        ball = _ball()
+        return joined(*[ball.with_points(ball.points_mm + point) for point in points_mm])
 
     bounds = box_bounds(points_mm.min(0) - BEAD_MM, points_mm.max(0) + BEAD_MM)
     return Structure(
@@ -168,6 +170,7 @@ def beads(points_mm: Points, key: str) -> Structure | None:
     )
 
 
+@cache
 def _ball() -> Mesh:
     """An icosahedron, once divided, of the beads' size."""
     golden = (1.0 + 5.0**0.5) / 2.0

@@ -15,6 +15,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.anatomy.structure import remembered
 from spineviz.data.errors import FaultError
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, simplified
@@ -99,12 +100,17 @@ class Wanted:
         make: makes it.
         rounds: how often its normals are smoothed.
         triangles_per_mm2: more than 0: it is simplified to so many.
+        like: another surface of the same triangles, which this one is when `carried` has moved its points (N, 3), both
+            in the local frame: it is simplified to the very triangles that the other one is, so that they do not
+            change from picture to picture while this one does. None: it is simplified for itself.
     """
 
     key: Key
     make: Callable[[], Mesh]
     rounds: int = 0
     triangles_per_mm2: float = 0.0
+    like: Wanted | None = None
+    carried: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     @property
     def full_key(self) -> Key:
@@ -115,9 +121,17 @@ class Wanted:
         """The surface and the normals (N, 3) at its vertices."""
         mesh = self.make()
         normals = vertex_normals(mesh, self.rounds)
-        if self.triangles_per_mm2 > 0.0:
+        if self.triangles_per_mm2 <= 0.0:
+            return mesh, normals
+        if self.like is None or self.carried is None:
             return lightened(mesh, normals, round(self.triangles_per_mm2 * mesh.area_mm2))
-        return mesh, normals
+        few = remembered(_few, self.like.full_key, self.like.thinned, _MOST_FEW)
+        return few.mesh.with_points(self.carried(few.mesh.points_mm)), few.lit(normals)
+
+    def thinned(self) -> Few:
+        """What it is simplified to."""
+        mesh = self.make()
+        return thinned(mesh, round(self.triangles_per_mm2 * mesh.area_mm2))
 
 
 @dataclass(frozen=True)
@@ -1005,18 +1019,45 @@ def spiral(samples: int) -> NDArray[np.float64]:
     return radius[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
 
 
-def lightened(mesh: Mesh, normals: NDArray[np.float32], triangles: int) -> tuple[Mesh, NDArray[np.float32]]:
-    """About `triangles` triangles in place of `mesh`, and their vertices' unit normals: mixed from the `normals` (N, 3)
-    of the vertices of `mesh` that are near, so that the few are lit as the many were."""
+@dataclass(frozen=True, eq=False)
+class Few:
+    """Few triangles in the place of many.
+
+    Attributes:
+        mesh: the few.
+        near, weight: (N, K) which vertices of the many are near each vertex of the few, and how much each counts.
+    """
+
+    mesh: Mesh
+    near: NDArray[np.intp]
+    weight: NDArray[np.float64]
+
+    def lit(self, normals: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The unit normals of the few, mixed from those (M, 3) of the many: the few are lit as the many were."""
+        mixed = (normals[self.near] * self.weight[:, :, None]).sum(axis=1)
+        return np.asarray(mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-20), np.float32)
+
+
+_few: OrderedDict[Key, Few] = OrderedDict()
+_MOST_FEW = 4
+
+
+def thinned(mesh: Mesh, triangles: int) -> Few:
+    """About `triangles` triangles in place of `mesh`, all of its own if it has fewer."""
     from scipy.spatial import cKDTree
 
     light = simplified(mesh, triangles)
     if light is mesh:
-        return mesh, normals
+        return Few(mesh, np.arange(len(mesh.points_mm))[:, None], np.ones((len(mesh.points_mm), 1)))
     away_mm, near = cKDTree(mesh.points_mm).query(light.points_mm, k=4)
-    weight = 1.0 / (away_mm + 0.05 * np.median(away_mm)) ** 2
-    mixed = (normals[near] * weight[:, :, None]).sum(axis=1)
-    return light, (mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-20)).astype(np.float32)
+    return Few(light, near, 1.0 / (away_mm + 0.05 * np.median(away_mm)) ** 2)
+
+
+def lightened(mesh: Mesh, normals: NDArray[np.float32], triangles: int) -> tuple[Mesh, NDArray[np.float32]]:
+    """About `triangles` triangles in place of `mesh`, and their vertices' unit normals, from the `normals` (N, 3) of
+    its own."""
+    few = thinned(mesh, triangles)
+    return (mesh, normals) if few.mesh is mesh else (few.mesh, few.lit(normals))
 
 
 def vertex_normals(mesh: Mesh, rounds: int = 0) -> NDArray[np.float32]:

@@ -379,15 +379,20 @@ class Stage:
         if outside(camera, box, self.size_px):
             return None
         spacing = self._spacing_mm(structure, camera)
-        light = structure.lasting and spacing >= _LIGHT_FROM_MM
+        before = _lasting_before(structure)
+        light = (structure.lasting or before is not None) and spacing >= _LIGHT_FROM_MM
         if light and spacing < 2.0 * _LIGHT_FROM_MM:
             spacing = _LIGHT_FROM_MM  # a camera that draws near asks for few different ones
-        return Wanted(
+        wanted = Wanted(
             key=(structure.key, spacing),
             make=partial(structure.mesh, spacing),
             rounds=2 if _role(structure) in GROWN else 0,
             triangles_per_mm2=_TRIANGLES / spacing if light else 0.0,
         )
+        if before is None:
+            return wanted
+        like = replace(wanted, key=(before.key, spacing), make=partial(before.mesh, spacing))
+        return replace(wanted, like=like, carried=partial(_carried, structure))
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         pixel, role = self._pixel_mm(structure, camera), _role(structure)
@@ -434,6 +439,18 @@ class Stage:
 def _key(name: str, structure: Structure) -> Hashable:
     """What tells how a structure of that name looks from how another does."""
     return name, structure.key, structure.role, structure.world_from_local.key
+
+
+def _lasting_before(structure: Structure) -> Structure | None:
+    """The lasting one that a structure is what remains of, if it is."""
+    return structure.remains.of if structure.remains is not None and structure.remains.of.lasting else None
+
+
+def _carried(structure: Structure, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where points (N, 3) of what `structure` remains of, in its local frame, lie in that of `structure`."""
+    assert structure.remains is not None
+    in_world = structure.remains.of.world_from_local.points(points_mm)
+    return structure.world_from_local.inverse().points(structure.remains.carried(in_world)[0])
 
 
 def _role(structure: Structure) -> str:

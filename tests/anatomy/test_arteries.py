@@ -501,7 +501,7 @@ def test_on_the_middle_the_depth_is_the_radius():
 def test_surfaces_are_closed_and_lie_on_the_lumen():
     made = tree(feeders=True)
     for name, branch in made.branches.items():
-        mesh = made.mesh(name, 1.0)
+        mesh = made.mesh(name, 0.5)
         assert mesh.is_closed, name
         assert mesh.pieces == 1, name
         assert mesh.volume_ml > 0.0, name

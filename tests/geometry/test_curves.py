@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import frames
 
-from spineviz.geometry.curves import Curve, curve_through, transported_frames, tube_mesh
+from spineviz.geometry.curves import (
+    Curve,
+    curve_through,
+    of_like_area,
+    rings_within,
+    sides_within,
+    transported_frames,
+    tube_bend,
+    tube_mesh,
+)
 from spineviz.geometry.meshes import mesh_field
 
 
@@ -101,3 +110,44 @@ def test_wrong_curves_are_named():
         curve_through([(0, 0, 0)])
     with pytest.raises(ValueError, match="must not repeat a point"):
         curve_through([(0, 0, 0), (0, 0, 0), (1, 1, 1)])
+
+
+@given(st.floats(0.1, 40.0), st.floats(0.001, 0.5))
+def test_a_circle_has_as_few_sides_as_being_off_by_so_much_takes(radius, off):
+    sides = sides_within(radius, off, 400)
+    assert sides % 2 == 0
+    assert sides >= 6
+    assert radius * (1.0 - np.cos(np.pi / sides)) <= off * (1 + 1e-9) or sides == 400
+    assert sides == 6 or radius * (1.0 - np.cos(np.pi / (sides - 2))) > off
+    assert sides_within(radius, off, 8) == min(sides, 8)
+
+
+@given(st.integers(3, 60))
+def test_a_polygon_of_like_area_has_the_circle_s_area(sides):
+    corners = of_like_area(sides) * np.exp(2j * np.pi * np.arange(sides) / sides)
+    twice = (corners.conj() * np.roll(corners, -1)).imag.sum()
+    assert twice / 2 == pytest.approx(np.pi)
+
+
+@given(st.floats(4.0, 30.0), st.floats(0.2, 3.0), st.floats(0.01, 0.3))
+@settings(max_examples=30, deadline=None)
+def test_the_outside_of_a_bent_tube_is_off_by_what_is_allowed_where_it_has_few_rings(bend_mm, radius, off):
+    turn = np.linspace(0.0, 1.5, 1500)
+    curve = Curve(bend_mm * np.column_stack([np.cos(turn), np.sin(turn), 0.0 * turn]))
+    keep = np.flatnonzero(rings_within(curve.arc_mm, tube_bend(curve, np.full(1500, radius)), off))
+    assert keep[0] == 0
+    assert keep[-1] == 1499
+    step = np.diff(turn[keep])
+    sagitta = (bend_mm + radius) * (1.0 - np.cos(step / 2))
+    assert sagitta.max() <= 1.05 * off
+    assert len(keep) < 1.5 / step[0] + 3  # no more than it takes
+
+
+def test_a_straight_tube_has_rings_where_its_width_changes():
+    way = np.linspace(0.0, 100.0, 1001)
+    curve = Curve(np.column_stack([way, 0.0 * way, 0.0 * way]))
+    radius = 1.0 + 2.0 / (1.0 + np.exp(-(way - 50.0)))
+    keep = rings_within(curve.arc_mm, tube_bend(curve, radius), 0.02)
+    assert np.abs(np.interp(way, way[keep], radius[keep]) - radius).max() < 0.025
+    assert keep[way < 30].sum() < 6
+    assert keep.sum() < 60

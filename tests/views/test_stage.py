@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 import spineviz.views.stage
 from spineviz.anatomy.bones import carved_mesh
+from spineviz.anatomy.patient import patient
 from spineviz.anatomy.structure import RANKS, Structure
 from spineviz.data.errors import FaultError
 from spineviz.geometry.fields import Field, box_bounds, cylinder, sphere
@@ -23,7 +25,7 @@ from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 from spineviz.views.camera import Camera, camera_from
-from spineviz.views.offscreen import _RESTS_AFTER, _context, lightened, spiral, vertex_normals
+from spineviz.views.offscreen import _RESTS_AFTER, Wanted, _context, lightened, spiral, vertex_normals
 from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, outside
 from spineviz.views.theme import theme
 
@@ -490,6 +492,46 @@ def test_a_light_surface_lies_on_the_dense_one_and_is_lit_as_it_is():
     radial = (light.points_mm - (3, 2, 1)) / np.linalg.norm(light.points_mm - (3, 2, 1), axis=1, keepdims=True)
     assert np.rad2deg(np.arccos((lit * radial).sum(axis=1).clip(-1, 1))).max() < 1.5
     assert lightened(dense, normals, 10**6) == (dense, normals)
+
+
+def test_what_is_carried_along_keeps_its_few_triangles_and_is_lit_as_the_many_are():
+    def pushed(points):
+        return points * (1.0, 1.0, 0.6) + (0.0, 0.02, 0.0) * points[:, 2:] ** 2
+
+    ball = mesh_field(sphere((3, 2, 1), 20), 0.8)
+    before = Wanted(("ball",), lambda: ball, rounds=1, triangles_per_mm2=0.5)
+    after = replace(
+        before, key=("pushed",), make=lambda: ball.with_points(pushed(ball.points_mm)), like=before, carried=pushed
+    )
+    (first, _), (second, lit) = before.made(), after.made()
+    assert len(first.triangles) == round(0.5 * ball.area_mm2)
+    assert np.array_equal(first.triangles, second.triangles)
+    np.testing.assert_allclose(second.points_mm, pushed(first.points_mm))
+    alone, normals = replace(after, like=None, carried=None, triangles_per_mm2=0.0).made()
+    near = cKDTree(alone.points_mm).query(second.points_mm)[1]
+    away = np.rad2deg(np.arccos((lit * normals[near]).sum(axis=1).clip(-1, 1)))
+    assert away.mean() < 1.5  # the nearest of the many stands a little aside
+    assert away.max() < 6.0
+
+
+@pytest.mark.parametrize("fracture", [0.3, 1.0])
+def test_a_broken_bone_is_drawn_with_as_few_triangles_as_a_whole_one_and_off_by_less_than_a_pixel(fracture):
+    import pyvista as pv
+
+    body = patient()
+    amount = body.amount(fracture, 1.0, 0.0)
+    whole, broken = body.treated_bone(0.0), body.treated_bone(amount)
+    stage, camera = Stage(SIZE), camera_from("behind", (0, 0, 0), 500.0, 20.0)
+    wanted = [stage._wanted(bone, camera) for bone in (whole, broken)]
+    (light, _), (carried, _) = (w.made() for w in wanted)
+    assert len(light.triangles) == len(carried.triangles)
+    dense = broken.mesh(wanted[1].key[1])
+    assert len(carried.triangles) < 0.6 * len(dense.triangles)
+    pixel_mm = camera.pixel_mm(SIZE[1])
+    off = np.abs(pv.PolyData(dense.points_mm).compute_implicit_distance(carried.polydata())["implicit_distance"])
+    assert off.mean() < 0.1 * pixel_mm
+    assert np.percentile(off, 99) < 0.4 * pixel_mm
+    stage.close()
 
 
 @pytest.mark.parametrize("level", ["T10", "L3"])
