@@ -31,6 +31,7 @@ from spineviz.geometry.operators import moved
 PATIENT_SPACING_MM = 12.0
 PERSON_SPACING_MM = 13.0
 """The room is seen from metres away: finer surfaces than these cost time and show nothing."""
+_PATIENT, _CAP, _DRAPE = "patient", "patient-cap", "drape"
 
 
 @cache
@@ -105,8 +106,8 @@ def _lying(level: str) -> Frame:
 def _patient_parts() -> tuple[tuple[str, str, Field, Callable[[float], Mesh]], ...]:
     body, cap = figure.prone_patient(), figure.patient_cap()
     return (
-        ("patient", "skin", body, _sampled(body, PATIENT_SPACING_MM)),
-        ("patient-cap", "gown", cap, _sampled(cap, 8.0)),
+        (_PATIENT, "skin", body, _sampled(body, PATIENT_SPACING_MM)),
+        (_CAP, "gown", cap, _sampled(cap, 8.0)),
     )
 
 
@@ -406,9 +407,7 @@ def drape(level: str = "L1") -> dict[str, Structure]:
     field = _cloth_field(level)
     thickness = sizes()["drape_thickness_mm"]
     kept = cache(lambda: mesh_field(field, 0.8 * thickness))  # coarser than the sheet is thick it would fall into holes
-    return {
-        "drape": _structure("drape", "drape", field, _lying(level), lambda spacing_mm: kept(), key=f"drape-{level}")
-    }
+    return {_DRAPE: _structure(_DRAPE, "drape", field, _lying(level), lambda spacing_mm: kept(), key=f"drape-{level}")}
 
 
 # ---- people --------------------------------------------------------------------------------------------------------
@@ -482,3 +481,9 @@ def theatre(level: str = "L1", c_arm_deg: float = 0.0) -> dict[str, Structure]:
         **instruments(),
         **team(abs(np.sin(np.deg2rad(c_arm_deg)))),
     }
+
+
+def theatre_names() -> frozenset[str]:
+    """The names of all that `theatre` holds. Patient and drape, which take long, are not made for that."""
+    furnished = (floor(), table(), c_arm(), monitor(), instruments(), team())
+    return frozenset({_PATIENT, _CAP, _DRAPE}.union(*furnished))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spineviz.devices.theatre import theatre
+from spineviz.devices.theatre import theatre_names
 from spineviz.film.anchors import Point, as_point, facing
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.parts import BACK, LEFT, Parts
@@ -363,7 +363,7 @@ class AugmentationScene(ProcedureScene):
     @cached_property
     def room_names(self) -> frozenset[str]:
         """What the room holds."""
-        return frozenset(theatre(self.level))
+        return theatre_names()
 
     @cached_property
     def inside(self) -> frozenset[str]:

@@ -44,8 +44,8 @@ class Mesh:
         x, y, z = (self.points_mm - self.points_mm.mean(0)).T.copy()
         a, b, c = self.triangles.T.copy()
         xb, yb, zb, xc, yc, zc = x[b], y[b], z[b], x[c], y[c], z[c]
-        six_mm3 = x[a] @ (yb * zc - zb * yc) + y[a] @ (zb * xc - xb * zc) + z[a] @ (xb * yc - yb * xc)
-        return float(six_mm3) / 6000.0
+        six_mm3 = x[a] * (yb * zc - zb * yc) + y[a] * (zb * xc - xb * zc) + z[a] * (xb * yc - yb * xc)
+        return float(six_mm3.sum()) / 6000.0
 
     @cached_property
     def area_mm2(self) -> float:

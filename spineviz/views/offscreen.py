@@ -276,6 +276,27 @@ def _context() -> Any:
     raise FaultError(f"off-screen OpenGL: {reason}; spineviz doctor names the missing library")
 
 
+class Program:
+    """A shader whose numbers are set where they change: asking for one and setting it takes longer than comparing it.
+
+    Args:
+        made: the program of moderngl.
+    """
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+        self._uniforms = {name: made[name] for name in made}
+        self._values: dict[str, object] = {}
+
+    def put(self, name: str, value: object) -> None:
+        """Set a number of the shader, unless this kind of it has no use for it."""
+        if self._values.get(name) != value:
+            self._values[name] = value
+            uniform = self._uniforms.get(name)
+            if uniform is not None:
+                uniform.value = value
+
+
 class Store:
     """Shaders, vertex buffers and paints of the one context, shared by all stages of the process."""
 
@@ -288,25 +309,27 @@ class Store:
         self._blit = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 8, *[ctypes.c_uint] * 2)(
             context.load("glBlitFramebuffer")
         )
-        self._programs: dict[tuple[str, ...], Any] = {}
+        self._programs: dict[tuple[str, ...], Program] = {}
         self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
         self._held = 0
         self._round = 0
         self._windows: WeakSet[Offscreen] = WeakSet()
         gl = self.gl
-        self.faces = gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT)
+        self.faces = Program(gl.program(vertex_shader=shaders.FACE_VERTEX, fragment_shader=shaders.FACE_FRAGMENT))
         occlusion = shaders.OCCLUSION_FRAGMENT % (
             shaders.OCCLUSION_SAMPLES, shaders.SHADOW_STEPS, shaders.SHADOW_REACH,
         )  # fmt: skip
         self.spots = gl.buffer(reserve=_SPOTS_BYTES, dynamic=True)
-        self.screens: dict[str, tuple[Any, Any]] = {}
+        self.screens: dict[str, tuple[Program, Any]] = {}
         for name, fragment in (
             ("clear", shaders.CLEAR_FRAGMENT), ("open", shaders.OPEN_FRAGMENT), ("depth", shaders.DEPTH_FRAGMENT),
             ("occlusion", occlusion), ("blur", shaders.BLUR_FRAGMENT),
             ("finish", shaders.finish_fragment(glazed=False)), ("glazed", shaders.finish_fragment(glazed=True)),
         ):  # fmt: skip
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
-            self.screens[name] = program, gl.vertex_array(program, [(self.spots, "2f", "corner")])
+            self.screens[name] = Program(program), gl.vertex_array(program, [(self.spots, "2f", "corner")])
+        offsets = spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32)
+        self.screens["occlusion"][0].made["offsets"].write(offsets.tobytes())
 
     def fill(self, name: str, boxes: NDArray[np.int64], size_px: tuple[int, int]) -> None:
         """Run the screen shader `name` on every pixel of `boxes` (N, 4), left, low, right, high, in a picture of
@@ -325,12 +348,14 @@ class Store:
         for box in boxes.tolist():
             self._blit(*box, *box, parts, _NEAREST)
 
-    def program(self, kinds: tuple[str, ...]) -> Any:
+    def program(self, kinds: tuple[str, ...]) -> Program:
         """The surface shader with `kinds` defined; what a surface has not is not computed for it."""
         if kinds not in self._programs:
             head = "#version 330\n" + "".join(f"#define {kind}\n" for kind in kinds) + shaders.CLOUD + shaders.LIGHT
-            self._programs[kinds] = self.gl.program(
-                vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
+            self._programs[kinds] = Program(
+                self.gl.program(
+                    vertex_shader=head + shaders.SURFACE_VERTEX, fragment_shader=head + shaders.SURFACE_FRAGMENT
+                )
             )
         return self._programs[kinds]
 
@@ -350,7 +375,7 @@ class Store:
         if kinds not in kept.draws:
             flat = kinds == ("VEIL",)  # needs no normals
             content = [(kept.parts[0], *(("3f 12x", "place") if flat else ("3f 3f", "place", "normal")))]
-            kept.draws[kinds] = self.gl.vertex_array(self.program(kinds), content, kept.parts[1])
+            kept.draws[kinds] = self.gl.vertex_array(self.program(kinds).made, content, kept.parts[1])
         return kept.draws[kinds]
 
     def begin(self, window: Offscreen) -> None:
@@ -408,7 +433,7 @@ class Store:
         texture.filter = self.gl.LINEAR, self.gl.LINEAR  # it is painted about as finely as it is seen
         texture.repeat_x = texture.repeat_y = False
         buffer = self.gl.buffer(spots.tobytes())
-        drawn: dict[tuple[str, ...], Any] = {("FACE",): self.gl.vertex_array(self.faces, [(buffer, "2f", "spot")])}
+        drawn: dict[tuple[str, ...], Any] = {("FACE",): self.gl.vertex_array(self.faces.made, [(buffer, "2f", "spot")])}
         return Kept([texture, buffer], drawn, paint.nbytes + spots.nbytes)
 
 
@@ -700,17 +725,17 @@ class Offscreen:
         for surface in surfaces:
             kind = surface.kinds if kinds is None else kinds
             program, draw = self.store.program(kind), self.store.drawer(surface.mesh, kind)
-            _put(program, "projection", _columns(projection))
+            program.put("projection", _columns(projection))
             eye_from_local = view @ surface.world_from_local.matrix
             eye_from_local[:3] *= 1.0 - surface.nearer  # towards the eye, so it covers the same pixels
-            _put(program, "eyeFromLocal", _columns(eye_from_local))
-            _put(program, "keyWay", _KEY_WAY)
-            _put(program, "pictureSize", self._solid.size)
-            _put(program, "hullPx", surface.hull_px * self.factor)
-            _put(program, "slope", 2.0 / float(projection[1, 1]) / self._solid.size[1])
+            program.put("eyeFromLocal", _columns(eye_from_local))
+            program.put("keyWay", _KEY_WAY)
+            program.put("pictureSize", self._solid.size)
+            program.put("hullPx", surface.hull_px * self.factor)
+            program.put("slope", 2.0 / float(projection[1, 1]) / self._solid.size[1])
             for name in ("tone", "sheen", "grain", "mood"):
-                _put(program, name, getattr(surface, name))
-            _put(program, "cut", _eye_plane(surface.cut, view))
+                program.put(name, getattr(surface, name))
+            program.put("cut", _eye_plane(surface.cut, view))
             sides = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
             if sides:
                 gl.enable(gl.CULL_FACE)
@@ -731,20 +756,20 @@ class Offscreen:
         """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are those that a
         cut passes through, or the others: who clips some triangles of a run looks at all of them."""
         assert mesh.blocks is not None
-        beyond = (place.crossed != crossed) | ~reached(place.boxes_px, self._counted)
-        edges = np.flatnonzero(np.diff(np.r_[True, beyond, True].astype(np.int8)))
-        starts, ends = mesh.blocks[edges[::2]], mesh.blocks[edges[1::2]]
-        return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True)]
+        seen = np.zeros(len(place.boxes_px) + 2, bool)
+        seen[1:-1] = (place.crossed == crossed) & reached(place.boxes_px, self._counted)
+        edges = mesh.blocks[np.flatnonzero(seen[1:] != seen[:-1])].tolist()
+        return [(a, b - a) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         program = self.store.faces
         for face in faces:
-            _put(program, "projection", _columns(projection))
-            _put(program, "eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
-            _put(program, "window", face.window_mm)
+            program.put("projection", _columns(projection))
+            program.put("eyeFromLocal", _columns(view @ face.world_from_plane.matrix))
+            program.put("window", face.window_mm)
             facing = abs(float((view[:3, :3] @ face.world_from_plane.rotation)[2, 2]))
-            _put(program, "light", face.light * (0.84 + 0.16 * facing))
-            _put(program, "paint", 0)
+            program.put("light", face.light * (0.84 + 0.16 * facing))
+            program.put("paint", 0)
             self.store.draw_face(face)
 
     def _draw_glass(
@@ -817,7 +842,8 @@ class Offscreen:
         self._gl.disable(self._gl.DEPTH_TEST)
         program = self.store.screens["depth"][0]
         self._depth.use(0)
-        program["depth"].value, program["range"].value, program["factor"].value = 0, range_mm, self.factor
+        for name, value in (("depth", 0), ("range", range_mm), ("factor", self.factor)):
+            program.put(name, value)
         self._small_target.use()
         self.store.fill("depth", _scaled(rectangles(tiles, self.size_px), 0.5), self._small.size)
         self._gl.enable(self._gl.DEPTH_TEST)
@@ -843,14 +869,16 @@ class Offscreen:
         program = self.store.screens["occlusion"][0]
         self._small.use(0)
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-        program["depth"].value, program["lens"].value = 0, (focal / 2, width / 4, height / 4)
-        program["reach"].value, program["keyWay"].value = (shadows.reach_px / 2, shadows.reach_mm), _KEY_WAY
-        program["offsets"].write(spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32).tobytes())
+        program.put("depth", 0)
+        program.put("lens", (focal / 2, width / 4, height / 4))
+        program.put("reach", (shadows.reach_px / 2, shadows.reach_mm))
+        program.put("keyWay", _KEY_WAY)
         self._rough_target.use()
         self.store.fill("occlusion", boxes, small)
         program = self.store.screens["blur"][0]
         self._rough.use(0)
-        program["open"].value, program["like"].value = 0, 0.05 * shadows.reach_mm
+        program.put("open", 0)
+        program.put("like", 0.05 * shadows.reach_mm)
         self._open_target.use()
         self.store.fill("blur", boxes, small)
         gl.enable(gl.DEPTH_TEST)
@@ -870,9 +898,11 @@ class Offscreen:
             for unit, (name, texture) in enumerate((sources | {"glass": self._glass}).items()):
                 if texture is not None:
                     texture.use(unit)
-                    _put(program, name, unit)
-            program["factor"].value, program["clear"].value = self.factor, self._clear
-            program["range"].value, program["like"].value = range_mm, 0.05 * shadows.reach_mm
+                    program.put(name, unit)
+            program.put("factor", self.factor)
+            program.put("clear", self._clear)
+            program.put("range", range_mm)
+            program.put("like", 0.05 * shadows.reach_mm)
             boxes = _upside_down(rectangles(tiles, self.size_px), self.size_px)
             self.store.fill(kind, boxes, self.size_px)
 
@@ -952,13 +982,6 @@ def painted_cells(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
     size = solid.shape[::-1]
     spots = corners_of(np.minimum(boxes, (*size, *size)), size)
     return np.ascontiguousarray(0.5 * spots + 0.5, np.float32)
-
-
-def _put(program: Any, name: str, value: object) -> None:
-    """Set a number of the shader, unless this kind of it has no use for it."""
-    uniform = program.get(name, None)
-    if uniform is not None:
-        uniform.value = value
 
 
 def _beyond_cut_mm(surface: Surface) -> NDArray[np.float64] | None:

@@ -91,6 +91,7 @@ def timed(*arguments: str, folder: Path, cache: Path) -> tuple[float, float]:
 
 PLANNING = """
 import sys, time
+import spineviz.cli
 import scipy.interpolate, scipy.linalg.lapack, scipy.ndimage, scipy.spatial
 from spineviz.procedures.case import Case
 from spineviz.procedures.plans import plan_for
@@ -98,7 +99,8 @@ began = time.perf_counter()
 plan_for(sys.argv[1], Case())
 print(time.perf_counter() - began)
 """
-"""Planning alone: what the libraries take to load is part of the other promises."""
+"""Planning alone, with the threads that the command gives to libraries: what they take to load is part of the other
+promises."""
 
 
 def planned_s(film: str, cache: Path) -> float:

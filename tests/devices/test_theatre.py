@@ -20,6 +20,10 @@ def room():
     return theatre.theatre("L1", 0.0)
 
 
+def test_the_names_are_told_without_the_room(room):
+    assert theatre.theatre_names() == set(room)
+
+
 def test_every_part_is_closed_has_a_colour_and_a_matching_name(room):
     for name, part in room.items():
         mesh = part.world_mesh(12.0)
