@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,13 +47,32 @@ def around() -> NDArray[np.float64]:
     return np.column_stack([np.cos(turn), np.sin(turn)])
 
 
-def read_table(table: Table, rows: NDArray[np.float64], turn: NDArray[np.float64]) -> Distances:
-    """`table` at rows (N,) and angles (N,) rad, (N,)."""
-    from scipy.ndimage import map_coordinates
+def read_tables(tables: Sequence[Table], rows: NDArray[np.float64], turn: NDArray[np.float64]) -> list[Distances]:
+    """Each of `tables`, all of one shape, at rows (N,) and angles (N,) rad, (N,): between the four values round a
+    place; beyond the first and the last row it is that row."""
+    count = len(tables[0])
+    row = np.clip(rows, 0.0, count - 1.0)
+    low = np.minimum(row.astype(np.intp), max(count - 2, 0))
+    column = (turn / (2 * np.pi)) % 1.0 * TURNS
+    left = np.minimum(column.astype(np.intp), TURNS - 1)
+    up, across = row - low, column - left
+    first = low * TURNS
+    high = np.minimum(first + TURNS, (count - 1) * TURNS)
+    right = np.where(left == TURNS - 1, 0, left + 1)
+    corners = first + left, first + right, high + left, high + right
+    out = []
+    for table in tables:
+        a, b, c, d = (table.take(corner) for corner in corners)
+        a += across * (b - a)
+        c += across * (d - c)
+        a += up * (c - a)
+        out.append(a)
+    return out
 
-    closed = np.concatenate([table, table[:, :1]], axis=1)
-    columns = (turn / (2 * np.pi)) % 1.0 * TURNS
-    return map_coordinates(closed, np.stack([rows, columns]), order=1, mode="nearest")
+
+def read_table(table: Table, rows: NDArray[np.float64], turn: NDArray[np.float64]) -> Distances:
+    """One table, as `read_tables` reads it."""
+    return read_tables([table], rows, turn)[0]
 
 
 @lru_cache(maxsize=2)

@@ -28,7 +28,7 @@ from spineviz.anatomy.epidural_canal import (
     outline_points,
     planes_near,
     points_at,
-    read_table,
+    read_tables,
 )  # fmt: skip
 from spineviz.anatomy.epidural_shape import direction_grid, figure, nerves, read_directions
 from spineviz.anatomy.neural import EVERY_RING_MM
@@ -127,8 +127,7 @@ class Push:
         z = points[:, 2]
         x, y = points[:, 0], points[:, 1] - self._by_height(self.rest.middle_mm, z)
         way, turn, rows = np.hypot(x, y), np.arctan2(y, x), self._rows(z)
-        cord = read_table(self.rest.cord_mm, rows, turn)
-        dura = read_table(self.rest.dura_mm, rows, turn)
+        cord, dura = read_tables([self.rest.cord_mm, self.rest.dura_mm], rows, turn)
         share = 1.0 - smooth_step((way - cord) / np.maximum(dura + _FADE_MM - cord, 1e-3))
         return self._by_height(self.shift_mm, z) * share
 
@@ -168,7 +167,7 @@ class Push:
         way_here, rows_here, most_here = way[among], rows[among], most[among]
 
         def slip(turn: Distances) -> Distances:
-            cord, dura = read_table(self.rest.cord_mm, rows_here, turn), read_table(self.dura_mm, rows_here, turn)
+            cord, dura = read_tables([self.rest.cord_mm, self.dura_mm], rows_here, turn)
             share = (way_here - cord) / np.maximum(dura - cord, 1e-3)
             # what lies on the cord stays with it, what lies on the sac with that
             loose = smooth_step((share - 0.35) / 0.25) * (1.0 - smooth_step((share - 0.6) / 0.4))
@@ -194,8 +193,8 @@ class Push:
     def _pressed(self, points: Points, back: bool = False) -> Points:
         x, y, rows = self._from_cord(points)
         way, turn = np.hypot(x, y), np.arctan2(y, x)
-        cord, dura = read_table(self.rest.cord_mm, rows, turn), read_table(self.dura_mm, rows, turn)
-        to_cord, to_dura = read_table(self.cord_mm, rows, turn), read_table(self.pressed_mm, rows, turn)
+        tables = [self.rest.cord_mm, self.dura_mm, self.cord_mm, self.pressed_mm]
+        cord, dura, to_cord, to_dura = read_tables(tables, rows, turn)
         far = np.maximum(dura, to_dura) + _FAR_MM
         if back:
             cord, to_cord, dura, to_dura = to_cord, cord, to_dura, dura

@@ -38,7 +38,7 @@ from spineviz.views.tiles import (
     tiles_under,
 )
 
-_KEPT_BYTES = 16_000_000
+_KEPT_BYTES = 10_000_000
 """Vertex buffers held at most, but for those of the last pictures; the one unused for longest goes first."""
 
 _RESTS_AFTER = 30

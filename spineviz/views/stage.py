@@ -35,11 +35,13 @@ INSTRUMENTS = frozenset({"steel", "wire", "catheter", "hub", "marker"})
 
 FINE = frozenset(
     {
-        "steel", "wire", "catheter", "hub", "marker", "cement", "cleft", "artery", "vein", "contrast", "balloon",
-        "drug", "tumour", "necrosis",
+        "steel", "wire", "catheter", "hub", "marker", "artery", "vein", "contrast", "balloon", "drug",
     }
 )  # fmt: skip
 """Roles whose parts are thin: meshed twice as fine."""
+
+LOBED = frozenset({"cement", "cleft", "tumour", "necrosis"})
+"""Roles with small lobes: meshed finer than what is smooth, and finely from nearby too."""
 
 NESTING = {
     "catheter": -5,
@@ -396,7 +398,9 @@ class Stage:
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         pixel, role = self._pixel_mm(structure, camera), _role(structure)
-        share, least = (0.5, 0.35) if role in FINE else (0.5, 4.0) if role in SMOOTH else (1.0, 1.0)
+        share, least = (
+            (0.5, 0.35) if role in FINE else (0.8, 0.5) if role in LOBED else (0.5, 4.0) if role in SMOOTH else (1, 1)
+        )
         wanted = max(_SPACING_PX * pixel * share, least)
         return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 
@@ -432,7 +436,7 @@ class Stage:
             cut=cut,
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
-            thin=role in FINE or role == "roots",
+            thin=role in FINE or role in LOBED or role == "roots",
         )
 
 
