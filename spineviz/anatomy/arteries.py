@@ -44,6 +44,8 @@ ROOT = "aorta"
 NO_ADAMKIEWICZ = "none"
 ARTERY_RANK = 42
 """Above the tumour, so that a feeder is seen in it, and below whatever is put into a lumen."""
+_RUN_ON = ("aorta", "iliac", "femoral")
+"""Kinds of branches that run on in one another. What springs from their sides is seen through them where it begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,8 +259,10 @@ class ArterialTree:
         def mesh(spacing_mm: float) -> Mesh:
             return joined(*[self.mesh(branch, spacing_mm) for branch in names])
 
-        key = f"{name}|{self.key}"
-        return Structure(name, "artery", "blood", self.field(names), _once(mesh), key, ARTERY_RANK)
+        runs_on = "great arteries" if self.branches[names[0]].kind in _RUN_ON else ""
+        return Structure(
+            name, "artery", "blood", self.field(names), _once(mesh), f"{name}|{self.key}", ARTERY_RANK, runs_on=runs_on
+        )
 
 
 def _once(make: Callable[[float], Mesh]) -> Callable[[float], Mesh]:

@@ -73,6 +73,8 @@ class Structure:
         remains: of what it is left, where it was crushed; its core is bone that was crushed, not lost.
         parts: rigid things that together are this one and share no room, each with a name, key and place of its own,
             so that what was made of them serves while they move against each other; (): it is of one piece.
+        runs_on: names the hollow that it makes with others that run on in it, whose walls end there: as glass none of
+            them shows within another. "": it makes none.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Structure:
     lasting: bool = False
     remains: Remains | None = None
     parts: tuple[Structure, ...] = ()
+    runs_on: str = ""
 
     def world_mesh(self, spacing_mm: float) -> Mesh:
         """The surface in the world frame, with vertices about `spacing_mm` apart."""

@@ -152,6 +152,7 @@ class Surface:
             "hollow" is lit on the side that looks inwards.
         at_vertices: light is worked out at the corners of its triangles, not at every pixel.
         thin: it may pass between the pixels of the half-size depth picture, so that this does not tell where it is.
+        runs_on: with those of the same name that follow it among the glass it is one pane; "" for a pane of its own.
         nearer: a share of its distance by which it is drawn nearer, so that of two surfaces that coincide the same one
             is seen in whatever order they are drawn.
     """
@@ -169,13 +170,14 @@ class Surface:
     wall: str = ""
     at_vertices: bool = False
     thin: bool = False
+    runs_on: str = ""
 
     @cached_property
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.key
-        pose = self.world_from_local.key
-        return self.mesh, pose, self.tone, self.sheen, self.grain, self.mood, cut, self.sides, self.hull_px, self.kinds
+        looks = self.tone, self.sheen, self.grain, self.mood, self.sides, self.hull_px, self.kinds, self.runs_on
+        return self.mesh, self.world_from_local.key, cut, looks
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -792,12 +794,12 @@ class Offscreen:
         self._panes.depth_mask = True
         gl.enable(gl.BLEND)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
-        for surface in glass:
+        for pane in one_panes(glass):
             # a first drawing takes the depth alone, so that only the nearest wall of a pane is seen
             self._panes.color_mask = False, False, False, False
-            self._draw_surfaces([surface], view, projection, ("VEIL",))
+            self._draw_surfaces(pane, view, projection, ("VEIL",))
             self._panes.color_mask = True, True, True, True
-            self._draw_surfaces([surface], view, projection)
+            self._draw_surfaces(pane, view, projection)
         gl.disable(gl.BLEND)
 
     def _unlike(self, drawn: Tiles, shaded: Tiles) -> Tiles:
@@ -932,6 +934,17 @@ class Offscreen:
         parts += [self._solid, self._depth, self._small, self._open, self._rough, self._shown, self._ground]
         for part in parts:
             part.release()
+
+
+def one_panes(glass: Sequence[Surface]) -> list[list[Surface]]:
+    """`glass` in its order, those together that are one pane."""
+    out: list[list[Surface]] = []
+    for surface in glass:
+        if out and surface.runs_on and surface.runs_on == out[-1][-1].runs_on:
+            out[-1].append(surface)
+        else:
+            out.append([surface])
+    return out
 
 
 def _as_viewport(box: Box) -> Box:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -320,8 +320,8 @@ class Stage:
             bounds = np.stack([every.min(0), every.max(0)])
         # nearest first, so that what is hidden is not lit
         solid = sorted([group for part in seen for group in part.solid], key=lambda group: group[:2])
-        panes = sorted([pane for part in seen for pane in part.panes], key=lambda pane: pane[:2])
-        nearest_first, inner_first = [s for *_, surfaces in solid for s in surfaces], [s for *_, s in panes]
+        nearest_first = [s for *_, surfaces in solid for s in surfaces]
+        inner_first = inner_to_outer([pane for part in seen for pane in part.panes])
         faces = [face for part in seen for face in part.faces]
         reach_px = _OCCLUSION_SHARE * self.size_px[1]
         shadows = Shadows(reach_px, reach_px * camera.pixel_mm(self.size_px[1]))
@@ -437,12 +437,13 @@ class Stage:
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
             thin=role in FINE or role in LOBED or role == "roots",
+            runs_on=structure.runs_on,
         )
 
 
 def _key(name: str, structure: Structure) -> Hashable:
     """What tells how a structure of that name looks from how another does."""
-    return name, structure.key, structure.role, structure.world_from_local.key
+    return name, structure.key, structure.role, structure.runs_on, structure.world_from_local.key
 
 
 def _lasting_before(structure: Structure) -> Structure | None:
@@ -455,6 +456,20 @@ def _carried(structure: Structure, points_mm: NDArray[np.float64]) -> NDArray[np
     assert structure.remains is not None
     in_world = structure.remains.of.world_from_local.points(points_mm)
     return structure.world_from_local.inverse().points(structure.remains.carried(in_world)[0])
+
+
+def inner_to_outer(panes: Sequence[tuple[float, float, Surface]]) -> list[Surface]:
+    """Panes of glass in the order in which they are laid, each given with how far out it lies and how near: those that
+    are one hollow follow one another, at their mean distance."""
+    near: dict[tuple[float, str], list[float]] = {}
+    for out, nearness, surface in panes:
+        near.setdefault((out, surface.runs_on), []).append(nearness)
+
+    def place(pane: tuple[float, float, Surface]) -> tuple[float, float]:
+        out, nearness, surface = pane
+        return out, float(np.mean(near[out, surface.runs_on])) if surface.runs_on else nearness
+
+    return [surface for *_, surface in sorted(panes, key=place)]
 
 
 def _role(structure: Structure) -> str:

@@ -518,6 +518,13 @@ def test_surfaces_are_closed_and_lie_on_the_lumen():
             assert mesh.volume_ml == pytest.approx(volume - inside / 1000.0, rel=0.08), name
 
 
+def test_the_great_arteries_are_one_hollow_and_their_branches_are_not():
+    parts = tree(feeders=True).structures()
+    great = {name for name, part in parts.items() if part.runs_on}
+    assert great == {"aorta", "iliac-right", "iliac-left", "femoral-right", "femoral-left"}
+    assert len({parts[name].runs_on for name in great}) == 1
+
+
 def test_structures_hold_every_branch_once():
     made = tree(feeders=True)
     parts = made.structures()

@@ -25,8 +25,18 @@ from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.meshes import Mesh, mesh_field
 from spineviz.geometry.operators import moved
 from spineviz.views.camera import Camera, camera_from
-from spineviz.views.offscreen import _RESTS_AFTER, Wanted, _context, lightened, spiral, vertex_normals
-from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, outside
+from spineviz.views.offscreen import (
+    _RESTS_AFTER,
+    Kept,
+    Surface,
+    Wanted,
+    _context,
+    lightened,
+    one_panes,
+    spiral,
+    vertex_normals,
+)
+from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, inner_to_outer, outside
 from spineviz.views.theme import theme
 
 SIZE = (320, 240)
@@ -492,6 +502,31 @@ def test_a_light_surface_lies_on_the_dense_one_and_is_lit_as_it_is():
     radial = (light.points_mm - (3, 2, 1)) / np.linalg.norm(light.points_mm - (3, 2, 1), axis=1, keepdims=True)
     assert np.rad2deg(np.arccos((lit * radial).sum(axis=1).clip(-1, 1))).max() < 1.5
     assert lightened(dense, normals, 10**6) == (dense, normals)
+
+
+def test_glass_that_runs_on_in_other_glass_shows_no_wall_within_it(stage):
+    left, right = ball("left", (-8.0, 0.0, 0.0)), ball("right", (8.0, 0.0, 0.0))
+    look = StageLook(glass=frozenset({"left", "right"}))
+    both = together(*(replace(one, runs_on="hollow") for one in (left, right)))
+    one_hollow = stage.draw(both, CAMERA, look).astype(int)
+    apart = stage.draw(together(left, right), CAMERA, look).astype(int)
+    middle, twice = SIZE[0] // 2, 0
+    for one, seen in ((left, np.s_[:, : middle - 2]), (right, np.s_[:, middle + 2 :])):
+        alone = stage.draw(together(one), CAMERA, look).astype(int)
+        assert np.abs(alone[seen] - one_hollow[seen]).max() <= 2
+        twice = max(twice, np.abs(alone[seen] - apart[seen]).max())
+    assert twice > 20  # the far wall of the one that is laid first
+
+
+def test_a_hollow_lies_among_the_glass_at_its_mean_distance():
+    far, near, own = (
+        Surface(Kept([], {}, 0), Frame(), (1.0, 1.0, 1.0, 1.0), runs_on=name) for name in ("hollow", "hollow", "")
+    )
+    assert inner_to_outer([(0.0, -9.0, far), (0.0, -1.0, near), (0.0, -6.0, own)]) == [own, far, near]
+    assert inner_to_outer([(0.0, -9.0, far), (0.0, -1.0, near), (0.0, -4.0, own)]) == [far, near, own]
+    assert inner_to_outer([(2.0, -9.0, far), (0.0, -1.0, near), (1.0, -6.0, own)]) == [near, own, far]
+    assert one_panes([own, far, near, own]) == [[own], [far, near], [own]]
+    assert one_panes([own, own]) == [[own], [own]]
 
 
 def test_what_is_carried_along_keeps_its_few_triangles_and_is_lit_as_the_many_are():
