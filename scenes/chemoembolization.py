@@ -104,7 +104,7 @@ class Chemoembolization(EndovascularScene):
         at, layers = self.at(now), now.shown("layers", until="nick")
         camera = self.groin_view.moved_towards(self.groin_near, now.beat("nick"))
         points = {name: as_point(self.at_groin[name]) for name in ("nerve", "artery", "vein", "ligament", "head")}
-        device, place = self.newest_device(now)
+        device, place, rest = self.newest_device(now)
         return self.told(
             now,
             layout="stage+insets",
@@ -118,7 +118,11 @@ class Chemoembolization(EndovascularScene):
                 self.label(now, "vein", "vein", points["vein"], self.inner, layers),
                 self.label(now, "ligament", "ligament", points["ligament"], self.inner, layers, 0.8),
                 self.label(now, "head", "bone", self.head_point(at), self.inner, layers, 0.6),
-                *((self.label(now, device, "steel", place, self.inner, now.shown("needle")),) if device else ()),
+                *(
+                    (self.label(now, device, "steel", place, self.inner, now.shown("needle"), rest=rest),)
+                    if device
+                    else ()
+                ),
             ),
             marks=self.groin_marks(now),
         )
@@ -143,20 +147,22 @@ class Chemoembolization(EndovascularScene):
                  shown=now.shown("nick", until="needle"), side="left"),
         )  # fmt: skip
 
-    def newest_device(self, now: Moment) -> tuple[str, Point]:
-        """The device that has just come, and a place on it."""
+    def newest_device(self, now: Moment) -> tuple[str, Point, Point]:
+        """The device that has just come, a place on it, and where that comes to rest."""
         at = self.at(now)
         for name, beat in (("sheath", "sheath"), ("wire", "wire"), ("needle", "needle")):
             if now.after(beat) and name in at:
-                return name, self.on_device(now, name)
-        return "", NOWHERE
+                # the wire shows behind the needle's hub, the others at the skin
+                far = WIRE_SHOWS_MM if name == "wire" else 14.0
+                # the needle's tip, until that has come so far
+                coming = max(far, -now.state.needle_mm) if name == "needle" else far
+                return name, self.before_skin(coming), self.before_skin(far)
+        return "", NOWHERE, NOWHERE
 
-    def on_device(self, now: Moment, name: str) -> Point:
-        """A place of a device near the puncture."""
+    def before_skin(self, far_mm: float) -> Point:
+        """A point on the needle's way, so far outside the skin."""
         puncture = self.plan.puncture
-        # the wire shows behind the needle's hub, the others at the skin
-        far = WIRE_SHOWS_MM if name == "wire" else 14.0
-        return as_point(np.array(puncture.skin_mm) - far * np.array(puncture.direction))
+        return as_point(np.array(puncture.skin_mm) - far_mm * np.array(puncture.direction))
 
     # ---- 3 the way up ------------------------------------------------------------------------------------------------
 

@@ -171,3 +171,18 @@ def test_a_shot_is_a_pure_function_of_time(scenes, name):
     scene._shots.clear()
     again = [scene.screen.fingerprint(scene.instant(float(time))) for time in times[::-1]][::-1]
     assert first == again
+
+
+def test_the_needle_s_label_points_at_the_needle_as_it_comes(scenes):
+    scene = scenes("16:9", "chemoembolization")
+    step = scene.clock.step("access")
+    words = scene.words("access", "needle")
+    first, last = step.beats["needle"]
+    seen = 0
+    for time in step.start_s + np.arange(first, last, 0.1):
+        for label in scene.shot_at(time).labels:
+            if label.text == words and label.shown > 0.0:
+                needle = scene.structures(time, None)["needle"].field
+                assert needle.distance(np.array([label.anchor_mm]))[0] < 1.0, time
+                seen += 1
+    assert seen > 10
