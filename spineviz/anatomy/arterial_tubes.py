@@ -7,15 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.geometry.curves import (
-    OFF_SHARE,
-    Curve,
-    of_like_area,
-    rings_within,
-    sides_within,
-    transported_frames,
-    tube_bend,
-)
+from spineviz.geometry.curves import OFF_SHARE, Curve, of_like_area, sides_within, transported_frames, tube_rings
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 from spineviz.geometry.meshes import Mesh
 
@@ -120,7 +112,7 @@ def branch_mesh(line: Points, radius_mm: NDArray[np.float64], parent: Field | No
         spacing_mm: how fine it is: it is off by a small share of that.
     """
     curve, off_mm = Curve(line), OFF_SHARE * spacing_mm
-    held = rings_within(curve.arc_mm, tube_bend(curve, radius_mm), off_mm)
+    held = tube_rings(curve, radius_mm, off_mm)
     if parent is not None:
         held |= _beside(parent, line, radius_mm)
     keep = np.flatnonzero(held)

@@ -22,8 +22,8 @@ from spineviz.anatomy.arterial_data import SEGMENTAL_LEVELS
 from spineviz.anatomy.epidural_depth import least_depth_mm
 from spineviz.anatomy.epidural_push import Push, push
 from spineviz.anatomy.epidural_shape import CORD_LEVELS, Shape, figure, grown, read_directions
-from spineviz.anatomy.neural import EVERY_RING_MM
 from spineviz.anatomy.structure import RANKS, Structure, remembered
+from spineviz.anatomy.sweeps import EVERY_RING_MM
 from spineviz.anatomy.tumour import SIDES, Tumour, greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError

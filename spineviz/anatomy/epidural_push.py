@@ -31,8 +31,7 @@ from spineviz.anatomy.epidural_canal import (
     read_tables,
 )  # fmt: skip
 from spineviz.anatomy.epidural_shape import direction_grid, figure, nerves, read_directions
-from spineviz.anatomy.neural import EVERY_RING_MM
-from spineviz.anatomy.sweeps import smooth_step
+from spineviz.anatomy.sweeps import EVERY_RING_MM, smooth_step
 from spineviz.geometry.fields import Distances, Field, Points, Vector, box_bounds, in_box
 
 _FADE_MM = 3.0

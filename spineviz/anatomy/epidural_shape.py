@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, column, level_above, level_below
-from spineviz.anatomy.neural import EVERY_RING_MM, cord_and_sac, neural_structures, outer_root
+from spineviz.anatomy.neural import cord_and_sac, neural_structures, outer_root
 from spineviz.anatomy.structure import Structure
-from spineviz.anatomy.sweeps import sweep_along, sweep_field
+from spineviz.anatomy.sweeps import EVERY_RING_MM, sweep_along, sweep_field
 from spineviz.anatomy.tumour import greatest_diameter_mm, tumour_table
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.assets import asset

@@ -9,7 +9,7 @@ bones round its foramen in standing and in lying.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,18 +27,15 @@ from spineviz.anatomy.column import (
 )
 from spineviz.anatomy.ribs import rib_sweep, rib_table
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
+from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, surface_of, sweep_along, sweep_field
 from spineviz.data.assets import asset
 from spineviz.data.once import once
 from spineviz.data.tables import LEVELS, sourced_table
-from spineviz.geometry.curves import OFF_SHARE, Curve, curve_through
+from spineviz.geometry.curves import Curve, curve_through
 from spineviz.geometry.fields import Field, Points, Vector
-from spineviz.geometry.meshes import Mesh, joined
 from spineviz.geometry.operators import moved, union
 
 _STEP_MM = 1.5
-EVERY_RING_MM = 0.2
-"""Who asks for a surface of this spacing or less gets every ring of it: to bend it, or to measure it."""
 _SACRAL_ROOTS = (1, 2, 3, 4)
 _ROOT_SIDE = np.array([0.25, 1.0, 0.0])
 """A direction that no part of a root runs along."""
@@ -484,20 +481,7 @@ def _structure(name: str, parts: Sequence[Sweep], column: Column, view: list[str
         role=name,
         material=name,
         field=sweep_field(parts),
-        mesh=_joined_mesh(parts, _SIDES[name]),
+        mesh=surface_of(parts, lambda *_: _SIDES[name]),
         key=f"{name}|{view[0]}-{view[-1]}|{column.pose_key}",
         rank=RANKS[_RANK_OF[name]],
     )
-
-
-def _joined_mesh(parts: Sequence[Sweep], sides: int) -> Callable[[float], Mesh]:
-    made: dict[float, Mesh] = {}
-
-    def mesh(spacing_mm: float) -> Mesh:
-        if spacing_mm not in made:
-            off_mm = OFF_SHARE * spacing_mm
-            few = [thinned(part, off_mm) for part in parts] if spacing_mm > EVERY_RING_MM else parts
-            made[spacing_mm] = joined(*[part.mesh(sides) for part in few])
-        return made[spacing_mm]
-
-    return mesh

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.column import COLUMN_LEVELS, Column, below_from_above, endplates, level_above
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, sweep_along, sweep_field, thinned
+from spineviz.anatomy.sweeps import Sweep, gradient, smooth_step, surface_of, sweep_along, sweep_field
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.once import once
 from spineviz.data.tables import sourced_table
-from spineviz.geometry.curves import OFF_SHARE, Curve, curve_through, sides_within
+from spineviz.geometry.curves import Curve, curve_through, sides_within
 from spineviz.geometry.fields import Field, Points, Vector
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.meshes import Mesh, joined
+from spineviz.geometry.meshes import Mesh
 from spineviz.geometry.operators import moved, offset, union
 
 _STEP_MM = 2.0
@@ -208,7 +208,7 @@ def rib_structures(column: Column, levels: Sequence[str]) -> dict[str, Structure
     for side in ("right", "left"):
         name = f"ribs-{side}"
         sweeps = [_sweep(level, side).moved(column.relative(level, first)) for level in view]
-        shape, mesh = sweep_field(sweeps), _joined_mesh(sweeps)
+        shape, mesh = sweep_field(sweeps), surface_of(sweeps, _sides)
         parts = tuple(_rib(level, side, column.world_from_vertebra(level)) for level in view)
         out[name] = replace(_bone(name, f"{name}|{tag}", shape, mesh, frame), parts=parts)
     return out
@@ -224,7 +224,7 @@ def _sweep(level: str, side: str) -> Sweep:
 def _shape_of(level: str, side: str) -> tuple[Field, Callable[[float], Mesh]]:
     """That rib as a field, and its surface."""
     sweeps = [_sweep(level, side)]
-    return sweep_field(sweeps), _joined_mesh(sweeps)
+    return sweep_field(sweeps), surface_of(sweeps, _sides)
 
 
 def _rib(level: str, side: str, world_from_vertebra: Frame) -> Structure:
@@ -248,18 +248,6 @@ def _bone(name: str, key: str, shape: Field, mesh: Callable[[float], Mesh], worl
         core=offset(field, -_shape("cortex_mm")),
         core_material="trabecular",
     )
-
-
-def _joined_mesh(sweeps: Sequence[Sweep]) -> Callable[[float], Mesh]:
-    made: dict[float, Mesh] = {}
-
-    def mesh(spacing_mm: float) -> Mesh:
-        if spacing_mm not in made:
-            off_mm = OFF_SHARE * spacing_mm
-            made[spacing_mm] = joined(*[thinned(s, off_mm).mesh(_sides(s, off_mm)) for s in sweeps])
-        return made[spacing_mm]
-
-    return mesh
 
 
 def _sides(sweep: Sweep, off_mm: float) -> int:

@@ -9,12 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spineviz.geometry.curves import Curve, rings_within
+from spineviz.geometry.curves import OFF_SHARE, Curve, rings_within
 from spineviz.geometry.fields import Distances, Field, Points, box_bounds, in_box
 from spineviz.geometry.frames import Frame
-from spineviz.geometry.meshes import Mesh
+from spineviz.geometry.meshes import Mesh, joined
 
 _LEAST_RADIUS_MM = 0.05
+EVERY_RING_MM = 0.2
+"""Who asks for a surface of this spacing or less gets every ring of it: to bend it, or to measure it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,21 @@ def thinned(sweep: Sweep, off_mm: float) -> Sweep:
     return Sweep(
         sweep.points_mm[keep], sweep.side[keep], sweep.front[keep], sweep.side_mm[keep], sweep.front_mm[keep], sweep.egg
     )
+
+
+def surface_of(sweeps: Sequence[Sweep], sides: Callable[[Sweep, float], int]) -> Callable[[float], Mesh]:
+    """spacing in mm -> the surface of all `sweeps`, off by a small share of that and kept; `sides` says how many a
+    sweep has round it that may be off by so many mm."""
+    made: dict[float, Mesh] = {}
+
+    def mesh(spacing_mm: float) -> Mesh:
+        if spacing_mm not in made:
+            off_mm = OFF_SHARE * spacing_mm
+            few = [thinned(sweep, off_mm) for sweep in sweeps] if spacing_mm > EVERY_RING_MM else sweeps
+            made[spacing_mm] = joined(*[sweep.mesh(sides(sweep, off_mm)) for sweep in few])
+        return made[spacing_mm]
+
+    return mesh
 
 
 def sweep_along(

@@ -21,15 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from spineviz.anatomy.structure import RANKS, Cells, Structure
 from spineviz.data.assets import asset
 from spineviz.data.sourced import sourced_table
-from spineviz.geometry.curves import (
-    OFF_SHARE,
-    Curve,
-    of_like_area,
-    rings_within,
-    sides_within,
-    transported_frames,
-    tube_bend,
-)
+from spineviz.geometry.curves import OFF_SHARE, Curve, of_like_area, sides_within, transported_frames, tube_rings
 from spineviz.geometry.fields import Distances, Field, Points, Vector, as_points, bounds_of_points, unit
 from spineviz.geometry.meshes import Mesh
 
@@ -38,8 +30,6 @@ if TYPE_CHECKING:
 
 SIDES = 20
 """Flats round a tube's surface at most."""
-OFF_MM = 0.01
-"""How far a tube's surface is off where nobody says how fine it shall be."""
 RING_MM = 1.0
 """Way between the vertices of a tube's line, of which those carry rings that its surface needs."""
 _CELL_MM = 0.3
@@ -178,13 +168,13 @@ class SweptTube:
         whole = np.pi * (self.outer_mm**2 - self.inner_mm**2) * self.line.length_mm
         return float(whole - np.pi * self.outer_mm**2 * self._dome_mm / 3)
 
-    def mesh(self, spacing_mm: float = OFF_MM / OFF_SHARE) -> Mesh:
+    def mesh(self, spacing_mm: float) -> Mesh:
         """The closed surface, world frame, off by a small share of `spacing_mm`."""
         off_mm = OFF_SHARE * spacing_mm
         sides = sides_within(self.outer_mm, off_mm, SIDES)
         grow = of_like_area(sides)
         radius = self.radius_at(self.line.arc_mm)
-        keep = np.flatnonzero(rings_within(self.line.arc_mm, tube_bend(self.line, radius), off_mm))
+        keep = np.flatnonzero(tube_rings(self.line, radius, off_mm))
         points, frames, radius, ways = (v[keep] for v in (self.line.points_mm, self.frames, radius, self.line.arc_mm))
         if self.inner_mm:
             out = _rings(points, frames, grow * radius, sides)

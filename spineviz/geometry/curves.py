@@ -120,14 +120,15 @@ def rings_within(arc_mm: NDArray[np.float64], bend: NDArray[np.float64], off_mm:
     return np.asarray(keep)
 
 
-def tube_bend(curve: Curve, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M,) 1/mm: how strongly the long lines of a tube of `radius_mm` (M,) round `curve` bend at most, those on the
-    outer side of a bend; see `rings_within`."""
+def tube_rings(curve: Curve, radius_mm: NDArray[np.float64], off_mm: float) -> NDArray[np.bool_]:
+    """(M,) which vertices of `curve` carry a ring of a tube of `radius_mm` (M,) round it that is off by about `off_mm`
+    on the outer side of its bends; see `rings_within`."""
     arc = curve.arc_mm
     if len(arc) < 3:
-        return np.zeros(len(arc))
+        return np.ones(len(arc), bool)
     turn = np.linalg.norm(np.gradient(curve.tangents(), arc, axis=0), axis=1)
-    return np.asarray(turn * (1.0 + turn * radius_mm) + np.abs(np.gradient(np.gradient(radius_mm, arc), arc)))
+    bend = turn * (1.0 + turn * radius_mm) + np.abs(np.gradient(np.gradient(radius_mm, arc), arc))
+    return rings_within(arc, bend, off_mm)
 
 
 def sides_within(radius_mm: float, off_mm: float, most: int) -> int:

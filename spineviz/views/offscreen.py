@@ -844,8 +844,9 @@ class Offscreen:
         self._gl.disable(self._gl.DEPTH_TEST)
         program = self.store.screens["depth"][0]
         self._depth.use(0)
-        for name, value in (("depth", 0), ("range", range_mm), ("factor", self.factor)):
-            program.put(name, value)
+        program.put("depth", 0)
+        program.put("range", range_mm)
+        program.put("factor", self.factor)
         self._small_target.use()
         self.store.fill("depth", _scaled(rectangles(tiles, self.size_px), 0.5), self._small.size)
         self._gl.enable(self._gl.DEPTH_TEST)

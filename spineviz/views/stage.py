@@ -67,6 +67,9 @@ NESTING = {
 SMOOTH = frozenset({"skin", "gown", "cloth", "muscle"})
 """Large soft forms: meshed half as coarse, where coarse cells would show as facets, but never finely."""
 
+_MESHED = ((FINE, (0.5, 0.35)), (LOBED, (0.8, 0.5)), (SMOOTH, (0.5, 4.0)))
+"""Of such roles the spacing as a share of that of others, and the least in mm."""
+
 GROWN = frozenset(
     {"bone", "rim", "cavity", "disc", "tumour", "necrosis", "contrast", "skin", "muscle", "cloth", "gown", "glove"}
 )
@@ -398,9 +401,7 @@ class Stage:
 
     def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
         pixel, role = self._pixel_mm(structure, camera), _role(structure)
-        share, least = (
-            (0.5, 0.35) if role in FINE else (0.8, 0.5) if role in LOBED else (0.5, 4.0) if role in SMOOTH else (1, 1)
-        )
+        share, least = next((spacing for roles, spacing in _MESHED if role in roles), (1.0, 1.0))
         wanted = max(_SPACING_PX * pixel * share, least)
         return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
 

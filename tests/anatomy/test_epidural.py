@@ -15,7 +15,7 @@ from spineviz.anatomy.epidural import NERVES, epidural
 from spineviz.anatomy.epidural_canal import canal, flattened
 from spineviz.anatomy.epidural_depth import least_depth_mm
 from spineviz.anatomy.epidural_shape import lying, nerves
-from spineviz.anatomy.neural import EVERY_RING_MM
+from spineviz.anatomy.sweeps import EVERY_RING_MM
 from spineviz.anatomy.tumour import greatest_diameter_mm
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.data.errors import RequestError

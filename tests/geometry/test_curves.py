@@ -12,11 +12,10 @@ from spineviz.geometry.curves import (
     Curve,
     curve_through,
     of_like_area,
-    rings_within,
     sides_within,
     transported_frames,
-    tube_bend,
     tube_mesh,
+    tube_rings,
 )
 from spineviz.geometry.meshes import mesh_field
 
@@ -134,7 +133,7 @@ def test_a_polygon_of_like_area_has_the_circle_s_area(sides):
 def test_the_outside_of_a_bent_tube_is_off_by_what_is_allowed_where_it_has_few_rings(bend_mm, radius, off):
     turn = np.linspace(0.0, 1.5, 1500)
     curve = Curve(bend_mm * np.column_stack([np.cos(turn), np.sin(turn), 0.0 * turn]))
-    keep = np.flatnonzero(rings_within(curve.arc_mm, tube_bend(curve, np.full(1500, radius)), off))
+    keep = np.flatnonzero(tube_rings(curve, np.full(1500, radius), off))
     assert keep[0] == 0
     assert keep[-1] == 1499
     step = np.diff(turn[keep])
@@ -147,7 +146,7 @@ def test_a_straight_tube_has_rings_where_its_width_changes():
     way = np.linspace(0.0, 100.0, 1001)
     curve = Curve(np.column_stack([way, 0.0 * way, 0.0 * way]))
     radius = 1.0 + 2.0 / (1.0 + np.exp(-(way - 50.0)))
-    keep = rings_within(curve.arc_mm, tube_bend(curve, radius), 0.02)
+    keep = tube_rings(curve, radius, 0.02)
     assert np.abs(np.interp(way, way[keep], radius[keep]) - radius).max() < 0.025
     assert keep[way < 30].sum() < 6
     assert keep.sum() < 60
