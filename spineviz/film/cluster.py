@@ -144,8 +144,10 @@ class _Render:
 
     def _wait(self, futures: list[Future]) -> None:
         from distributed import wait
+        from distributed.client import FuturesCancelledError
 
-        with contextlib.suppress(TimeoutError), self.client.as_current():
+        # nothing came yet, or the scheduler went and took the futures along: that shows when it is asked next
+        with contextlib.suppress(TimeoutError, FuturesCancelledError), self.client.as_current():
             wait(futures, timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED")
 
     def _look_at_workers(self) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import pytest
 
 from spineviz.data.errors import FaultError
@@ -158,6 +159,23 @@ def test_a_scheduler_that_goes_away_is_told_and_finished_pieces_are_kept(cluster
     render_film(Request(SHOW, out), again, local_hands(1))
     assert again.there == told.count > 0
     assert out.read_bytes() == alone
+
+
+def test_a_scheduler_that_goes_away_while_it_is_waited_for_is_told(cluster, tmp_path, monkeypatch):
+    cluster.worker("one")
+    real = distributed.wait
+
+    def wait(futures, **options):
+        if "scheduler" in cluster.running:
+            cluster.kill("scheduler")
+        ends = time.monotonic() + 20.0
+        while not any(future.cancelled() for future in futures) and time.monotonic() < ends:
+            time.sleep(0.05)
+        return real(futures, **options)
+
+    monkeypatch.setattr(distributed, "wait", wait)
+    with pytest.raises(FaultError, match=r"--cluster tcp://.*: the scheduler is gone; what is finished is kept"):
+        render_film(Request(SHOW, tmp_path / "film.mp4"), Told(), cluster_hands(cluster.address, SHOW))
 
 
 def test_a_scheduler_that_is_not_there_is_told(tmp_path, monkeypatch):
