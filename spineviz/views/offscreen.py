@@ -6,7 +6,7 @@ import ctypes
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import ceil
 from typing import Any
@@ -47,6 +47,13 @@ _RESTS_AFTER = 30
 _MOST_TRIANGLES = 128
 """A surface of more is drawn block by block, those out of the picture not at all."""
 
+_INSIDE, _CAPPED_INSIDE = 0.10, 0.80
+"""How bright the inner side of a surface is: dark, but where it is seen between a cut's face and the surface round it,
+which is drawn with fewer triangles, about as the face is."""
+
+_MOST_HALVES = 2
+"""Of so many cuts through one surface the triangles on either side are remembered."""
+
 _CELL = 32
 """Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
 
@@ -79,6 +86,8 @@ class Kept:
         corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
         edge_mm: how long the edges of a surface's triangles are, were they all alike and equilateral.
         used_at: how many pictures the store had seen when it was used last.
+        halves: of the planes asked for last, the triangles wholly before it of those blocks that it passes through, and
+            the triangles that it splits, block by block as in `blocks`; in the order of use.
     """
 
     parts: list[Any]
@@ -89,6 +98,22 @@ class Kept:
     corners_mm: NDArray[np.float64] | None = None
     edge_mm: float = 0.0
     used_at: int = 0
+    halves: OrderedDict[bytes, tuple[Kept, Kept]] = field(default_factory=OrderedDict)
+
+    def release(self) -> None:
+        """Give the memory back."""
+        for both in self.halves.values():
+            _release_halves(both)
+        for part in (*self.draws.values(), *self.parts):
+            part.release()
+
+
+def _release_halves(both: tuple[Kept, Kept]) -> None:
+    """Give back what they have beside the vertices, which are those of the whole."""
+    for half in both:
+        for part in (*half.draws.values(), half.parts[1]):
+            if part is not None:
+                part.release()
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,7 @@ class Surface:
         grain: strength, how much of its fine part the pixels can show, size mm, relief mm.
         mood: rim, dimming, glow, glass, 0 to 1.
         cut: removes what lies on the +z side of this world frame.
+        capped: a painted face closes the cut, so that the inner side is seen only at the very edge of it.
         sides: 1 draws near sides only, -1 far sides only, 0 both.
         hull_px: more than 0: drawn as a flat outline grown by so many pixels.
         wall: "" for a surface like any other; "membrane" lets more through in its middle than at its silhouette,
@@ -164,6 +190,7 @@ class Surface:
     grain: Four = (0.0, 0.0, 1.0, 0.0)
     mood: Four = (0.5, 0.0, 0.0, 0.0)
     cut: Frame | None = None
+    capped: bool = False
     sides: int = 1
     hull_px: float = 0.0
     nearer: float = 0.0
@@ -176,7 +203,8 @@ class Surface:
     def key(self) -> Key:
         """What tells it from another surface of the picture."""
         cut = None if self.cut is None else self.cut.key
-        looks = self.tone, self.sheen, self.grain, self.mood, self.sides, self.hull_px, self.kinds, self.runs_on
+        how = self.capped, self.sides, self.hull_px, self.kinds, self.runs_on
+        looks = self.tone, self.sheen, self.grain, self.mood, *how
         return self.mesh, self.world_from_local.key, cut, looks
 
     @property
@@ -365,6 +393,36 @@ class Store:
         """The buffers of a surface; its maker is asked only where it is new."""
         return self._get(("mesh", *wanted.full_key), lambda: self._upload(*wanted.made()))
 
+    def halves(self, kept: Kept, normal: NDArray[np.float64], offset_mm: float) -> tuple[Kept, Kept]:
+        """The blocks of a surface that a plane in its local frame passes through, given by its unit `normal` (3,) and
+        how far from the origin it lies along that: the triangles wholly behind it, and those that it splits."""
+        key = np.append(normal, offset_mm).tobytes()
+        if key not in kept.halves:
+            kept.halves[key] = self._halved(kept, normal, offset_mm)
+            while len(kept.halves) > _MOST_HALVES:
+                _release_halves(kept.halves.popitem(last=False)[1])
+        kept.halves.move_to_end(key)
+        return kept.halves[key]
+
+    def _halved(self, kept: Kept, normal: NDArray[np.float64], offset_mm: float) -> tuple[Kept, Kept]:
+        assert kept.blocks is not None
+        assert kept.corners_mm is not None
+        corner = kept.corners_mm @ normal - offset_mm
+        crossed = (corner.min(axis=1) < 0.0) & (corner.max(axis=1) > 0.0)
+        counts = np.diff(kept.blocks) // 3
+        block = np.repeat(np.arange(len(counts)), counts)
+        triangles = np.frombuffer(kept.parts[1].read(), np.uint32).reshape(-1, 3)[crossed[block]]
+        block = block[crossed[block]]
+        points = np.frombuffer(kept.parts[0].read(), np.float32).reshape(-1, 6)[:, :3]
+        beyond = (points @ normal.astype(np.float32) > np.float32(offset_mm))[triangles].sum(axis=1)
+        out = []
+        for mine in (beyond == 0, (beyond > 0) & (beyond < 3)):
+            ends = 3 * np.cumsum([0, *np.bincount(block[mine], minlength=len(counts))])
+            indices = np.ascontiguousarray(triangles[mine])
+            buffer = self.gl.buffer(indices.tobytes()) if len(indices) else None
+            out.append(Kept([kept.parts[0], buffer], {}, indices.nbytes, kept.bounds_mm, ends, kept.corners_mm))
+        return out[0], out[1]
+
     def draw_face(self, face: Face) -> None:
         """Draw the paint of `face` with the shader of faces, of which all else was told."""
         kept = self._get(("face", *face.key), lambda: self._upload_paint(face.paint()))
@@ -399,8 +457,7 @@ class Store:
                 return
             del self._kept[key]
             self._held -= old.size
-            for part in (*old.draws.values(), *old.parts):
-                part.release()
+            old.release()
 
     def _get(self, key: tuple[object, ...], make: Callable[[], Kept]) -> Kept:
         if key not in self._kept:
@@ -738,30 +795,44 @@ class Offscreen:
             for name in ("tone", "sheen", "grain", "mood"):
                 program.put(name, getattr(surface, name))
             program.put("cut", _eye_plane(surface.cut, view))
-            sides = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
-            if sides:
-                gl.enable(gl.CULL_FACE)
-                gl.cull_face = "back" if sides > 0 else "front"
-            else:
-                gl.disable(gl.CULL_FACE)
+            program.put("inside", _CAPPED_INSIDE if surface.capped else _INSIDE)
+            open_side = 0 if surface.cut is not None and surface.sides > 0 else surface.sides
+            self._show_sides(surface.sides if surface.capped else open_side)
             place = self._places[surface.key if surface.key in self._places else ("glass", *surface.key)]
             for first, count in self._in_sight(surface.mesh, place, crossed=False):
                 draw.render(first=first, vertices=count)
-            if place.crossed.any():
+            plane = _cut_plane(surface)
+            if plane is not None and place.crossed.any():
+                whole, split = self.store.halves(surface.mesh, *plane)
+                self._draw_run(whole, kind, place)
+                self._show_sides(open_side)
+                # who clips some triangles of a run looks at all of them
                 gl.enable_direct(_CLIP_DISTANCE_0)
-                for first, count in self._in_sight(surface.mesh, place, crossed=True):
-                    draw.render(first=first, vertices=count)
+                self._draw_run(split, kind, place)
                 gl.disable_direct(_CLIP_DISTANCE_0)
         gl.disable(gl.CULL_FACE)
 
+    def _show_sides(self, sides: int) -> None:
+        """Draw near sides only (1), far sides only (-1), or both (0)."""
+        if sides:
+            self._gl.enable(self._gl.CULL_FACE)
+            self._gl.cull_face = "back" if sides > 0 else "front"
+        else:
+            self._gl.disable(self._gl.CULL_FACE)
+
+    def _draw_run(self, half: Kept, kind: tuple[str, ...], place: _Place) -> None:
+        """Draw what is in sight of those blocks that a cut passes through."""
+        for first, count in self._in_sight(half, place, crossed=True):
+            self.store.drawer(half, kind).render(first=first, vertices=count)
+
     def _in_sight(self, mesh: Kept, place: _Place, crossed: bool) -> list[tuple[int, int]]:
-        """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are those that a
-        cut passes through, or the others: who clips some triangles of a run looks at all of them."""
+        """Which runs of indices of `mesh` may show where is being drawn: (first, count) of each. They are of the blocks
+        that a cut passes through, or of the others."""
         assert mesh.blocks is not None
         seen = np.zeros(len(place.boxes_px) + 2, bool)
         seen[1:-1] = (place.crossed == crossed) & reached(place.boxes_px, self._counted)
         edges = mesh.blocks[np.flatnonzero(seen[1:] != seen[:-1])].tolist()
-        return [(a, b - a) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        return [(a, b - a) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
     def _draw_faces(self, faces: Sequence[Face], view: NDArray[np.float64], projection: NDArray[np.float64]) -> None:
         program = self.store.faces
@@ -998,14 +1069,23 @@ def painted_cells(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.ascontiguousarray(0.5 * spots + 0.5, np.float32)
 
 
-def _beyond_cut_mm(surface: Surface) -> NDArray[np.float64] | None:
-    """(blocks, 8) how far the corners of the blocks of a surface lie beyond its cut; None where it has none."""
+def _cut_plane(surface: Surface) -> tuple[NDArray[np.float64], float] | None:
+    """The unit normal (3,) of a surface's cut, in its local frame, towards what is taken away, and how far from the
+    origin the cut lies along that, mm; None where it has none."""
     if surface.cut is None:
         return None
+    normal = surface.world_from_local.rotation.T @ surface.cut.rotation[:, 2]
+    return normal, float(surface.world_from_local.inverse().points(surface.cut.origin_mm[None])[0] @ normal)
+
+
+def _beyond_cut_mm(surface: Surface) -> NDArray[np.float64] | None:
+    """(blocks, 8) how far the corners of the blocks of a surface lie beyond its cut; None where it has none."""
+    plane = _cut_plane(surface)
+    if plane is None:
+        return None
     assert surface.mesh.corners_mm is not None
-    turned = surface.world_from_local.rotation.T @ surface.cut.rotation[:, 2]
-    origin = surface.world_from_local.inverse().points(surface.cut.origin_mm[None])[0]
-    return np.asarray((surface.mesh.corners_mm - origin) @ turned)
+    normal, offset_mm = plane
+    return np.asarray(surface.mesh.corners_mm @ normal - offset_mm)
 
 
 def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...]:

@@ -270,6 +270,7 @@ void main()
 
 #ifdef LIT
 in vec4 localPlace;
+uniform float inside;    // how bright the far side is
 #ifdef AT_VERTICES
 in vec3 light;
 in vec3 extra;
@@ -314,7 +315,7 @@ void main()
   vec3 shade = own(mottle) * light + extra;
 #endif
 #ifndef HOLLOW
-  shade = gl_FrontFacing ? shade : own(mottle) * 0.10;
+  shade = gl_FrontFacing ? shade : own(mottle) * inside;
 #endif
   float solid = tone.a;
 #ifdef MEMBRANE

@@ -361,7 +361,7 @@ class Stage:
             panes.append((NESTING.get(role, 0), float(z.mean()), surface))
         else:
             lines = self._lines(surface, role, name in look.highlight, camera) if role in INSTRUMENTS else []
-            solid.append((role in INNER, -float(z.max()), [surface, *lines]))
+            solid.append((role in INNER, -float(z.max()), [replace(surface, capped=surface.cut is not None), *lines]))
         return _Part(mesh, world, solid, panes, [] if face is None else [face])
 
     def _lines(self, surface: Surface, role: str, highlight: bool, camera: Camera) -> list[Surface]:

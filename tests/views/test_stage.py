@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from spineviz.views.offscreen import (
     lightened,
     one_panes,
     spiral,
+    store,
     vertex_normals,
 )
 from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, inner_to_outer, outside
@@ -839,3 +841,37 @@ def test_a_cut_takes_away_one_side_and_nothing_of_the_other(stage):
     assert np.array_equal(stage.depth_mm[:, kept], whole[:, kept])
     assert np.isfinite(whole[:, gone]).any()
     assert not np.isfinite(stage.depth_mm[:, gone]).any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_plane_parts_the_triangles_of_the_blocks_that_it_passes_through(seed):
+    """Those wholly behind it, those that it splits, and no others; each block keeps its own."""
+    rng, mesh = np.random.default_rng(seed), ball_mesh(20.0, 1.0)
+    kept = store().mesh(Wanted(("a ball",), lambda: mesh))
+    normal, offset_mm = rng.normal(size=3), float(rng.uniform(-21.0, 21.0))
+    normal /= np.linalg.norm(normal)
+    corner = kept.corners_mm @ normal - offset_mm
+    crossed = (corner.min(axis=1) < 0.0) & (corner.max(axis=1) > 0.0)
+    ahead = mesh.points_mm.astype(np.float32) @ normal.astype(np.float32) > np.float32(offset_mm)
+
+    def of_blocks(one: Kept) -> list[set[tuple[int, ...]]]:
+        triangles = np.frombuffer(one.parts[1].read(), np.uint32).reshape(-1, 3) if one.parts[1] else np.zeros((0, 3))
+        return [set(map(tuple, triangles[a // 3 : b // 3].tolist())) for a, b in pairwise(one.blocks.tolist())]
+
+    behind, split = map(of_blocks, store().halves(kept, normal, offset_mm))
+    for block, (own, here, parted) in enumerate(zip(of_blocks(kept), behind, split, strict=True)):
+        count = {triangle: int(ahead[list(triangle)].sum()) for triangle in own}
+        assert here == {triangle for triangle in own if crossed[block] and count[triangle] == 0}
+        assert parted == {triangle for triangle in own if crossed[block] and 0 < count[triangle] < 3}
+
+
+def test_no_dark_line_runs_between_the_face_of_a_cut_and_the_surface_round_it(stage):
+    """The face is as fine as the pixels, the surface is not: where it lies further out its inner side shows."""
+    above, level = camera_from("behind above", (0, 0, 0), 300.0, 20.0), Frame(np.eye(3), np.zeros(3))
+    coarse = replace(ball(), mesh=lambda _: ball_mesh(20.8, 1.0), key="coarse ball")
+    picture = stage.draw(together(coarse), above, StageLook(cut=level)).max(axis=2)
+    turn = np.deg2rad(np.linspace(20.0, 140.0, 400))  # of the rim what is away from the eye
+    rim = 20.4 * np.stack([np.cos(turn), np.sin(turn), 0.0 * turn], axis=1)
+    column, row = np.round(stage.project(rim)[0]).astype(int).T
+    assert picture[row, column].min() > 110
