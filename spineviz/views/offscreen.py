@@ -358,8 +358,6 @@ class Store:
         ):  # fmt: skip
             program = gl.program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=fragment)
             self.screens[name] = Program(program), gl.vertex_array(program, [(self.spots, "2f", "corner")])
-        offsets = spiral(shaders.OCCLUSION_SAMPLES).astype(np.float32)
-        self.screens["occlusion"][0].made["offsets"].write(offsets.tobytes())
 
     def fill(self, name: str, boxes: NDArray[np.int64], size_px: tuple[int, int]) -> None:
         """Run the screen shader `name` on every pixel of `boxes` (N, 4), left, low, right, high, in a picture of
@@ -552,7 +550,7 @@ class Offscreen:
         self._ground_source = gl.framebuffer([self._ground])
         for texture in (self._depth, self._small, self._open, self._rough, self._ground):
             texture.filter = gl.NEAREST, gl.NEAREST
-        for texture in (self._solid, self._open):
+        for texture in (self._solid, self._small, self._open, self._rough):
             texture.repeat_x = texture.repeat_y = False
 
     def draw(
@@ -945,8 +943,12 @@ class Offscreen:
         focal = height / 2 / float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
         program.put("depth", 0)
         program.put("lens", (focal / 2, width / 4, height / 4))
-        program.put("reach", (shadows.reach_px / 2, shadows.reach_mm))
+        program.put("reach", shadows.reach_mm)
+        program.put("size", small)
         program.put("keyWay", _KEY_WAY)
+        program.put(
+            "offsets", tuple(map(tuple, np.round(0.5 * shadows.reach_px * spiral(shaders.OCCLUSION_SAMPLES)).tolist()))
+        )
         self._rough_target.use()
         self.store.fill("occlusion", boxes, small)
         program = self.store.screens["blur"][0]

@@ -394,46 +394,49 @@ OCCLUSION_FRAGMENT = """
 const int SAMPLES = %d;
 const int STEPS = %d;
 uniform sampler2D depth;  // mm along the line of sight
+uniform vec2 size;        // of it, pixels
 uniform vec3 lens;        // pixels a unit of slope, x and y of the line of sight
-uniform vec2 reach;       // pixels, mm
+uniform float reach;      // mm
 uniform vec3 keyWay;
-uniform vec2 offsets[SAMPLES];
+uniform vec2 offsets[SAMPLES];  // whole pixels
 out vec2 shown;
 
-vec3 at(ivec2 p)
+// beyond the picture its edge is carried on; software looks a texture up in half the time that a fetch takes
+float depthAt(vec2 p) { return textureLod(depth, p / size, 0.0).r; }
+
+vec3 at(vec2 p)
 {
-  p = clamp(p, ivec2(0), textureSize(depth, 0) - 1);
-  float d = texelFetch(depth, p, 0).r;
-  return vec3((vec2(p) + 0.5 - lens.yz) / lens.x * d, -d);
+  float d = depthAt(p);
+  return vec3((p - lens.yz) / lens.x * d, -d);
 }
 
 void main()
 {
-  ivec2 p = ivec2(gl_FragCoord.xy);
+  vec2 p = gl_FragCoord.xy;
   vec3 c = at(p);
   if (c.z < -1e8) { shown = vec2(1.0, -c.z); return; }
   // the smaller of the two steps to either side, so that an edge does not bend the normal
-  vec3 r = at(p + ivec2(1, 0)) - c, l = c - at(p - ivec2(1, 0));
-  vec3 u = at(p + ivec2(0, 1)) - c, d = c - at(p - ivec2(0, 1));
+  vec3 r = at(p + vec2(1.0, 0.0)) - c, l = c - at(p - vec2(1.0, 0.0));
+  vec3 u = at(p + vec2(0.0, 1.0)) - c, d = c - at(p - vec2(0.0, 1.0));
   vec3 n = normalize(cross(abs(r.z) < abs(l.z) ? r : l, abs(u.z) < abs(d.z) ? u : d));
-  float slack = 0.035 * reach.y, limit = 0.0036 * reach.y * reach.y, far2 = 1.0 / (2.2 * reach.y * reach.y);
+  float slack = 0.035 * reach, limit = 0.0036 * reach * reach, far2 = 1.0 / (2.2 * reach * reach);
   float total = 0.0;
   for (int i = 0; i < SAMPLES; ++i)
   {
-    vec3 w = at(p + ivec2(round(offsets[i] * reach.x))) - c;
+    vec3 w = at(p + offsets[i]) - c;
     float w2 = dot(w, w);
     total += max(0.0, dot(w, n) - slack) / (w2 + limit) * max(0.0, 1.0 - w2 * far2);
   }
-  float open = max(0.0, 1.0 - total * 1.1 * reach.y / float(SAMPLES));
+  float open = max(0.0, 1.0 - total * 1.1 * reach / float(SAMPLES));
   float blocked = 0.0;
   for (int i = 1; i <= STEPS; ++i)
   {
     float share = float(i) / float(STEPS);
     share *= sqrt(share) * %.2f;
-    vec3 ray = c + n * (0.05 * reach.y) + keyWay * (share * reach.y);
+    vec3 ray = c + n * (0.05 * reach) + keyWay * (share * reach);
     vec2 q = ray.xy / -ray.z * lens.x + lens.yz;
-    float gap = -ray.z - texelFetch(depth, clamp(ivec2(q), ivec2(0), textureSize(depth, 0) - 1), 0).r;
-    gap /= reach.y;
+    float gap = -ray.z - depthAt(q);
+    gap /= reach;
     float part = smoothstep(0.02, 0.02 + 0.25 * share, gap) * (1.0 - smoothstep(0.35, 0.9, gap));
     blocked = max(blocked, part * (1.0 - 0.55 * share));
   }
@@ -448,14 +451,14 @@ uniform float like;      // mm: steps of depth beyond it stop the blur
 out vec2 shown;
 void main()
 {
-  ivec2 p = ivec2(gl_FragCoord.xy), most = textureSize(open, 0) - 1;
-  float here = texelFetch(open, p, 0).g, total = 0.0, weights = 0.0;
+  vec2 p = gl_FragCoord.xy, size = vec2(textureSize(open, 0));
+  float here = textureLod(open, p / size, 0.0).g, total = 0.0, weights = 0.0;
   if (here > 1e8) { shown = vec2(1.0, here); return; }
   for (int y = -1; y <= 1; ++y)
   {
     for (int x = -1; x <= 1; ++x)
     {
-      vec2 other = texelFetch(open, clamp(p + ivec2(x, y), ivec2(0), most), 0).rg;
+      vec2 other = textureLod(open, (p + vec2(x, y)) / size, 0.0).rg;
       float gap = 1.0 + abs(other.g - here) / like;
       float weight = (x == 0 ? 1.0 : 0.7) * (y == 0 ? 1.0 : 0.7) / (gap * gap);
       total += weight * other.r;
@@ -498,12 +501,11 @@ void main()
     float d = texelFetch(buffer, ivec2(vec2(p) * factor), 0).r;
     d = d >= 1.0 ? 1e9 : range.x * range.y / (range.y - d * (range.y - range.x));
     // contact shadows come from the half-size picture, from pixels of like depth only
-    ivec2 q = p / 2, o = ivec2(p.x - 2 * q.x, p.y - 2 * q.y) * 2 - 1, most = textureSize(open, 0) - 1;
+    vec2 q = 0.5 * (vec2(p) + 0.5), o = vec2(p & 1) * 2.0 - 1.0, half_size = vec2(textureSize(open, 0));
     float total = 0.0, weights = 0.0;
     for (int i = 0; i < 4; ++i)
     {
-      ivec2 s = clamp(q + ivec2(i & 1, i >> 1) * o, ivec2(0), most);
-      vec2 other = texelFetch(open, s, 0).rg;
+      vec2 other = textureLod(open, (q + vec2(i & 1, i >> 1) * o) / half_size, 0.0).rg;
       float gap = 1.0 + abs(other.g - d) / like;
       float weight = ((i & 1) == 0 ? 0.75 : 0.25) * ((i >> 1) == 0 ? 0.75 : 0.25) / (gap * gap);
       total += weight * other.r;
