@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -56,6 +56,9 @@ _MOST_HALVES = 2
 
 _CELL = 32
 """Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
+
+_FEW = 4
+"""The tiles of so many things are worked out one by one, and remembered for as long as they stand still."""
 
 _PAD_PX = 6
 """Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
@@ -252,19 +255,62 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where a thing shows.
+    """Where a thing shows in a picture of `size_px`.
 
     Attributes:
         boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
-        tiles: which tiles those reach into.
         crossed: (blocks,) which of them a cut passes through; those that it takes away have empty boxes.
         near_mm: no block is nearer, along the line of sight.
     """
 
+    size_px: tuple[int, int]
     boxes_px: NDArray[np.int64]
-    tiles: Tiles
     crossed: NDArray[np.bool_]
     near_mm: float
+
+    @cached_property
+    def tiles(self) -> Tiles:
+        """Which tiles its boxes reach into."""
+        return tiles_under(self.boxes_px, self.size_px)
+
+    @property
+    def known(self) -> bool:
+        """Whether its tiles were asked for."""
+        return "tiles" in self.__dict__
+
+
+class _Boxes(NamedTuple):
+    """The boxes round the blocks of a thing: clip_from_local (4, 4), their corners (blocks, 8, 3) in the local frame,
+    and of a cut the unit normal (3,) and how far from the origin it lies along that, mm."""
+
+    clip_from_local: NDArray[np.float64]
+    corners_mm: NDArray[np.float64]
+    cut: tuple[NDArray[np.float64], float] | None
+
+
+def places_of(things: Sequence[_Boxes], size_px: tuple[int, int]) -> list[_Place]:
+    """Where things show in a picture of `size_px`, all worked out at once; a block that reaches behind the eye may show
+    anywhere in it."""
+    if not things:
+        return []
+    ends = np.cumsum([len(thing.corners_mm) for thing in things])
+    parts = [slice(*part) for part in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+    seen, beyond = np.empty((ends[-1], 8, 3)), np.full((ends[-1], 8), -1.0)
+    for (clip, corners_mm, cut), part in zip(things, parts, strict=True):
+        seen[part] = corners_mm @ clip[[0, 1, 3], :3].T + clip[[0, 1, 3], 3]
+        if cut is not None:
+            beyond[part] = corners_mm @ cut[0] - cut[1]
+    near = seen[..., 2].min(axis=1)
+    behind = near <= 0.0
+    pixels = (0.5 + 0.5 * seen[..., :2] / np.where(behind[:, None], 1.0, seen[..., 2])[..., None]) * size_px
+    low = np.where(behind[:, None], 0.0, np.floor(pixels.min(axis=1)) - _PAD_PX)
+    high = np.where(behind[:, None], size_px, np.ceil(pixels.max(axis=1)) + _PAD_PX)
+    boxes = np.clip(np.concatenate([low, high], axis=1), 0, (*size_px, *size_px)).astype(np.int64)
+    first, last = beyond.min(axis=1), beyond.max(axis=1)
+    boxes[first >= 0.0] = 0
+    crossed = (first < 0.0) & (last > 0.0)
+    nearest = np.minimum.reduceat(near, [part.start for part in parts])
+    return [_Place(size_px, boxes[part], crossed[part], float(mm)) for part, mm in zip(parts, nearest, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -635,45 +681,29 @@ class Offscreen:
         before: Mapping[Key, _Place],
     ) -> dict[Key, _Place]:
         """Where each thing shows; what stands in `before` has not moved."""
-        out: dict[Key, _Place] = {}
-        for key, surface in [*((s.key, s) for s in solid), *(((("glass", *s.key)), s) for s in glass)]:
-            if key in before:
-                out[key] = before[key]
-            else:
-                assert surface.mesh.corners_mm is not None
-                out[key] = self._place(
-                    clip @ surface.world_from_local.matrix, surface.mesh.corners_mm, _beyond_cut_mm(surface)
-                )
-        for face in faces:
-            out[face.full_key] = self._place(clip @ face.world_from_plane.matrix, corners(face.bounds_mm)[None])
-        return out
-
-    def _place(
-        self,
-        clip_from_local: NDArray[np.float64],
-        corners_mm: NDArray[np.float64],
-        beyond_mm: NDArray[np.float64] | None = None,
-    ) -> _Place:
-        """Where blocks with such corners (blocks, 8, 3) show, which lie so far beyond a cut (blocks, 8); the whole
-        picture for one that reaches behind the eye."""
-        places = corners_mm @ clip_from_local[[0, 1, 3], :3].T + clip_from_local[[0, 1, 3], 3]
-        w = places[..., 2]
-        behind = w.min(axis=1) <= 0.0
-        pixels = (0.5 + 0.5 * places[..., :2] / np.where(behind[:, None], 1.0, w)[..., None]) * self.size_px
-        low = np.where(behind[:, None], 0.0, np.floor(pixels.min(axis=1)) - _PAD_PX)
-        high = np.where(behind[:, None], self.size_px, np.ceil(pixels.max(axis=1)) + _PAD_PX)
-        boxes = np.clip(np.concatenate([low, high], axis=1), 0, (*self.size_px, *self.size_px)).astype(np.int64)
-        crossed = np.zeros(len(boxes), bool)
-        if beyond_mm is not None:
-            crossed = (beyond_mm.min(axis=1) < 0.0) & (beyond_mm.max(axis=1) > 0.0)
-            boxes[beyond_mm.min(axis=1) >= 0.0] = 0
-        return _Place(boxes, tiles_under(boxes, self.size_px), crossed, float(w.min()))
+        surfaces = {**{s.key: s for s in solid}, **{("glass", *s.key): s for s in glass}}
+        boxes: dict[Key, _Boxes] = {}
+        for key in surfaces.keys() - before.keys():
+            mesh, local = surfaces[key].mesh, clip @ surfaces[key].world_from_local.matrix
+            assert mesh.corners_mm is not None
+            boxes[key] = _Boxes(local, mesh.corners_mm, _cut_plane(surfaces[key]))
+        for face in (face for face in faces if face.full_key not in before):
+            local = clip @ face.world_from_plane.matrix
+            boxes[face.full_key] = _Boxes(local, corners(face.bounds_mm)[None], None)
+        for place in before.values():  # they are asked for in every picture now
+            _ = place.tiles
+        made = dict(zip(boxes, places_of(list(boxes.values()), self.size_px), strict=True))
+        return {key: before.get(key) or made[key] for key in [*surfaces, *(face.full_key for face in faces)]}
 
     def _under(self, places: Mapping[Key, _Place]) -> Tiles:
         """The tiles in which any of `places` lies."""
         out = no_tiles(self.size_px)
+        new = [place for place in places.values() if not place.known]
         for place in places.values():
-            out |= place.tiles
+            if place.known or len(new) <= _FEW:
+                out |= place.tiles
+        if len(new) > _FEW:  # all at once, which takes no longer than one of them
+            out |= tiles_under(np.concatenate([place.boxes_px for place in new]), self.size_px)
         return out
 
     def _same_order(self, before: Mapping[Key, _Place], order: Sequence[Key]) -> bool:
@@ -1078,16 +1108,6 @@ def _cut_plane(surface: Surface) -> tuple[NDArray[np.float64], float] | None:
         return None
     normal = surface.world_from_local.rotation.T @ surface.cut.rotation[:, 2]
     return normal, float(surface.world_from_local.inverse().points(surface.cut.origin_mm[None])[0] @ normal)
-
-
-def _beyond_cut_mm(surface: Surface) -> NDArray[np.float64] | None:
-    """(blocks, 8) how far the corners of the blocks of a surface lie beyond its cut; None where it has none."""
-    plane = _cut_plane(surface)
-    if plane is None:
-        return None
-    assert surface.mesh.corners_mm is not None
-    normal, offset_mm = plane
-    return np.asarray(surface.mesh.corners_mm @ normal - offset_mm)
 
 
 def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...]:
