@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import log
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -191,6 +193,21 @@ class _Part:
     faces: list[Face]
 
 
+class _Known(NamedTuple):
+    """What is known of a structure in a picture.
+
+    Attributes:
+        pixel_mm: what a pixel shows of its nearest part; None where it is certainly out of the picture, so that it is
+            not even made.
+        wanted: its surface.
+        part: how it is drawn; None where there is nothing to draw.
+    """
+
+    pixel_mm: float | None
+    wanted: Wanted | None = None
+    part: _Part | None = None
+
+
 class Stage:
     """A stage of `size_px` (width, height) in `theme`.
 
@@ -210,7 +227,7 @@ class Stage:
         self.supersample, self.clear = supersample, clear
         self._offscreen: Offscreen | None = None
         self._pictures: OrderedDict[object, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
-        self._known: OrderedDict[Hashable, dict[Hashable, tuple[Wanted | None, _Part | None]]] = OrderedDict()
+        self._known: OrderedDict[Hashable, dict[Hashable, _Known]] = OrderedDict()
         self._camera: Camera | None = None
         self.depth_mm = np.full(((self.size_px[1] + 1) // 2, (self.size_px[0] + 1) // 2), np.inf, np.float32)
 
@@ -302,21 +319,23 @@ class Stage:
         asked = _Asked(camera, look, frozenset(glass), voids)
         known = self._known.pop(asked.key, {})
         keys = {name: _key(name, structure) for name, structure in sorted(shown.items())}
-        in_sight = {
-            name: known[key][0] if key in known else self._wanted(shown[name], camera) for name, key in keys.items()
-        }
-        parts: dict[Hashable, tuple[Wanted | None, _Part | None]] = {}
-        for name, wanted in in_sight.items():
-            mesh, part = None if wanted is None else store.mesh(wanted), known.get(keys[name], (None, None))[1]
-            if mesh is None or mesh.bounds_mm is None:
+        new = {name: shown[name] for name, key in keys.items() if key not in known}
+        pixels_mm = pixels_in_sight_mm(new, camera, self.size_px)
+        parts: dict[Hashable, _Known] = {}
+        for name, key in keys.items():
+            pixel_mm, wanted, part = known.get(key) or _Known(pixels_mm[name])
+            if wanted is None and pixel_mm is not None:
+                wanted = self._wanted(shown[name], pixel_mm)
+            mesh = None if wanted is None else store.mesh(wanted)
+            if mesh is None or mesh.bounds_mm is None or pixel_mm is None:
                 part = None
             elif part is None or part.mesh is not mesh:  # that one may have been let go of meanwhile
-                part = self._part(name, shown[name], mesh, asked)
-            parts[keys[name]] = wanted, part
+                part = self._part(name, shown[name], mesh, pixel_mm, asked)
+            parts[key] = _Known(pixel_mm, wanted, part)
         self._known[asked.key] = parts
         while len(self._known) > _KEPT_PICTURES:
             self._known.popitem(last=False)
-        seen = [part for _, part in parts.values() if part is not None]
+        seen = [known.part for known in parts.values() if known.part is not None]
         bounds = np.array([[-1.0] * 3, [1.0] * 3]) + camera.target_mm
         if seen:
             every = np.concatenate([part.corners_mm for part in seen])
@@ -332,15 +351,16 @@ class Stage:
             camera, rounded_range(*camera.clip_range_mm(bounds)), nearest_first, faces, inner_first, shadows
         )
 
-    def _part(self, name: str, structure: Structure, mesh: Kept, asked: _Asked) -> _Part:
-        """How the `structure` of that name is drawn."""
+    def _part(self, name: str, structure: Structure, mesh: Kept, pixel_mm: float, asked: _Asked) -> _Part:
+        """How the `structure` of that name is drawn, of whose nearest part a pixel shows `pixel_mm`."""
         camera, look, role = asked.camera, asked.look, _role(structure)
         assert mesh.bounds_mm is not None
         world = structure.world_from_local.points(corners(mesh.bounds_mm))
-        z = camera.world_from_camera.inverse().points(world)[:, 2]
+        z = (world - camera.position_mm) @ camera.world_from_camera.rotation[:, 2]
         opacity = look.opacity.get(name, self.theme.opacity_of(structure.role))
         glassy = name in asked.glass or opacity < 1.0
-        surface = self._surface(structure, mesh, camera, look, name in asked.glass or role in ALWAYS_GLASS, opacity)
+        pane = name in asked.glass or role in ALWAYS_GLASS
+        surface = self._surface(structure, mesh, pixel_mm, asked, pane, opacity)
         solid: list[tuple[bool, float, list[Surface]]] = []
         panes: list[tuple[float, float, Surface]] = []
         face = None
@@ -352,7 +372,7 @@ class Stage:
             # what lies behind a void is its far wall; the near one is a veil that tells where it ends
             far_wall = replace(surface, sides=-1, wall="hollow", at_vertices=False, tone=(*surface.tone[:3], 1.0))
             solid.append((False, -float(z.min()), [far_wall]))
-            surface = self._surface(structure, mesh, camera, look, True, opacity)
+            surface = self._surface(structure, mesh, pixel_mm, asked, True, opacity)
         if name in look.highlight and role in VESSELS:
             halo = self._halo(surface)
             halo = replace(halo, tone=(*halo.tone[:3], _HALO_SOLID))
@@ -378,12 +398,9 @@ class Stage:
         nearer = surface.nearer + 1e-4
         return replace(surface, tone=(red, green, blue, 1.0), hull_px=_HALO_PX, sides=-1, nearer=nearer)
 
-    def _wanted(self, structure: Structure, camera: Camera) -> Wanted | None:
-        """The surface of `structure`; None where that is certainly out of the picture, so that it is not even made."""
-        box = camera.world_from_camera.inverse().points(corners(structure.field.bounds_mm))
-        if outside(camera, box, self.size_px):
-            return None
-        spacing = self._spacing_mm(structure, camera)
+    def _wanted(self, structure: Structure, pixel_mm: float) -> Wanted:
+        """The surface of `structure`, of whose nearest part a pixel shows `pixel_mm`."""
+        spacing = _spacing_mm(structure, pixel_mm)
         before = _lasting_before(structure)
         light = (structure.lasting or before is not None) and spacing >= _LIGHT_FROM_MM
         if light and spacing < 2.0 * _LIGHT_FROM_MM:
@@ -399,27 +416,14 @@ class Stage:
         like = replace(wanted, key=(before.key, spacing), make=partial(before.mesh, spacing))
         return replace(wanted, like=like, carried=partial(_carried, structure))
 
-    def _spacing_mm(self, structure: Structure, camera: Camera) -> float:
-        pixel, role = self._pixel_mm(structure, camera), _role(structure)
-        share, least = next((spacing for roles, spacing in _MESHED if role in roles), (1.0, 1.0))
-        wanted = max(_SPACING_PX * pixel * share, least)
-        return min(SPACINGS_MM, key=lambda spacing: abs(np.log(spacing / wanted)))
-
-    def _pixel_mm(self, structure: Structure, camera: Camera) -> float:
-        """What a pixel shows of the nearest part of a structure."""
-        low, high = structure.field.bounds_mm
-        nearest = np.clip(camera.position_mm, low, high)
-        distance = max(float(np.linalg.norm(nearest - camera.position_mm)), 0.25 * camera.distance_mm)
-        return camera.pixel_mm(self.size_px[1]) * distance / camera.distance_mm
-
     def _surface(
-        self, structure: Structure, mesh: Kept, camera: Camera, look: StageLook, glass: bool, opacity: float
+        self, structure: Structure, mesh: Kept, pixel_mm: float, asked: _Asked, glass: bool, opacity: float
     ) -> Surface:
-        role, name = _role(structure), structure.name
+        role, name, camera, look = _role(structure), structure.name, asked.camera, asked.look
         wall = "membrane" if role == "balloon" and opacity < 1.0 else ""
         finish = FINISHES.get(BODY if name == BODY else role, Finish())
         # a grain of five pixels is too small to be worth its time; from ten it is shown in full
-        shown = float(np.clip(2.0 - 10.0 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0, 1.0))
+        shown = min(max(2.0 - 10.0 * camera.pixel_mm(self.size_px[1]) / finish.grain_mm, 0.0), 1.0)
         cut = look.cut if name not in look.whole and role not in INSTRUMENTS else None
         lift = _LIFT_MM / camera.distance_mm if role in CONTENTS else 0.0
         return Surface(
@@ -436,10 +440,18 @@ class Stage:
             mood=(finish.rim, float(name in look.dim), float(name in look.highlight), float(glass)),
             cut=cut,
             wall=wall,
-            at_vertices=not wall and mesh.edge_mm <= _FACET_PX * self._pixel_mm(structure, camera),
+            at_vertices=not wall and mesh.edge_mm <= _FACET_PX * pixel_mm,
             thin=role in FINE or role in LOBED or role == "roots",
             runs_on=structure.runs_on,
         )
+
+
+def _spacing_mm(structure: Structure, pixel_mm: float) -> float:
+    """How finely a structure is meshed of whose nearest part a pixel shows `pixel_mm`."""
+    role = _role(structure)
+    share, least = next((spacing for roles, spacing in _MESHED if role in roles), (1.0, 1.0))
+    wanted = max(_SPACING_PX * pixel_mm * share, least)
+    return min(SPACINGS_MM, key=lambda spacing: abs(log(spacing / wanted)))
 
 
 def _key(name: str, structure: Structure) -> Hashable:
@@ -484,14 +496,31 @@ def rounded_range(near_mm: float, far_mm: float) -> tuple[float, float]:
     return float(np.exp(near)), float(np.exp(far))
 
 
-def outside(camera: Camera, eye_points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> bool:
-    """Whether the box with corners `eye_points_mm` (N, 3), in the eye's frame, is certainly out of the picture."""
+def pixels_in_sight_mm(
+    structures: Mapping[str, Structure], camera: Camera, size_px: tuple[int, int]
+) -> dict[str, float | None]:
+    """What a pixel shows of the nearest part of each of `structures`, mm; None of one that is certainly out of the
+    picture."""
+    if not structures:
+        return {}
+    boxes = np.stack([structure.field.bounds_mm for structure in structures.values()])
+    eye = camera.world_from_camera.inverse().points(corners(boxes).reshape(-1, 3)).reshape(-1, 8, 3)
+    away = np.linalg.norm(np.clip(camera.position_mm, boxes[:, 0], boxes[:, 1]) - camera.position_mm, axis=1)
+    distance = np.maximum(away, 0.25 * camera.distance_mm)
+    pixels = (camera.pixel_mm(size_px[1]) * distance / camera.distance_mm).tolist()
+    gone = outside(camera, eye, size_px).tolist()
+    return {name: None if out else mm for name, out, mm in zip(structures, gone, pixels, strict=True)}
+
+
+def outside(camera: Camera, eye_points_mm: NDArray[np.float64], size_px: tuple[int, int]) -> NDArray[np.bool_]:
+    """(N,) whether boxes with corners `eye_points_mm` (N, 8, 3), in the eye's frame, are certainly out of the
+    picture."""
     slope = float(np.tan(np.deg2rad(camera.view_angle_deg) / 2))
-    x, y, depth = eye_points_mm[:, 0], eye_points_mm[:, 1], -eye_points_mm[:, 2]
+    x, y, depth = eye_points_mm[..., 0], eye_points_mm[..., 1], -eye_points_mm[..., 2]
     wide = slope * size_px[0] / size_px[1] * depth
     tall = slope * depth
     beyond = np.stack([depth <= 0, x > wide, -x > wide, y > tall, -y > tall])
-    return bool(beyond.all(axis=1).any())
+    return np.asarray(beyond.all(axis=2).any(axis=0))
 
 
 def ground(size_px: tuple[int, int], theme: Theme) -> NDArray[np.float32]:

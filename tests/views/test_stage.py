@@ -38,7 +38,17 @@ from spineviz.views.offscreen import (
     store,
     vertex_normals,
 )
-from spineviz.views.stage import _SPACING_PX, _TRIANGLES, Stage, StageLook, ground, inner_to_outer, outside
+from spineviz.views.stage import (
+    _SPACING_PX,
+    _TRIANGLES,
+    Stage,
+    StageLook,
+    _spacing_mm,
+    ground,
+    inner_to_outer,
+    outside,
+    pixels_in_sight_mm,
+)
 from spineviz.views.theme import theme
 
 SIZE = (320, 240)
@@ -449,7 +459,8 @@ def test_a_mesh_is_asked_for_once_while_its_key_stays(stage):
 
 def test_a_smaller_picture_asks_for_a_coarser_mesh():
     shape = ball()
-    spacing = [Stage(size)._spacing_mm(shape, CAMERA) for size in ((1280, 920), (570, 400), (160, 120))]
+    sizes = (1280, 920), (570, 400), (160, 120)
+    spacing = [_spacing_mm(shape, pixels_in_sight_mm({"": shape}, CAMERA, size)[""]) for size in sizes]
     assert spacing == sorted(spacing)
     assert spacing[0] < spacing[1] < spacing[2]
 
@@ -480,9 +491,14 @@ def test_a_room_of_metres_keeps_millimetre_depth_and_does_not_flicker():
 def test_what_is_out_of_the_picture_is_known():
     box = np.array([[x, y, z] for x in (-5, 5) for y in (-5, 5) for z in (-5, 5)], float)
     eye = CAMERA.world_from_camera.inverse()
-    assert not outside(CAMERA, eye.points(box), SIZE)
-    for way in ((200, 0, 0), (-200, 0, 0), (0, 0, 200), (0, 0, -200), (0, -400, 0)):
-        assert outside(CAMERA, eye.points(box + np.array(way, float)), SIZE)
+    ways = np.array([(0, 0, 0), (200, 0, 0), (-200, 0, 0), (0, 0, 200), (0, 0, -200), (0, -400, 0)], float)
+    boxes = np.stack([eye.points(box + way) for way in ways])
+    assert outside(CAMERA, boxes, SIZE).tolist() == [False, True, True, True, True, True]
+    balls = {str(way): ball(str(way), tuple(way), 5.0) for way in ways}
+    pixels_mm = pixels_in_sight_mm(balls, CAMERA, SIZE)
+    assert list(pixels_mm.values())[1:] == [None] * 5
+    # the nearest part of the ball in the middle is 5 mm nearer than the middle
+    assert pixels_mm[str(ways[0])] == pytest.approx(CAMERA.pixel_mm(SIZE[1]) * (1.0 - 5.0 / CAMERA.distance_mm))
 
 
 def test_vertex_normals_of_a_sphere_are_radial_and_smoothing_brings_them_nearer():
@@ -559,7 +575,9 @@ def test_a_broken_bone_is_drawn_with_as_few_triangles_as_a_whole_one_and_off_by_
     amount = body.amount(fracture, 1.0, 0.0)
     whole, broken = body.treated_bone(0.0), body.treated_bone(amount)
     stage, camera = Stage(SIZE), camera_from("behind", (0, 0, 0), 500.0, 20.0)
-    wanted = [stage._wanted(bone, camera) for bone in (whole, broken)]
+    wanted = [
+        stage._wanted(bone, pixels_in_sight_mm({"": bone}, camera, stage.size_px)[""]) for bone in (whole, broken)
+    ]
     (light, _), (carried, _) = (w.made() for w in wanted)
     assert len(light.triangles) == len(carried.triangles)
     dense = broken.mesh(wanted[1].key[1])
