@@ -19,7 +19,7 @@ from spineviz.geometry.fields import Points
 from spineviz.geometry.frames import Frame
 from spineviz.views.angiography import Image, cell_matrix, shape_path
 from spineviz.views.projection import Lattice, Projection, beam, lattice_over, splat
-from spineviz.views.rasters import Shelf, spline_weights
+from spineviz.views.rasters import Band, Shelf, spline_weights
 from spineviz.views.voxels import (
     BLOCK,
     Absorption,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
 """Largest sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
-_SMOOTH_MM = 0.3
-"""Smallest size of those of balloons, which are smooth and wide: the detector blurs by more."""
+_FINEST_MM = 0.3
+"""Smallest size of those of cement, steel and balloons: the detector blurs by more."""
 _BONE_MM, _FAR_BONE_MM = (0.6, 0.75, 1.0), (0.9, 1.2, 1.8)
 """Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small, and where they are not."""
 _PIXELS_MM = (0.3, 0.6)
@@ -177,7 +177,7 @@ class LineIntegrals:
         self._pixels = Lattice(height, width, self.mm_per_px)
         self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
         self._soft = lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
-        self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._up: dict[int, tuple[Band, Band]] = {}
         self._soft_is_first = True
 
     def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
@@ -324,11 +324,10 @@ class LineIntegrals:
         """
         own, water = self.absorption(structure.material), self.absorption("water")
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
-            balloon = structure.role == "balloon"
-            if not balloon or self.mm_per_px >= _SMOOTH_MM:
-                largest = _BALLOON_MM if balloon else _NEEDLE_MM
+            if self.mm_per_px >= _FINEST_MM:
+                largest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
                 return self.mm_per_px / float(np.ceil(self.mm_per_px / largest)), self._pixels
-            spacing = _SMOOTH_MM
+            spacing = _FINEST_MM
         elif self._is_faint(structure):
             spacing = _FAINT_MM
         else:
@@ -444,8 +443,8 @@ class LineIntegrals:
         if lattice is self._pixels or lattice.spacing_mm == self._pixels.spacing_mm:
             return image
         if id(lattice) not in self._up:
-            down = -spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
+            down = spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
             across = spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
-            self._up[id(lattice)] = (-down, across.T.copy())
-        down, across = self._up[id(lattice)]
-        return np.asarray(down @ image @ across, np.float32)
+            self._up[id(lattice)] = Band(down), Band(across)
+        rows, columns = self._up[id(lattice)]
+        return rows.down(columns.across(image))
