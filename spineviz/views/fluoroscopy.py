@@ -28,7 +28,7 @@ from spineviz.views.marks import (
     seen_from,
 )
 from spineviz.views.projection import PROJECTIONS, Projection, beam, projection
-from spineviz.views.rasters import blurred, blurred_wide
+from spineviz.views.rasters import blurred, blurred_wide, normal_deviates
 from spineviz.views.voxels import Absorption, absorption_per_mm
 
 __all__ = [
@@ -264,7 +264,8 @@ class Fluoroscope:
         """(H, W) of deviation 1, that of a pulse (of the mask: -1) in a mode."""
         view = _NOISE_OF_VIEW.get(self.projection.name, 1)
         rng = np.random.default_rng([self.seed & 0xFFFFFFFF, number + 1, view, *_NOISE_OF_MODE[mode]])
-        return rng.standard_normal((self.size_px[1], self.size_px[0]), dtype=np.float32)
+        width, height = self.size_px
+        return normal_deviates(rng, width * height).reshape(height, width)
 
     def image(
         self,

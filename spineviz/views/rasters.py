@@ -98,6 +98,23 @@ def _blur(count: int, spread_px: float, coarse: int) -> tuple[Band, Band]:
     return Band((soft @ pooled).astype(np.float32)), Band(back)
 
 
+def normal_deviates(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+    """(count,) independent numbers of mean 0 and deviation 1, normally distributed: each is one of 65,536 that are
+    equally likely, which is far finer than a picture's grey and takes a quarter of the time."""
+    return _quantiles().take(np.frombuffer(rng.bytes(2 * count), "<u2"))
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> NDArray[np.float32]:
+    """(65536,) the middles of as many equally likely parts of the normal distribution, of deviation 1."""
+    from scipy.special import ndtri
+
+    middles = ndtri((np.arange(65536) + 0.5) / 65536)
+    out = (middles / middles.std()).astype(np.float32)
+    out.setflags(write=False)
+    return out
+
+
 _shelves: WeakSet[Shelf[Any]] = WeakSet()
 
 

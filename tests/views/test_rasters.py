@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.stats import kstest
 
-from spineviz.views.rasters import Band, blurred, blurred_wide, spline_weights
+from spineviz.views.rasters import Band, blurred, blurred_wide, normal_deviates, spline_weights
 
 SPECKLED = np.random.default_rng(5).random((137, 90), np.float32)
 
@@ -44,3 +45,13 @@ def test_a_band_carries_as_its_whole_matrix_does():
     band = Band(weights)
     assert band.down(image) == pytest.approx(weights @ image, abs=1e-5)
     assert band.across(image.T) == pytest.approx(image.T @ weights.T, abs=1e-5)
+
+
+def test_normal_deviates_are_those_of_the_normal_distribution_and_independent():
+    drawn = normal_deviates(np.random.default_rng(3), 400_000).astype(float)
+    assert drawn.mean() == pytest.approx(0.0, abs=0.006)
+    assert drawn.std() == pytest.approx(1.0, abs=0.005)
+    assert kstest(drawn, "norm").pvalue > 0.01
+    other = normal_deviates(np.random.default_rng(4), 400_000)
+    for a, b in ((drawn, other), (drawn[1:], drawn[:-1]), (drawn[622:], drawn[:-622])):
+        assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.0, abs=0.006)
