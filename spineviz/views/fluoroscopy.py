@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -294,10 +295,15 @@ class Fluoroscope:
         out = np.empty((*image.shape, 3), np.uint8)
         for channel in range(3):  # one broadcast into all three takes five times as long
             out[..., channel] = image
-        rim = self.mask < 1.0
-        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[rim])[:, None]
-        out[rim] = np.round(image[rim][:, None] + around)
+        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[self._rim])[:, None]
+        out[self._rim] = np.round(image[self._rim][:, None] + around)
         return out
+
+    @cached_property
+    def _rim(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the pixels that the monitor does not take whole."""
+        rows, columns = np.nonzero(self.mask < 1.0)
+        return rows, columns
 
 
 def _chosen(present: Sequence[Structure], which: Collection[str]) -> list[Structure]:
