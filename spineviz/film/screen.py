@@ -181,12 +181,13 @@ def frozen(value: Any) -> Hashable:
         if "_frozen" not in held:
             held["_frozen"] = _frozen_fields(value, names)
         return held["_frozen"]
+    if isinstance(value, (list, tuple)):
+        # points are most of a shot: their numbers are not asked one by one
+        return tuple([item if type(item) in _PLAIN else frozen(item) for item in value])
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     if isinstance(value, Mapping):
         return tuple((key, frozen(value[key])) for key in sorted(value))
-    if isinstance(value, (list, tuple)):
-        return tuple([frozen(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
         names = tuple(f.name for f in fields(value) if f.init)
         _KNOWN[kind] = names, kind.__dataclass_params__.frozen and hasattr(value, "__dict__")
