@@ -239,6 +239,10 @@ class ProcedureScene(Scene):
         key = (step, round(share, 9))
         return _kept(self._states, key, lambda: self.plan.state_at(step, share, measured=False), 64)
 
+    def structures_of(self, state: Any, plan: str = "") -> Mapping[str, Structure]:
+        """All that exists in `plan` at one of its states."""
+        return self._existing(plan, _state_key(state), lambda: state)
+
     def told(self, now: Moment, **parts: Any) -> Shot:
         """A Shot of `parts` with title, seen_from and caption of the step's narration, unless `parts` has them."""
         words = narration(self.clock, self.language)[now.step.name]
@@ -329,13 +333,13 @@ class ProcedureScene(Scene):
 
     def structures(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Mapping[str, Structure]:
         """All that exists in `plan` at `moment`, or at `time_s` of the film."""
-        key = (plan, self.state_key(time_s, moment, plan))
-        return _kept(
-            self._structures,
-            key,
-            lambda: self.plan_of(plan).structures_at(self._state(time_s, moment, plan)),
-            max(4, 2 * len(self.plans)),
-        )
+        key = self.state_key(time_s, moment, plan)
+        return self._existing(plan, key, lambda: self._state(time_s, moment, plan))
+
+    def _existing(self, plan: str, key: Hashable, find_state: Callable[[], Any]) -> Mapping[str, Structure]:
+        """The structures of the state that `key` tells from others; the latest are kept."""
+        most = max(4, 2 * len(self.plans))
+        return _kept(self._structures, (plan, key), lambda: self.plan_of(plan).structures_at(find_state()), most)
 
     def state_key(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Hashable:
         """The same for moments whose structures are the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,14 @@ _CUT_REACH_MM = 24.0
 
 
 class Parts:
-    """The treated vertebra of `plan` (of an augmentation) and the instruments in it, as points in the world, mm."""
+    """The treated vertebra of `plan` (of an augmentation) and the instruments in it, as points in the world, mm.
 
-    def __init__(self, plan: Any) -> None:
+    `at` finds all that exists at a state of the plan; by default it is made anew.
+    """
+
+    def __init__(self, plan: Any, at: Callable[[State], Mapping[str, Structure]] | None = None) -> None:
         self.plan = plan
+        self.at = at or plan.structures_at
         self.level: str = plan.level
         self.above, self.below = level_above(self.level), level_below(self.level)
         self.bone = vertebra(self.level)
@@ -42,11 +46,6 @@ class Parts:
         self._edges: OrderedDict[float, Mapping[str, Point]] = OrderedDict()  # of the latest few amounts
         self._rings: OrderedDict[str, tuple[Point, ...]] = OrderedDict()  # of each side
         self._nerves: tuple[Hashable, Point] = (None, NOWHERE)  # of which parts, and where
-
-    def at(self, state: State) -> Mapping[str, Structure]:
-        """All that exists at `state`."""
-        found: Mapping[str, Structure] = self.plan.structures_at(state)
-        return found
 
     # the body ---------------------------------------------------------------------------------------------------------
 
