@@ -193,6 +193,7 @@ class ProcedureScene(Scene):
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
         self._state_keys: OrderedDict[tuple[str, str, float], Hashable] = OrderedDict()
+        self._outlines: OrderedDict[Hashable, NDArray[np.float64]] = OrderedDict()
         self._words: dict[str, Mapping[str, Any]] = {}
         self.viewport = Viewport(clear=transparent)
         self.add(self.viewport)
@@ -357,11 +358,14 @@ class ProcedureScene(Scene):
 
     def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
         """The corners (N, 3) mm of the boxes round the body's parts that the stage shows when the step begins."""
-        step, _ = self.clock.at(time_s)
-        present = self.structures(time_s, shot.moment or (step.name, 0.0), shot.plan)
+        moment = shot.moment or (self.clock.at(time_s)[0].name, 0.0)
+        key = (moment, shot.plan, shot.look.hidden)
+        return _kept(self._outlines, key, lambda: self._outline(time_s, moment, shot), 4)
+
+    def _outline(self, time_s: float, moment: tuple[str, float], shot: StageShot) -> NDArray[np.float64]:
         boxes = [
             structure.field.bounds_mm
-            for name, structure in present.items()
+            for name, structure in self.structures(time_s, moment, shot.plan).items()
             if structure.role in SUBJECT_ROLES and name not in shot.look.hidden
         ]
         return np.array([[b[i, 0], b[j, 1], b[k, 2]] for b in boxes for i, j, k in np.ndindex(2, 2, 2)]).reshape(-1, 3)
