@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -255,10 +256,16 @@ def panels_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
     return {names[slot]: panel for slot, panel in slots_of(shot, design).items() if slot in names}
 
 
-def slots_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
+def slots_of(shot: Shot, design: Design = WIDE) -> Mapping[str, Panel]:
     """The settled place of each slot of `shot`, those of numbers too."""
     numbers = [f"{i}:numbers" for i, column in enumerate(shot.columns) if column.gauges]
-    return design.arrangement(shot.layout, (*view_names(shot), *numbers), _focus(shot), bool(shot.gauges))
+    return _arrangement(design, shot.layout, (*view_names(shot), *numbers), _focus(shot), bool(shot.gauges))
+
+
+@lru_cache(maxsize=64)
+def _arrangement(design: Design, layout: str, slots: tuple[str, ...], focus: str, gauges: bool) -> Mapping[str, Panel]:
+    """As the design says; it is asked many times a frame."""
+    return MappingProxyType(design.arrangement(layout, slots, focus, gauges))
 
 
 def label_area(shot: Shot, view: str = "stage", design: Design = WIDE) -> tuple[Rect, ...]:

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 _NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
 """Largest sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
-_FINEST_MM = 0.3
-"""Smallest size of those of cement, steel and balloons: the detector blurs by more."""
+_FINEST_MM, _FINEST_CEMENT_MM = 0.3, 0.4
+"""Smallest size of those of steel and balloons: the detector blurs by more; and of cement, whose edge is soft, and
+which is another in every pulse while it flows."""
 _BONE_MM, _FAR_BONE_MM = (0.6, 0.75, 1.0), (0.9, 1.2, 1.8)
 """Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small, and where they are not."""
 _PIXELS_MM = (0.3, 0.6)
@@ -328,10 +329,11 @@ class LineIntegrals:
         """
         own, water = self.absorption(structure.material), self.absorption("water")
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
-            if self.mm_per_px >= _FINEST_MM:
+            finest = _FINEST_CEMENT_MM if structure.role == "cement" else _FINEST_MM
+            if self.mm_per_px >= finest:
                 largest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
                 return self.mm_per_px / float(np.ceil(self.mm_per_px / largest)), self._pixels
-            spacing = _FINEST_MM
+            spacing = finest
         elif self._is_faint(structure):
             spacing = _FAINT_MM
         else:
