@@ -8,7 +8,7 @@ measured of each, in two columns and then in a table; what studies that compared
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Comparison(AugmentationScene):
         """The augmentations' cameras, those for upright pictures, and the parts of each plan."""
         super().setup_film()
         size = self.size
-        self.of = {name: Parts(plan) for name, plan in self.plan.plans.items()}
+        self.of = {name: Parts(plan, partial(self.structures_of, plan=name)) for name, plan in self.plan.plans.items()}
         self.upright_left = camera_from((274, 7), (0, -8, 0), 225 * size).shifted(0.14, 0.0)
         self.upright_behind = camera_from((0, -4), (0, -30, 2), 350 * size)
         self.upright_body = camera_from((296, 20), (0, -8, 0), 232 * size).shifted(0.14, 0.0)

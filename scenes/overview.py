@@ -10,7 +10,7 @@ rods.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -48,7 +48,7 @@ class Overview(ProcedureScene):
         """Cameras and the landmarks on which labels hang."""
         plans = self.plan.plans
         self.level: str = self.plan.level
-        self.parts = Parts(plans[VERTEBROPLASTY])
+        self.parts = Parts(plans[VERTEBROPLASTY], partial(self.structures_of, plan=VERTEBROPLASTY))
         self.size = self.parts.size
         self.trunk = plans[OPEN].trunk
         self.right, forward, self.up = self.trunk.world_from_trunk.rotation.T

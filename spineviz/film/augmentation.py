@@ -41,7 +41,7 @@ class AugmentationScene(ProcedureScene):
 
     def setup_film(self) -> None:
         """Cameras, projections and the landmarks on which labels hang."""
-        self.parts = Parts(self.plan)
+        self.parts = Parts(self.plan, self.structures_of)
         self.level, self.sides, self.size = self.parts.level, self.parts.sides, self.parts.size
         self.height_gauge = self.parts.height_gauge
         size = self.size

@@ -193,6 +193,7 @@ class ProcedureScene(Scene):
         self._structures: OrderedDict[Hashable, Mapping[str, Structure]] = OrderedDict()
         self._states: OrderedDict[tuple[str, float], Any] = OrderedDict()
         self._state_keys: OrderedDict[tuple[str, str, float], Hashable] = OrderedDict()
+        self._outlines: OrderedDict[Hashable, NDArray[np.float64]] = OrderedDict()
         self._words: dict[str, Mapping[str, Any]] = {}
         self.viewport = Viewport(clear=transparent)
         self.add(self.viewport)
@@ -238,6 +239,10 @@ class ProcedureScene(Scene):
         """The plan's State at a share of a step, without what no picture shows; the latest are kept."""
         key = (step, round(share, 9))
         return _kept(self._states, key, lambda: self.plan.state_at(step, share, measured=False), 64)
+
+    def structures_of(self, state: Any, plan: str = "") -> Mapping[str, Structure]:
+        """All that exists in `plan` at one of its states."""
+        return self._existing(plan, _state_key(state), lambda: state)
 
     def told(self, now: Moment, **parts: Any) -> Shot:
         """A Shot of `parts` with title, seen_from and caption of the step's narration, unless `parts` has them."""
@@ -329,13 +334,13 @@ class ProcedureScene(Scene):
 
     def structures(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Mapping[str, Structure]:
         """All that exists in `plan` at `moment`, or at `time_s` of the film."""
-        key = (plan, self.state_key(time_s, moment, plan))
-        return _kept(
-            self._structures,
-            key,
-            lambda: self.plan_of(plan).structures_at(self._state(time_s, moment, plan)),
-            max(4, 2 * len(self.plans)),
-        )
+        key = self.state_key(time_s, moment, plan)
+        return self._existing(plan, key, lambda: self._state(time_s, moment, plan))
+
+    def _existing(self, plan: str, key: Hashable, find_state: Callable[[], Any]) -> Mapping[str, Structure]:
+        """The structures of the state that `key` tells from others; the latest are kept."""
+        most = max(4, 2 * len(self.plans))
+        return _kept(self._structures, (plan, key), lambda: self.plan_of(plan).structures_at(find_state()), most)
 
     def state_key(self, time_s: float, moment: tuple[str, float] | None, plan: str = "") -> Hashable:
         """The same for moments whose structures are the same."""
@@ -353,11 +358,14 @@ class ProcedureScene(Scene):
 
     def outline(self, time_s: float, shot: StageShot) -> NDArray[np.float64]:
         """The corners (N, 3) mm of the boxes round the body's parts that the stage shows when the step begins."""
-        step, _ = self.clock.at(time_s)
-        present = self.structures(time_s, shot.moment or (step.name, 0.0), shot.plan)
+        moment = shot.moment or (self.clock.at(time_s)[0].name, 0.0)
+        key = (moment, shot.plan, shot.look.hidden)
+        return _kept(self._outlines, key, lambda: self._outline(time_s, moment, shot), 4)
+
+    def _outline(self, time_s: float, moment: tuple[str, float], shot: StageShot) -> NDArray[np.float64]:
         boxes = [
             structure.field.bounds_mm
-            for name, structure in present.items()
+            for name, structure in self.structures(time_s, moment, shot.plan).items()
             if structure.role in SUBJECT_ROLES and name not in shot.look.hidden
         ]
         return np.array([[b[i, 0], b[j, 1], b[k, 2]] for b in boxes for i, j, k in np.ndindex(2, 2, 2)]).reshape(-1, 3)

@@ -36,6 +36,13 @@ _LOOKAHEAD, _LARGE_PX, _LARGE_LOOKAHEAD = 14, 2560 * 1440, 10
 0.8 to 1.0 dB of 46 in a file that is 2 to 8 % smaller. Of frames that are larger than this it looks at 10 ahead: 0.75
 GB at 4K, and about 1 dB."""
 
+_TILE_PX, _MARGIN_PX = 40, 2
+"""The side of the tiles in which changes are looked for, of which most sizes are a whole number, and how many rows
+beyond one tell its colours: both even, as two rows share a colour."""
+_SHEET_ROWS = _TILE_PX + 2 * _MARGIN_PX
+_TILES_AT_ONCE, _MOST_CHANGED = 48, 0.4
+"""Tiles that are converted side by side, and the share from which on the whole frame is converted."""
+
 _DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
 _SOUND_RATE, _SOUND_BITS = 48000, 96000
 _ASS_HEADER = b"""[Script Info]
@@ -176,10 +183,10 @@ def _as_pictures(frames: Iterable[NDArray[np.uint8]], fmt: Format, pixels: str) 
     """What the encoder takes for each of `frames`; the very same one where the frame is."""
     last: NDArray[np.uint8] | None = None
     picture: Any = None
-    reformatter = VideoReformatter()  # it keeps its tables from one frame to the next
+    converter = _Converter(fmt, pixels)
     for frame in frames:
         if frame is not last:
-            picture, last = _converted(frame, fmt, pixels, reformatter), frame
+            picture, last = converter.picture(frame, last, picture), frame
         yield picture
 
 
@@ -222,13 +229,91 @@ def _as_of(path: Path) -> Iterator[None]:
         raise
 
 
-def _converted(frame: NDArray[np.uint8], fmt: Format, pixels: str, reformatter: VideoReformatter) -> Any:
-    frame, form = np.ascontiguousarray(frame), "rgba" if fmt.alpha else "rgb24"
-    if not pixels.startswith("yuv"):
-        return av.VideoFrame.from_ndarray(frame, format=form)
-    # a view of the frame's own memory: what is made of it has its own
-    seen = av.VideoFrame.from_numpy_buffer(frame, format=form)
-    return reformatter.reformat(seen, format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+class _Converter:
+    """Makes what the encoder takes of frames.
+
+    Colours at half the resolution take most of the time, and from frame to frame little changes: only tiles in which
+    something has are converted anew, many side by side. To the last bit they are what the whole frame would give: a
+    pixel depends on two rows above and below it, and on no column but the other of its pair.
+    """
+
+    def __init__(self, fmt: Format, pixels: str) -> None:
+        self._form, self._pixels = "rgba" if fmt.alpha else "rgb24", pixels
+        # each keeps its tables from one picture to the next, as long as that has the same size
+        self._whole, self._sheet = VideoReformatter(), VideoReformatter()
+
+    def picture(self, frame: NDArray[np.uint8], before: NDArray[np.uint8] | None, shown: Any) -> Any:
+        """`frame` for the encoder; `before` is the frame before it, if there was one, and `shown` its picture."""
+        frame = np.ascontiguousarray(frame)
+        if not self._pixels.startswith("yuv"):
+            return av.VideoFrame.from_ndarray(frame, format=self._form)
+        if self._pixels == "yuv420p" and before is not None:
+            tiles = _changed_tiles(before, frame)
+            if tiles is not None:
+                return self._patched(frame, shown, tiles)
+        return self._converted(frame, self._whole)
+
+    def _converted(self, frame: NDArray[np.uint8], reformatter: VideoReformatter) -> Any:
+        # a view of the frame's own memory: what is made of it has its own
+        seen = av.VideoFrame.from_numpy_buffer(frame, format=self._form)
+        return reformatter.reformat(
+            seen, format=self._pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+
+    def _patched(self, frame: NDArray[np.uint8], shown: Any, tiles: NDArray[np.intp]) -> Any:
+        """What `shown` holds, but for the `tiles` (N, 2), rows and columns of them, which are those of `frame`."""
+        height, width = frame.shape[:2]
+        picture = _twin(shown)
+        by_tile = frame.reshape(height, width // _TILE_PX, -1)
+        for first in range(0, len(tiles), _TILES_AT_ONCE):
+            # always as many, the last one again and again
+            down, across = tiles[np.minimum(first + np.arange(_TILES_AT_ONCE), len(tiles) - 1)].T
+            # an edge of the frame is one of the sheet too: colours end there as they do there
+            top = np.clip(down * _TILE_PX - _MARGIN_PX, 0, height - _SHEET_ROWS)
+            sheet = by_tile[top + np.arange(_SHEET_ROWS)[:, None], across].reshape(_SHEET_ROWS, -1, frame.shape[2])
+            made = self._converted(sheet, self._sheet)
+            for plane, part in zip(_planes(picture), _planes(made), strict=True):
+                half = width // plane.shape[1]  # 2 for colours
+                side = _TILE_PX // half
+                rows = ((down * _TILE_PX - top) // half)[:, None] + np.arange(side)
+                there = plane.reshape(height // _TILE_PX, side, width // _TILE_PX, side)
+                there[down, :, across] = part.reshape(len(part), -1, side)[rows, np.arange(len(rows))[:, None]]
+        return picture
+
+
+def _changed_tiles(before: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.intp] | None:
+    """Rows and columns (N, 2) of the tiles in which two frames (H, W, 3) differ, or so near them that it shows in their
+    colours; None where most do, or where the frame is no whole number of tiles."""
+    height, width = frame.shape[:2]
+    uneven = height % _TILE_PX or width % _TILE_PX or height < _SHEET_ROWS
+    if uneven or before.shape != frame.shape or not before.flags.c_contiguous:
+        return None
+    # eight bytes at a time
+    old, new = (picture.reshape(height, -1).view(np.uint64) for picture in (before, frame))
+    unlike = (old != new).reshape(height // _TILE_PX, _TILE_PX, -1)
+    rows = np.bitwise_or.reduce(unlike, axis=1)
+    rows[1:] |= unlike[:-1, -_MARGIN_PX:].any(axis=1)
+    rows[:-1] |= unlike[1:, :_MARGIN_PX].any(axis=1)
+    changed = rows.reshape(len(rows), width // _TILE_PX, -1).any(axis=2)
+    return np.argwhere(changed) if changed.mean() < _MOST_CHANGED else None
+
+
+def _planes(picture: Any) -> list[NDArray[np.uint8]]:
+    """The memory of a picture's planes, (rows, columns) each."""
+    return [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        for plane in picture.planes
+    ]
+
+
+def _twin(picture: Any) -> Any:
+    """A picture of its own that holds the same."""
+    out = av.VideoFrame(picture.width, picture.height, picture.format.name)
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(out, name, getattr(picture, name))
+    for there, here in zip(_planes(out), _planes(picture), strict=True):
+        there[:] = here
+    return out
 
 
 def check_segment(path: Path, fmt: Format, size_px: tuple[int, int], frames_per_s: int, count: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ TITLE_FIELD = {"9:16": (-0.42, 0.16, 1.45), "1:1": (-0.14, 0.02, 1.0)}
 height), and how many times as high its field grows."""
 
 
-def fitted(shot: Shot, panels: dict[str, Panel], wide: dict[str, Panel], design: Design) -> Shot:
+def fitted(shot: Shot, panels: Mapping[str, Panel], wide: Mapping[str, Panel], design: Design) -> Shot:
     """`shot` with the cameras of its stages fitted to `panels`, their slots' places on `design`; `wide` are those at
     16:9."""
     if design is WIDE:

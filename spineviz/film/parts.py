@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.column import level_above, level_below
+from spineviz.anatomy.structure import remembered
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towards, surfaces_towards
 
@@ -27,21 +30,22 @@ _CUT_REACH_MM = 24.0
 
 
 class Parts:
-    """The treated vertebra of `plan` (of an augmentation) and the instruments in it, as points in the world, mm."""
+    """The treated vertebra of `plan` (of an augmentation) and the instruments in it, as points in the world, mm.
 
-    def __init__(self, plan: Any) -> None:
+    `at` finds all that exists at a state of the plan; by default it is made anew.
+    """
+
+    def __init__(self, plan: Any, at: Callable[[State], Mapping[str, Structure]] | None = None) -> None:
         self.plan = plan
+        self.at = at or plan.structures_at
         self.level: str = plan.level
         self.above, self.below = level_above(self.level), level_below(self.level)
         self.bone = vertebra(self.level)
         approach = plan.case.needle.approach
         self.sides: tuple[str, ...] = ("right", "left") if approach == "bipedicular" else (approach,)
+        self._edges: OrderedDict[float, Mapping[str, Point]] = OrderedDict()  # of the latest few amounts
+        self._rings: OrderedDict[str, tuple[Point, ...]] = OrderedDict()  # of each side
         self._nerves: tuple[Hashable, Point] = (None, NOWHERE)  # of which parts, and where
-
-    def at(self, state: State) -> Mapping[str, Structure]:
-        """All that exists at `state`."""
-        found: Mapping[str, Structure] = self.plan.structures_at(state)
-        return found
 
     # the body ---------------------------------------------------------------------------------------------------------
 
@@ -55,27 +59,26 @@ class Parts:
         """The gauge of the height that this fracture takes."""
         return "middle_height" if self.plan.case.fracture.shape == "biconcave" else "anterior_height"
 
-    def edges(self, state: State) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane, where fracture, posture and balloons have them."""
+    def edges(self, state: State) -> Mapping[str, Point]:
+        """The corners of the treated body in the middle plane, where fracture, posture and balloons have them, and the
+        back wall's waist."""
         return self.edges_of(self.plan.patient.amount(state.collapse, state.lying, state.lift))
 
-    def edges_of(self, amount: float) -> dict[str, Point]:
-        """The corners of the treated body in the middle plane at the fracture's `amount`."""
-        names = ("upper-front", "upper-back", "lower-front", "lower-back")
-        marks = np.array([self.bone.landmarks[f"{name}-rim"] for name in names])
-        moved = self.plan.patient.fracture.forward(marks, amount)
-        return dict(zip(names, map(as_point, moved), strict=True))
+    def edges_of(self, amount: float) -> Mapping[str, Point]:
+        """The same at the fracture's `amount`: "upper-front", "upper-back", "lower-front", "lower-back", "waist"."""
+        return remembered(self._edges, amount, lambda: self._moved_edges(amount))
+
+    def _moved_edges(self, amount: float) -> Mapping[str, Point]:
+        marks = {name: f"{name}-rim" for name in ("upper-front", "upper-back", "lower-front", "lower-back")}
+        marks["waist"] = "body-back-centre"
+        healthy = np.array([self.bone.landmarks[mark] for mark in marks.values()])
+        moved = self.plan.patient.fracture.forward(healthy, amount)
+        return MappingProxyType(dict(zip(marks, map(as_point, moved), strict=True)))
 
     def back_wall(self, state: State) -> tuple[Point, ...]:
         """The back wall in the middle plane, from its upper corner by its waist to its lower one."""
         edges = self.edges(state)
-        waist = np.array(self.bone.landmarks["body-back-centre"])[None, :]
-        amount = self.plan.patient.amount(state.collapse, state.lying, state.lift)
-        return (
-            edges["upper-back"],
-            as_point(self.plan.patient.fracture.forward(waist, amount)[0]),
-            edges["lower-back"],
-        )
+        return edges["upper-back"], edges["waist"], edges["lower-back"]
 
     def over_wall(self, state: State) -> Point:
         """A place behind the back wall's upper corner, for a sign."""
@@ -133,6 +136,9 @@ class Parts:
 
     def pedicle_ring(self, side: str) -> tuple[Point, ...]:
         """The pedicle's outline at its narrowest, as AP shows it, closed."""
+        return remembered(self._rings, side, lambda: self._ring(side))
+
+    def _ring(self, side: str) -> tuple[Point, ...]:
         frame = self.bone.frames[f"pedicle-{side}"]
         turn = np.linspace(0.0, 2 * np.pi, 33)
         across, up = frame.rotation[:, 0], frame.rotation[:, 2]

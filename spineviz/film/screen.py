@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spineviz.anatomy.structure import remembered
 from spineviz.data.aside import Aside
 from spineviz.film.shot import (
     CardShot,
@@ -54,8 +56,8 @@ TYPE_PX = 28.0
 CUT_SHARE = 0.08
 """A camera that stands further than this share of its distance from where it stood has not just moved on."""
 
-MOST_PICTURES = 12
-"""How many pictures are kept, each under the moment it was drawn for and under what it shows."""
+MOST_PICTURES, MOST_MARKS = 12, 16
+"""How many pictures are kept, each under the moment it was drawn for and under what it shows; and how many signs."""
 
 TITLE_FADE_S = 0.4
 PICTURE_RADIUS = 10.0
@@ -181,12 +183,13 @@ def frozen(value: Any) -> Hashable:
         if "_frozen" not in held:
             held["_frozen"] = _frozen_fields(value, names)
         return held["_frozen"]
+    if isinstance(value, (list, tuple)):
+        # points are most of a shot: their numbers are not asked one by one
+        return tuple([item if type(item) in _PLAIN else frozen(item) for item in value])
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     if isinstance(value, Mapping):
         return tuple((key, frozen(value[key])) for key in sorted(value))
-    if isinstance(value, (list, tuple)):
-        return tuple([frozen(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
         names = tuple(f.name for f in fields(value) if f.init)
         _KNOWN[kind] = names, kind.__dataclass_params__.frozen and hasattr(value, "__dict__")
@@ -253,10 +256,16 @@ def panels_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
     return {names[slot]: panel for slot, panel in slots_of(shot, design).items() if slot in names}
 
 
-def slots_of(shot: Shot, design: Design = WIDE) -> dict[str, Panel]:
+def slots_of(shot: Shot, design: Design = WIDE) -> Mapping[str, Panel]:
     """The settled place of each slot of `shot`, those of numbers too."""
     numbers = [f"{i}:numbers" for i, column in enumerate(shot.columns) if column.gauges]
-    return design.arrangement(shot.layout, (*view_names(shot), *numbers), _focus(shot), bool(shot.gauges))
+    return _arrangement(design, shot.layout, (*view_names(shot), *numbers), _focus(shot), bool(shot.gauges))
+
+
+@lru_cache(maxsize=64)
+def _arrangement(design: Design, layout: str, slots: tuple[str, ...], focus: str, gauges: bool) -> Mapping[str, Panel]:
+    """As the design says; it is asked many times a frame."""
+    return MappingProxyType(design.arrangement(layout, slots, focus, gauges))
 
 
 def label_area(shot: Shot, view: str = "stage", design: Design = WIDE) -> tuple[Rect, ...]:
@@ -301,6 +310,7 @@ class Screen:
         self._pictures: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._aside: dict[Hashable, Callable[[], Pixels]] = {}
         self._places: OrderedDict[Hashable, tuple[Placed | None, ...]] = OrderedDict()
+        self._marks: OrderedDict[Hashable, tuple[Layer | None, Rect | None]] = OrderedDict()
         self._composer = Composer(size_px, clear)
 
     def fingerprint(self, now: Instant) -> Hashable:
@@ -335,6 +345,7 @@ class Screen:
         forget_cards()
         self._pictures.clear()
         self._places.clear()
+        self._marks.clear()
         self._composer.forget()
         self.painter.forget()
 
@@ -528,6 +539,14 @@ class Screen:
 
     def _mark_layers(self, mark: Mark, shown: Shown, taken: list[Rect]) -> list[Layer]:
         """A sign; where its words stand is added to `taken`, also before it is shown, so that none moves later."""
+        key = (frozen(mark), frozen(shown.view), shown.size_px, shown.panel.picture, tuple(taken))
+        layer, words = remembered(self._marks, key, lambda: self._drawn_mark(mark, shown, taken), MOST_MARKS)
+        if words is not None:
+            taken.append(words)
+        return [] if layer is None else [layer.faded(shown.opacity * shown.panel.light)]
+
+    def _drawn_mark(self, mark: Mark, shown: Shown, taken: Sequence[Rect]) -> tuple[Layer | None, Rect | None]:
+        """A sign, and where its words stand."""
         spots = self._projected(shown.view, shown.size_px, mark.points_mm)
         radius = 0.0
         if mark.radius_mm > 0:
@@ -539,10 +558,7 @@ class Screen:
         ]
         reach = radius * factor / self.scale
         words = words_place(mark, points, reach, rect, taken)
-        if words is not None:
-            taken.append(words)
-        layer = draw_mark(mark, points, reach, rect, words, self.theme, self.scale)
-        return [] if layer is None else [layer.faded(shown.opacity * shown.panel.light)]
+        return draw_mark(mark, points, reach, rect, words, self.theme, self.scale), words
 
     def _radius_px(self, mark: Mark, shown: Shown) -> float:
         """A ring's radius in pixels of the picture: that of a sphere round its first point, seen from the eye."""

@@ -7,8 +7,9 @@ therefore an image of its own, kept by (key, pose, what lies under it), and a fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import le
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from spineviz.geometry.fields import Points
 from spineviz.geometry.frames import Frame
 from spineviz.views.angiography import Image, cell_matrix, shape_path
 from spineviz.views.projection import Lattice, Projection, beam, lattice_over, splat
-from spineviz.views.rasters import Shelf, spline_weights
+from spineviz.views.rasters import Band, Shelf, spline_weights
 from spineviz.views.voxels import (
     BLOCK,
     Absorption,
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 
 _NEEDLE_MM, _BALLOON_MM, _FAINT_MM = 0.45, 0.75, 1.6
 """Largest sizes of the cubes of cement and steel, of balloons, and of what hardly differs from water."""
-_SMOOTH_MM = 0.3
-"""Smallest size of those of balloons, which are smooth and wide: the detector blurs by more."""
+_FINEST_MM, _FINEST_CEMENT_MM = 0.3, 0.4
+"""Smallest size of those of steel and balloons: the detector blurs by more; and of cement, whose edge is soft, and
+which is another in every pulse while it flows."""
 _BONE_MM, _FAR_BONE_MM = (0.6, 0.75, 1.0), (0.9, 1.2, 1.8)
 """Those of bone, and of what reaches far beyond the picture (ribs), where pixels are small, and where they are not."""
 _PIXELS_MM = (0.3, 0.6)
@@ -92,7 +94,9 @@ def _pose_key(structure: Structure) -> tuple[str, bytes]:
 
 
 def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
-    return bool((a[0] <= b[1]).all() and (b[0] <= a[1]).all())
+    # plain numbers: as arrays of three they take four times as long
+    (low_a, high_a), (low_b, high_b) = a.tolist(), b.tolist()
+    return all(map(le, low_a, high_b)) and all(map(le, low_b, high_a))
 
 
 def _under(structure: Structure, present: Sequence[Structure]) -> list[Structure]:
@@ -177,7 +181,7 @@ class LineIntegrals:
         self._pixels = Lattice(height, width, self.mm_per_px)
         self._lattices: dict[float, Lattice] = {self.mm_per_px: self._pixels}
         self._soft = lattice_over(self.size_px, self.mm_per_px, max(_SOFT_LATTICE_MM, self.mm_per_px))
-        self._up: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._up: dict[int, tuple[Band, Band]] = {}
         self._soft_is_first = True
 
     def present(self, structures: Mapping[str, Structure]) -> list[Structure]:
@@ -209,32 +213,29 @@ class LineIntegrals:
         """Everything but instruments, cement and what is told in cells, on pixels."""
         soft, still = self._anatomy_parts(present)
         background = self._on_pixels(self._soft_image(soft), self._soft)
-        sums: dict[float, Image] = {}
-        for structure in still:
-            image, lattice = self._own_image(structure, [*soft, *still])
-            sums[lattice.spacing_mm] = sums.get(lattice.spacing_mm, 0.0) + image
-        total = background.copy()
-        for spacing, image in sums.items():
-            total += self._on_pixels(image, self._lattices[spacing])
+        total = self._added(background.copy(), still, [*soft, *still])
         return Anatomy(self.anatomy_key(present), total, background)
 
     def _anatomy_parts(self, present: Sequence[Structure]) -> tuple[list[Structure], list[Structure]]:
         """Soft tissue, and what stands in it and is in the beam."""
         told = [s for s in present if s.cells is None]
-        return [s for s in told if s.rank <= RANKS["fat"]], [
-            s
-            for s in told
-            if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS
-            and s.role not in _LIKE_WHAT_IS_ROUND_IT
-            and self._in_beam(s)
-        ]
+        return [s for s in told if s.rank <= RANKS["fat"]], self._in_beam(
+            s for s in told if RANKS["fat"] < s.rank < _NEVER_SETS_BRIGHTNESS and s.role not in _LIKE_WHAT_IS_ROUND_IT
+        )
 
     def instruments(self, present: Sequence[Structure]) -> Image:
         """What cement and steel add, and what is told in cells, on pixels."""
-        total = self.in_cells(present)
-        for structure in present:
-            if structure.cells is None and structure.rank >= _NEVER_SETS_BRIGHTNESS and self._in_beam(structure):
-                total += self._on_pixels(*self._own_image(structure, present))
+        moving = self._in_beam(s for s in present if s.cells is None and s.rank >= _NEVER_SETS_BRIGHTNESS)
+        return self._added(self.in_cells(present), moving, present)
+
+    def _added(self, total: Image, structures: Sequence[Structure], present: Sequence[Structure]) -> Image:
+        """`total`, on pixels, and what `structures` add to it over what lies under them, put there in place."""
+        sums: dict[float, Image] = {}
+        for structure in structures:
+            image, lattice = self._own_image(structure, present)
+            sums[lattice.spacing_mm] = sums.get(lattice.spacing_mm, 0.0) + image
+        for spacing, image in sums.items():
+            total += self._on_pixels(image, self._lattices[spacing])
         return total
 
     def in_cells(self, structures: Sequence[Structure]) -> Image:
@@ -260,10 +261,14 @@ class LineIntegrals:
         line = matrix @ (more * cells.share).astype(np.float32)
         return np.asarray(line, np.float32).reshape(self._pixels.rows, self._pixels.columns)
 
-    def _in_beam(self, structure: Structure) -> bool:
-        flat, _ = self.projection.flat(corners(structure.field.bounds_mm))
+    def _in_beam(self, structures: Iterable[Structure]) -> list[Structure]:
+        """Those of `structures` that the beam meets."""
+        asked = list(structures)
+        boxes = corners(np.array([s.field.bounds_mm for s in asked]).reshape(-1, 2, 3))
+        flat = self.projection.flat(boxes.reshape(-1, 3))[0].reshape(-1, 8, 2)
         reach = np.array(self.size_px) / 2 * self.mm_per_px + 3.0
-        return bool((flat.min(0) < reach).all() and (flat.max(0) > -reach).all())
+        met = (flat.min(1) < reach).all(1) & (flat.max(1) > -reach).all(1)
+        return [structure for structure, is_met in zip(asked, met, strict=True) if is_met]
 
     def _sees(self, points_mm: Points, margin_mm: float) -> NDArray[np.bool_]:
         """Which of `points_mm` (N, 3) lie within the picture grown by `margin_mm` at the isocentre, (N,)."""
@@ -324,11 +329,11 @@ class LineIntegrals:
         """
         own, water = self.absorption(structure.material), self.absorption("water")
         if structure.rank >= _NEVER_SETS_BRIGHTNESS and own > 3 * water:
-            balloon = structure.role == "balloon"
-            if not balloon or self.mm_per_px >= _SMOOTH_MM:
-                largest = _BALLOON_MM if balloon else _NEEDLE_MM
+            finest = _FINEST_CEMENT_MM if structure.role == "cement" else _FINEST_MM
+            if self.mm_per_px >= finest:
+                largest = _BALLOON_MM if structure.role == "balloon" else _NEEDLE_MM
                 return self.mm_per_px / float(np.ceil(self.mm_per_px / largest)), self._pixels
-            spacing = _SMOOTH_MM
+            spacing = finest
         elif self._is_faint(structure):
             spacing = _FAINT_MM
         else:
@@ -444,8 +449,8 @@ class LineIntegrals:
         if lattice is self._pixels or lattice.spacing_mm == self._pixels.spacing_mm:
             return image
         if id(lattice) not in self._up:
-            down = -spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
+            down = spline_weights(-self._pixels.up_mm, -lattice.up_mm[0], lattice.spacing_mm, lattice.rows)
             across = spline_weights(self._pixels.right_mm, lattice.right_mm[0], lattice.spacing_mm, lattice.columns)
-            self._up[id(lattice)] = (-down, across.T.copy())
-        down, across = self._up[id(lattice)]
-        return np.asarray(down @ image @ across, np.float32)
+            self._up[id(lattice)] = Band(down), Band(across)
+        rows, columns = self._up[id(lattice)]
+        return rows.down(columns.across(image))

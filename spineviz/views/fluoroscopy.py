@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from spineviz.views.marks import (
     seen_from,
 )
 from spineviz.views.projection import PROJECTIONS, Projection, beam, projection
-from spineviz.views.rasters import blurred, blurred_wide
+from spineviz.views.rasters import blurred, blurred_wide, normal_deviates
 from spineviz.views.voxels import Absorption, absorption_per_mm
 
 __all__ = [
@@ -183,14 +184,30 @@ class Fluoroscope:
         anatomy, tone = self._anatomy(present)
         px = self.mm_per_px
         # blur and scatter act on the evened picture: scatter comes from the tissue, not from the free beam beside it
-        light = np.exp(tone.level + tone.slow - anatomy.total - self._lines.instruments(present))
+        line = tone.slow - anatomy.total
+        line += tone.level
+        line -= self._lines.instruments(present)
+        light = np.exp(line, out=line)
         scattered = blurred_wide(np.minimum(light, 2.0), beam("scatter_spread_mm") / px, self._coarse)
-        light = blurred(light, max(0.35, beam("blur_mm") / px)) + beam("scatter_share") * scattered
-        quanta = self._quanta("quanta_per_mm2") * np.exp(np.minimum(-tone.slow, 3.0))
-        light = light + np.sqrt(light / quanta) * self._noise(number)
-        dense = -np.log(np.maximum(light, 1e-4))
-        dense += beam("edge_gain") * (dense - blurred(dense, beam("edge_spread_mm") / px))
-        return _display_curve((dense - tone.bright) / (tone.dark - tone.bright))
+        scattered *= beam("scatter_share")
+        light = blurred(light, max(0.35, beam("blur_mm") / px))
+        light += scattered
+        grain = np.minimum(-tone.slow, 3.0)  # quanta are the more the less there is in their way
+        np.exp(grain, out=grain)
+        np.divide(light, grain, out=grain)
+        grain /= self._quanta("quanta_per_mm2")
+        np.sqrt(grain, out=grain)
+        grain *= self._noise(number)
+        light += grain
+        dense = np.log(np.maximum(light, 1e-4, out=light), out=light)
+        unsharp = blurred(dense, beam("edge_spread_mm") / px)
+        unsharp *= beam("edge_gain")
+        # minus the logarithm of the light, sharpened, between the bright and the dark end
+        dense *= -(1.0 + beam("edge_gain"))
+        dense += unsharp
+        dense -= tone.bright
+        dense /= tone.dark - tone.bright
+        return _display_curve(dense)
 
     def _subtraction(self, structures: Mapping[str, Structure], number: int, contrast: Collection[str]) -> Grey:
         sharp = self._blurred(self.contrast(structures, contrast))
@@ -248,7 +265,8 @@ class Fluoroscope:
         """(H, W) of deviation 1, that of a pulse (of the mask: -1) in a mode."""
         view = _NOISE_OF_VIEW.get(self.projection.name, 1)
         rng = np.random.default_rng([self.seed & 0xFFFFFFFF, number + 1, view, *_NOISE_OF_MODE[mode]])
-        return rng.standard_normal((self.size_px[1], self.size_px[0]), dtype=np.float32)
+        width, height = self.size_px
+        return normal_deviates(rng, width * height).reshape(height, width)
 
     def image(
         self,
@@ -275,11 +293,17 @@ class Fluoroscope:
     def on_panel(self, image: NDArray[np.uint8], ground: Colour) -> NDArray[np.uint8]:
         """What `image` gave, (H, W), on a panel of the colour `ground` (0 to 1 each): (H, W, 3) uint8."""
         out = np.empty((*image.shape, 3), np.uint8)
-        out[:] = image[..., None]
-        rim = self.mask < 1.0
-        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[rim])[:, None]
-        out[rim] = np.round(image[rim][:, None] + around)
+        for channel in range(3):  # one broadcast into all three takes five times as long
+            out[..., channel] = image
+        around = 255.0 * np.asarray(ground, np.float32) * (1.0 - self.mask[self._rim])[:, None]
+        out[self._rim] = np.round(image[self._rim][:, None] + around)
         return out
+
+    @cached_property
+    def _rim(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the pixels that the monitor does not take whole."""
+        rows, columns = np.nonzero(self.mask < 1.0)
+        return rows, columns
 
 
 def _chosen(present: Sequence[Structure], which: Collection[str]) -> list[Structure]:

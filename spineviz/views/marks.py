@@ -50,6 +50,21 @@ def text_coverage(text: str, size_px: float, weight: str = "Semibold") -> Grey:
     return out
 
 
+@lru_cache(maxsize=64)
+def _halo(text: str, size_px: float, weight: str) -> Grey:
+    """The outline of a text as coverage, wider than the text by its rim on every side."""
+    from scipy.ndimage import maximum_filter
+
+    rim = _rim_px(size_px)
+    out = np.asarray(0.8 * maximum_filter(np.pad(text_coverage(text, size_px, weight), rim), size=2 * rim + 1))
+    out.setflags(write=False)
+    return out
+
+
+def _rim_px(size_px: float) -> int:
+    return max(1, round(size_px / 14))
+
+
 def _lay(picture: NDArray[np.float32], cover: Grey, top: int, left: int, ink: NDArray[np.float32]) -> None:
     """Lay `ink` over `picture` (H, W) or (H, W, 3), 0 to 1, in place, where `cover` says; clipped at the edges."""
     rows, columns = picture.shape[:2]
@@ -82,15 +97,12 @@ def burn_text(
         anchor: which point of the text lies there: (0, 0) its top left, (1, 1) its bottom right.
         halo: the outline's colour, which keeps the letters legible on any ground; None for none.
     """
-    from scipy.ndimage import maximum_filter
-
     cover = text_coverage(text, size_px, weight)
-    rim = max(1, round(size_px / 14))
+    rim = _rim_px(size_px)
     left = round(at_px[0] - anchor[0] * cover.shape[1])
     top = round(at_px[1] - anchor[1] * cover.shape[0])
     if halo is not None:
-        wide = np.pad(cover, rim)
-        _lay(picture, 0.8 * maximum_filter(wide, size=2 * rim + 1), top - rim, left - rim, np.asarray(halo, np.float32))
+        _lay(picture, _halo(text, size_px, weight), top - rim, left - rim, np.asarray(halo, np.float32))
     _lay(picture, cover, top, left, np.asarray(ink, np.float32))
     return left, top, left + cover.shape[1], top + cover.shape[0]
 

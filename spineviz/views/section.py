@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.materials import bone_volume_share
-from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.geometry.fields import Field, Points, as_points
 from spineviz.geometry.frames import Frame
+from spineviz.views.canvas import copy_channels
 from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, edge_letters
 from spineviz.views.rasters import Shelf, spline_weights
 from spineviz.views.theme import Theme
@@ -397,15 +398,24 @@ def _canal_of(level: str) -> Field:
     return Field(distance, bounds, exact=False)
 
 
+_fats: OrderedDict[str, Structure] = OrderedDict()
+
+
 def _epidural(structures: Sequence[Structure]) -> Structure | None:
     """The fat between dura and canal, as a structure under the dura: the canal's room at the levels in view."""
     from spineviz.data.tables import LEVELS
-    from spineviz.geometry.operators import moved, union
 
     bones = [s for s in structures if s.name in LEVELS]
     dura = next((s for s in structures if s.name == "dura"), None)
     if dura is None or not bones:
         return None
+    key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
+    return remembered(_fats, key, lambda: _fat(dura, bones, key), 4)
+
+
+def _fat(dura: Structure, bones: Sequence[Structure], key: str) -> Structure:
+    from spineviz.geometry.operators import moved, union
+
     rooms = union(*(moved(_canal_of(s.name), s.world_from_local) for s in bones))
     grown = dura.field.bounds_mm + _FAT_MM * np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]])
     low_z, high_z = dura.field.bounds_mm[:, 2]
@@ -419,7 +429,6 @@ def _epidural(structures: Sequence[Structure]) -> Structure | None:
         return np.maximum(np.maximum(rooms.distance(p), to_sac - reach), ends)
 
     near = Field(distance, grown, False)
-    key = "epidural:" + ";".join(_pose_key(s) for s in [dura, *bones])
     return replace(dura, name="epidural fat", role="fat", material="fat", field=near, key=key, rank=RANKS["fat"])
 
 
@@ -501,17 +510,19 @@ def _lay(
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """A structure's distances in a window of the picture: rows and columns from `top` and `left`."""
+    """A structure's distances in a window of the picture: rows and columns from `top` and `left`; of a tube also which
+    pixels of the window, (N,) counted row by row, lie between its walls."""
 
     top: int
     left: int
     distance_mm: NDArray[np.float32]
-    core_mm: NDArray[np.float32] | None
+    core_mm: NDArray[np.float32] | None = None
+    lumen: NDArray[np.intp] | None = None
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        return self.distance_mm.nbytes + (0 if self.core_mm is None else self.core_mm.nbytes)
+        return sum(a.nbytes for a in (self.distance_mm, self.core_mm, self.lumen) if a is not None)
 
 
 _sampled: Shelf[Sampled | None] = Shelf(lambda layer: 0 if layer is None else layer.nbytes, _MOST_LAYERS_BYTES, rest=8)
@@ -578,7 +589,8 @@ def _sample(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm:
         return None
     if structure.role in _UNEVEN and min(found[0].shape) > 2:
         found[0] = _evened(found[0], px_mm)
-    return Sampled(top, left, found[0], found[1] if len(found) > 1 else None)
+    lumen = _lumen(found[0], px_mm) if structure.role == "steel" else None
+    return Sampled(top, left, found[0], found[1] if len(found) > 1 else None, lumen)
 
 
 def _near_distances(fields: Sequence[Field], plane: Frame, u_mm: NDArray, v_mm: NDArray) -> list[NDArray[np.float64]]:
@@ -692,9 +704,14 @@ def draw_section(
             _grounds[base, *keys[: i + 1]] = out.copy()
             while len(_grounds) > _KEPT_GROUNDS:
                 _grounds.popitem(last=False)
-    picture = out[:, :3].reshape(size_px[1], size_px[0], 3).copy()
-    _write(picture, world_from_plane, 1.0 / px_mm, look, marks)
-    return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
+    picture = out.reshape(size_px[1], size_px[0], 4)
+    _write(picture[:, :, :3], world_from_plane, 1.0 / px_mm, look, marks)
+    np.clip(picture, 0.0, 1.0, out=picture)
+    picture *= 255.0
+    np.rint(picture, out=picture)
+    shown = np.empty((*picture.shape[:2], 3), np.uint8)
+    copy_channels(shown, picture.astype(np.uint8))
+    return shown
 
 
 def _together(layers: Sequence[Sampled]) -> Sampled | None:
@@ -709,7 +726,7 @@ def _together(layers: Sequence[Sampled]) -> Sampled | None:
         rows, columns = layer.distance_mm.shape
         part = out[layer.top - top : layer.top - top + rows, layer.left - left : layer.left - left + columns]
         np.minimum(part, layer.distance_mm, out=part)
-    return Sampled(top, left, out, None)
+    return Sampled(top, left, out)
 
 
 def _standing(present: Sequence[Structure]) -> set[int]:
@@ -731,10 +748,15 @@ def _draw_layer(
     met = np.flatnonzero(found.distance_mm < reach)
     if not len(met):
         return
-    if structure.role == "steel":
-        _fill_lumen(out, found, size_px, px_mm, theme.colour("cement" if filled else "outline"))
-    row, column = np.divmod(met, found.distance_mm.shape[1])
-    row, column = row + found.top, column + found.left
+
+    def on_picture(which: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        row, column = np.divmod(which, found.distance_mm.shape[1])
+        return row + found.top, column + found.left
+
+    if found.lumen is not None:  # no bone stands there
+        row, column = on_picture(found.lumen)
+        out[row * size_px[0] + column, :3] = np.asarray(theme.colour("cement" if filled else "outline"), np.float32)
+    row, column = on_picture(met)
 
     def place(which: NDArray[np.intp]) -> Points:
         u, v = _pixel_axes(size_px, px_mm)
@@ -745,15 +767,14 @@ def _draw_layer(
     _lay(out, index, structure, place, found.distance_mm.ravel()[met], core, px_mm, theme)
 
 
-def _fill_lumen(
-    out: NDArray[np.float32], found: Sampled, size_px: tuple[int, int], px_mm: float, colour: Colour
-) -> None:
-    """Colour the room between the walls of a tube, in place: no bone stands there. A solid rod has none."""
+def _lumen(distance_mm: NDArray[np.float32], px_mm: float) -> NDArray[np.intp] | None:
+    """Which of the pixels (rows, columns), counted row by row, lie in the room between the walls of a tube; None for a
+    solid rod, which has none."""
     from scipy.ndimage import distance_transform_edt
 
-    wall = found.distance_mm < 0.0
-    if not wall.any() or float(found.distance_mm.min()) < -_THIN_WALL_MM:
-        return
+    wall = distance_mm < 0.0
+    if not wall.any() or float(distance_mm.min()) < -_THIN_WALL_MM:
+        return None
     rows, columns = np.flatnonzero(wall.any(axis=1)), np.flatnonzero(wall.any(axis=0))
     top, left = rows[0], columns[0]
     wall = wall[top : rows[-1] + 1, left : columns[-1] + 1]
@@ -763,8 +784,7 @@ def _fill_lumen(
     grown = distance_transform_edt(~np.pad(wall, margin)) < reach
     closed = distance_transform_edt(grown)[margin:-margin, margin:-margin] > reach
     row, column = np.nonzero(closed & ~wall)
-    index = (found.top + top + row) * size_px[0] + found.left + left + column
-    out[index, :3] = np.asarray(colour, np.float32)
+    return np.asarray((top + row) * distance_mm.shape[1] + left + column, np.intp)
 
 
 def _write(

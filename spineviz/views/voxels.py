@@ -229,9 +229,12 @@ def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
 
 
 def corners(bounds_mm: NDArray[np.float64]) -> Points:
-    """(8, 3) the corners of a box given by its low and high one (2, 3)."""
-    low, high = bounds_mm
-    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    """(..., 8, 3) the corners of boxes given by their low and high one (..., 2, 3)."""
+    return np.asarray(bounds_mm[..., _LOW_OR_HIGH, np.arange(3)])
+
+
+_LOW_OR_HIGH = np.array(list(np.ndindex(2, 2, 2)))
+"""(8, 3) of which bound each coordinate of each corner of a box is."""
 
 
 def _cell(count: int, step_mm: float) -> Points:

@@ -396,6 +396,58 @@ def test_a_step_of_a_gif_is_refused_with_its_size(tmp_path):
     check_gif_steps(tmp_path / "a.gif", 10, [(0.0, 5.0, "half"), (5.0, 10.0, "half"), (10.0, 10.5, "short")])
 
 
+# --- only what changes is converted ---
+
+
+def planes_of(picture):
+    return [plane.copy() for plane in encode._planes(picture)]
+
+
+@given(data=st.data(), size=st.sampled_from([(320, 240), (160, 80), (80, 120), (854, 480), (120, 40), (128, 72)]))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_frames_of_which_a_part_was_converted_are_those_of_which_all_was_to_the_last_bit(data, size):
+    width, height = size
+    noise = np.random.default_rng(data.draw(st.integers(0, 99)))
+    frame = noise.integers(0, 256, (height, width, 3), np.uint8)
+    frames = [frame]
+    for _ in range(data.draw(st.integers(1, 4))):
+        frame = frame.copy()
+        for _ in range(data.draw(st.integers(0, 3))):
+            left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+            part = frame[top : top + data.draw(st.integers(1, 50)), left : left + data.draw(st.integers(1, 50))]
+            part[:] = noise.integers(0, 256, part.shape, np.uint8)
+        frames.append(frame)
+    made = [planes_of(p) for p in encode._as_pictures(iter(frames), FORMATS["mp4"], "yuv420p")]
+    assert len(made) == len(frames)
+    for frame, planes in zip(frames, made, strict=True):
+        (alone,) = encode._as_pictures(iter([frame]), FORMATS["mp4"], "yuv420p")
+        for plane, whole in zip(planes, planes_of(alone), strict=True):
+            assert np.array_equal(plane, whole)
+
+
+def test_a_pixel_at_a_tile_s_edge_changes_the_colours_of_its_neighbour_too():
+    before = np.zeros((240, 320, 3), np.uint8)
+    for row in (0, 38, 39, 40, 41, 79, 80, 239):
+        frame = before.copy()
+        frame[row, 100] = 255
+        tiles = encode._changed_tiles(before, frame)
+        near = {r for r in (row - 2, row, row + 2) if 0 <= r < 240}
+        assert {tuple(t) for t in tiles} == {(r // 40, 2) for r in near}
+    assert encode._changed_tiles(before, before.copy()).shape == (0, 2)
+    assert encode._changed_tiles(before, before + 1) is None
+
+
+def test_what_is_given_to_the_encoder_is_left_as_it_was():
+    frames = [np.zeros((80, 160, 3), np.uint8) for _ in range(3)]
+    frames[1][10:20, 10:20] = 200
+    pictures = encode._as_pictures(iter(frames), FORMATS["mp4"], "yuv420p")
+    first = next(pictures)
+    before = planes_of(first)
+    second = next(pictures)
+    assert second is not first
+    assert all(np.array_equal(a, b) for a, b in zip(before, planes_of(first), strict=True))
+
+
 # --- what is not whole ---
 
 
