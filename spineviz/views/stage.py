@@ -42,8 +42,11 @@ FINE = frozenset(
 )  # fmt: skip
 """Roles whose parts are thin: meshed twice as fine."""
 
-LOBED = frozenset({"cement", "cleft", "tumour", "necrosis"})
+LOBED = frozenset({"cement", "tumour", "necrosis"})
 """Roles with small lobes: meshed finer than what is smooth, and finely from nearby too."""
+
+THIN = FINE | LOBED | {"roots", "cleft"}
+"""Roles that may pass between the pixels of the half-size depth picture."""
 
 NESTING = {
     "catheter": -5,
@@ -441,7 +444,7 @@ class Stage:
             cut=cut,
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * pixel_mm,
-            thin=role in FINE or role in LOBED or role == "roots",
+            thin=role in THIN,
             runs_on=structure.runs_on,
         )
 
