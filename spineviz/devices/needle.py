@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spineviz.anatomy.structure import RANKS, Structure
+from spineviz.anatomy.structure import RANKS, Structure, remembered
 from spineviz.data.assets import asset
 from spineviz.data.sourced import sourced_table
 from spineviz.devices.catalogue import needle_size
 from spineviz.devices.solids import Solid, all_of, lathe, standing_at, turned
 from spineviz.geometry.fields import Field, cylinder, half_space
-from spineviz.geometry.frames import looking_along
+from spineviz.geometry.frames import Frame, looking_along
 from spineviz.geometry.meshes import Mesh
 from spineviz.geometry.operators import difference, intersection, moved
 
@@ -57,14 +58,7 @@ class NeedleShape:
 
     def shaft_field(self) -> Field:
         """The steel: a tube filled by the stylet with its point, or an open tube."""
-        size = needle_size(self.gauge)
-        back, front = [0.0, 0.0, -self.length_mm], [0.0, 0.0, 0.0]
-        tube = cylinder(back, front, size.radius_mm)
-        if self.stylet:
-            flats = [half_space(np.zeros(3), [x, y, size.radius_mm / self.tip_mm]) for x, y in _facets()]
-            return intersection(tube, *flats)
-        over = np.array([0.0, 0.0, 1.0])
-        return difference(tube, cylinder(np.array(back) - over, np.array(front) + over, size.inner_mm / 2))
+        return _shaft_field(self)
 
     def handle_field(self) -> Field:
         """Hub and T-handle behind the shaft, with the stylet's cap while it is in; without it the hub is open."""
@@ -77,6 +71,18 @@ class NeedleShape:
     def handle_mesh(self) -> Mesh:
         """The surfaces of hub, handle and cap, each closed."""
         return _handle(self).mesh
+
+
+@cache
+def _shaft_field(shape: NeedleShape) -> Field:
+    size = needle_size(shape.gauge)
+    back, front = [0.0, 0.0, -shape.length_mm], [0.0, 0.0, 0.0]
+    tube = cylinder(back, front, size.radius_mm)
+    if shape.stylet:
+        flats = [half_space(np.zeros(3), [x, y, size.radius_mm / shape.tip_mm]) for x, y in _facets()]
+        return intersection(tube, *flats)
+    over = np.array([0.0, 0.0, 1.0])
+    return difference(tube, cylinder(np.array(back) - over, np.array(front) + over, size.inner_mm / 2))
 
 
 @cache
@@ -158,14 +164,23 @@ def _arm_width(along_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 def needle_structures(
     name: str, shape: NeedleShape, tip_mm: NDArray[np.float64], forward: NDArray[np.float64], turn_deg: float = 0.0
 ) -> dict[str, Structure]:
-    """The needle `name` ("needle-right") with its point at `tip_mm`, pushed along `forward`: shaft and handle.
+    """The needle `name` ("needle-right") with its point at `tip_mm`, pushed along `forward`: shaft and handle; the very
+    same while it rests.
 
     Args:
         tip_mm: (3,) world.
         forward: (3,) unit, from skin to target.
         turn_deg: how far it is turned about its own axis.
     """
-    world_from_needle = standing_at(tip_mm, forward, turn_deg)
+    key = (name, shape, np.asarray(tip_mm, float).tobytes(), np.asarray(forward, float).tobytes(), turn_deg)
+    made = remembered(_standing, key, lambda: _made(name, shape, standing_at(tip_mm, forward, turn_deg)))
+    return dict(made)
+
+
+_standing: OrderedDict[tuple, dict[str, Structure]] = OrderedDict()
+
+
+def _made(name: str, shape: NeedleShape, world_from_needle: Frame) -> dict[str, Structure]:
     handle = name.replace("needle", "handle")
     return {
         name: Structure(

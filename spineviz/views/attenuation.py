@@ -31,7 +31,6 @@ from spineviz.views.voxels import (
     absorption_per_mm,
     carried_voxels,
     corners,
-    laid_over,
     rank_order,
     voxels,
 )
@@ -91,6 +90,11 @@ def _place_key(structure: Structure) -> tuple[Hashable, ...]:
 def _pose_key(structure: Structure) -> tuple[str, bytes]:
     # to the last digit: of two poses that are nearly alike it would be told by what was drawn before which one is shown
     return structure.key, structure.world_from_local.key
+
+
+def _over(name: str) -> tuple[str, str]:
+    """Under which what a thing adds where it covers what moves is kept."""
+    return name, "over"
 
 
 def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
@@ -199,6 +203,7 @@ class LineIntegrals:
         """
         for name, thing in self._carried.items():
             self._images.drop_all(name)
+            self._images.drop_all(_over(name))
             _shared_grounds.drop_all(thing)
         any_carried = bool(self._carried)
         self._carried.clear()
@@ -279,17 +284,47 @@ class LineIntegrals:
         """What `structure` adds to the picture, over what lies under it."""
         spacing, lattice = self._raster(structure)
         under = self._covered(structure, present)
-        key = (_pose_key(structure), *(_pose_key(s) for s in under))
-        image = self._images.get(structure.name, key, lambda: self._projected(structure, under, spacing, lattice))
+        still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
+        moving = under[len(still) :]
+        key = (_pose_key(structure), *(_pose_key(s) for s in still))
+        image = self._images.get(structure.name, key, lambda: self._projected(structure, still, spacing, lattice))
+        if moving:
+            key += tuple(_pose_key(s) for s in moving)
+            image = image + self._images.get(
+                _over(structure.name), key, lambda: self._covering(structure, still, moving, spacing, lattice)
+            )
         return image, lattice
 
-    def _projected(self, structure: Structure, under: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
-        body, pose = self._cubes(structure, spacing), structure.world_from_local
+    def _projected(self, structure: Structure, still: Sequence[Structure], spacing: float, lattice: Lattice) -> Image:
+        """What `structure` adds over what stands still under it."""
+        body = self._cubes(structure, spacing)
         if not len(body.volume_mm3):
             return np.zeros((lattice.rows, lattice.columns), np.float32)
-        more = body.coefficient_per_mm - body.by_cube(self._ground(structure, body, spacing, under))
-        view = self.projection.world_from_view.inverse() @ pose
-        return splat(self.projection, lattice, body.points_in(view), body.volume_mm3 * more)
+        ground = self._ground(structure, body, spacing, still).astype(np.float32)
+        more = body.coefficient_per_mm - body.by_cube(ground)
+        return splat(self.projection, lattice, self._in_view(structure, body), body.volume_mm3 * more)
+
+    def _covering(
+        self,
+        structure: Structure,
+        still: Sequence[Structure],
+        moving: Sequence[Structure],
+        spacing: float,
+        lattice: Lattice,
+    ) -> Image:
+        """What it adds to that where what it covers moves: there are few such cubes, and those of cement that flows are
+        others in every picture."""
+        body = self._cubes(structure, spacing)
+        below = self._ground(structure, body, spacing, still)
+        points = structure.world_from_local.points(body.block_points_mm)
+        less = (below - absorption_at(moving, points, _GROUND_EDGE_MM, self.absorption, below)).astype(np.float32)
+        cubes = np.flatnonzero(body.by_cube(less != 0.0))
+        weight = body.volume_mm3[cubes] * body.by_cube(less)[cubes]
+        return splat(self.projection, lattice, self._in_view(structure, body)[:, cubes], weight)
+
+    def _in_view(self, structure: Structure, body: Voxels | CarriedVoxels) -> NDArray[np.float32]:
+        """(3, N) the middles of cubes in the view's frame."""
+        return body.points_in(self.projection.world_from_view.inverse() @ structure.world_from_local)
 
     def _covered(self, structure: Structure, present: Sequence[Structure]) -> list[Structure]:
         """What `structure` takes the place of, as far as it would be missed: steel hides bone in any case, plastic is
@@ -307,20 +342,15 @@ class LineIntegrals:
         return plain and abs(self.absorption(structure.material) - self.absorption("water")) < _FAINT_PER_MM
 
     def _ground(
-        self, structure: Structure, body: Voxels | CarriedVoxels, spacing: float, under: Sequence[Structure]
-    ) -> NDArray[np.float32]:
-        """The coefficient of what lies under each block of `structure`; what stands still there is kept."""
+        self, structure: Structure, body: Voxels | CarriedVoxels, spacing: float, still: Sequence[Structure]
+    ) -> NDArray[np.float64]:
+        """The coefficient of what stands `still` under each block of `structure`; it is kept."""
         points = structure.world_from_local.points(body.block_points_mm)
-        still = [s for s in under if s.rank < _NEVER_SETS_BRIGHTNESS]
         thing = self._voxels_thing(structure, spacing)
         version = (_pose_key(structure), len(points), *(_pose_key(s) for s in still))
-        kept = _shared_grounds.get(
+        return _shared_grounds.get(
             thing, version, lambda: absorption_at(still, points, _GROUND_EDGE_MM, self.absorption)
         )
-        ground = kept.copy()
-        for moving in under[len(still) :]:
-            laid_over(ground, moving, points, _GROUND_EDGE_MM, self.absorption)
-        return ground.astype(np.float32)
 
     def _raster(self, structure: Structure) -> tuple[float, Lattice]:
         """The size of the cubes for `structure`, mm, and the lattice on which they are laid.

@@ -58,37 +58,42 @@ def rank_order(structure: Structure) -> tuple[int, str]:
     return structure.rank, structure.name
 
 
-def laid_over(
-    ground: NDArray[np.float64], structure: Structure, points_mm: Points, edge_mm: float, absorption: Absorption
-) -> None:
-    """Lay `structure` over the coefficients `ground` (N,) at `points_mm` (N, 3), in place."""
-    low, high = structure.field.bounds_mm
-    near = np.flatnonzero(((points_mm >= low - edge_mm) & (points_mm <= high + edge_mm)).all(axis=1))
-    if not len(near):
-        return
-    there = points_mm[near]
-    share = occupancy(structure.field.distance(there), edge_mm)
-    own: NDArray | float = absorption(structure.material)
-    inner: NDArray | float | None = None
+def absorption_at(
+    structures: Sequence[Structure],
+    points_mm: Points,
+    edge_mm: float,
+    absorption: Absorption,
+    below_per_mm: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """The coefficient (N,) 1/mm at `points_mm` (N, 3): what lies `below_per_mm` (N,), or air, and over it each
+    structure by rank, with surfaces softened over `edge_mm`."""
+    out = np.zeros(len(points_mm))
+    left = np.ones(len(points_mm))  # how much of a point is still open to what is lower: nothing is asked for nothing
+    for structure in sorted(structures, key=rank_order, reverse=True):
+        low, high = structure.field.bounds_mm
+        near = (points_mm >= low - edge_mm) & (points_mm <= high + edge_mm)
+        met = np.flatnonzero(near.all(axis=1) & (left > 0.0))
+        if len(met):
+            there = points_mm[met]
+            taken = left[met] * occupancy(structure.field.distance(there), edge_mm)
+            out[met] += taken * _coefficient_at(structure, there, edge_mm, absorption)
+            left[met] -= taken
+    return out + left * (absorption("air") if below_per_mm is None else below_per_mm)
+
+
+def _coefficient_at(
+    structure: Structure, points_mm: Points, edge_mm: float, absorption: Absorption
+) -> NDArray[np.float64] | float:
+    """The coefficient of `structure` itself at `points_mm` (N, 3) in it, or one for all."""
+    own = absorption(structure.material)
     if structure.bone_share is not None:
-        inner = bone_absorption_per_mm(structure.bone_share(there), absorption)
+        inner: NDArray | float = bone_absorption_per_mm(structure.bone_share(points_mm), absorption)
     elif structure.core_material is not None:
         inner = absorption(structure.core_material)
-    if inner is not None:
-        inside = 1.0 if structure.core is None else occupancy(structure.core.distance(there), edge_mm)
-        own = own + (inner - own) * inside
-    ground[near] += share * (own - ground[near])
-
-
-def absorption_at(
-    structures: Sequence[Structure], points_mm: Points, edge_mm: float, absorption: Absorption
-) -> NDArray[np.float64]:
-    """The coefficient (N,) 1/mm at `points_mm` (N, 3): air, and over it each structure by rank, with surfaces softened
-    over `edge_mm`."""
-    ground = np.full(len(points_mm), absorption("air"))
-    for structure in sorted(structures, key=rank_order):
-        laid_over(ground, structure, points_mm, edge_mm, absorption)
-    return ground
+    else:
+        return own
+    inside = 1.0 if structure.core is None else occupancy(structure.core.distance(points_mm), edge_mm)
+    return np.asarray(own + (inner - own) * inside, float)
 
 
 # --- shapes as cubes ---
