@@ -54,7 +54,7 @@ which is drawn with fewer triangles, about as the face is."""
 _MOST_HALVES = 2
 """Of so many cuts through one surface the triangles on either side are remembered."""
 
-_CELL = 32
+_CELL = 16
 """Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
 
 _FEW = 4
