@@ -40,8 +40,9 @@ _TILE_PX, _MARGIN_PX = 40, 2
 """The side of the tiles in which changes are looked for, of which most sizes are a whole number, and how many rows
 beyond one tell its colours: both even, as two rows share a colour."""
 _SHEET_ROWS = _TILE_PX + 2 * _MARGIN_PX
-_TILES_AT_ONCE, _MOST_CHANGED = 48, 0.4
-"""Tiles that are converted side by side, and the share from which on the whole frame is converted."""
+_TILES_AT_ONCE, _MOST_CHANGED, _MOST_IN_BOX = 48, 0.3, 0.7
+"""Tiles that are converted side by side, the share from which on the box round them is converted instead, and that of
+the box from which on the whole frame is."""
 
 _DEMUXER = {"mp4": "mov", "mov": "mov", "webm": "matroska"}
 _SOUND_RATE, _SOUND_BITS = 48000, 96000
@@ -240,7 +241,7 @@ class _Converter:
     def __init__(self, fmt: Format, pixels: str) -> None:
         self._form, self._pixels = "rgba" if fmt.alpha else "rgb24", pixels
         # each keeps its tables from one picture to the next, as long as that has the same size
-        self._whole, self._sheet = VideoReformatter(), VideoReformatter()
+        self._whole, self._box, self._sheet = VideoReformatter(), VideoReformatter(), VideoReformatter()
 
     def picture(self, frame: NDArray[np.uint8], before: NDArray[np.uint8] | None, shown: Any) -> Any:
         """`frame` for the encoder; `before` is the frame before it, if there was one, and `shown` its picture."""
@@ -248,9 +249,11 @@ class _Converter:
         if not self._pixels.startswith("yuv"):
             return av.VideoFrame.from_ndarray(frame, format=self._form)
         if self._pixels == "yuv420p" and before is not None:
-            tiles = _changed_tiles(before, frame)
-            if tiles is not None:
-                return self._patched(frame, shown, tiles)
+            changed = _changed_tiles(before, frame)
+            if changed is not None and changed.mean() < _MOST_CHANGED:
+                return self._with_tiles(frame, _twin(shown), np.argwhere(changed))
+            if changed is not None and _box_share(changed) < _MOST_IN_BOX:
+                return self._with_box(frame, _twin(shown), changed)
         return self._converted(frame, self._whole)
 
     def _converted(self, frame: NDArray[np.uint8], reformatter: VideoReformatter) -> Any:
@@ -260,10 +263,21 @@ class _Converter:
             seen, format=self._pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
 
-    def _patched(self, frame: NDArray[np.uint8], shown: Any, tiles: NDArray[np.intp]) -> Any:
-        """What `shown` holds, but for the `tiles` (N, 2), rows and columns of them, which are those of `frame`."""
+    def _with_box(self, frame: NDArray[np.uint8], picture: Any, changed: NDArray[np.bool_]) -> Any:
+        """`picture` with the box round the tiles that have `changed` as in `frame`."""
+        rows, columns = (np.flatnonzero(changed.any(axis=axis)) * _TILE_PX for axis in (1, 0))
+        top, bottom, left, right = rows[0], rows[-1] + _TILE_PX, columns[0], columns[-1] + _TILE_PX
+        high, low = max(0, top - _MARGIN_PX), min(len(frame), bottom + _MARGIN_PX)
+        made = self._converted(np.ascontiguousarray(frame[high:low, left:right]), self._box)
+        for plane, part in zip(_planes(picture), _planes(made), strict=True):
+            half = frame.shape[1] // plane.shape[1]  # 2 for colours
+            first, last = (top - high) // half, (bottom - high) // half
+            plane[top // half : bottom // half, left // half : right // half] = part[first:last]
+        return picture
+
+    def _with_tiles(self, frame: NDArray[np.uint8], picture: Any, tiles: NDArray[np.intp]) -> Any:
+        """`picture` with the `tiles` (N, 2), rows and columns of them, as in `frame`."""
         height, width = frame.shape[:2]
-        picture = _twin(shown)
         by_tile = frame.reshape(height, width // _TILE_PX, -1)
         for first in range(0, len(tiles), _TILES_AT_ONCE):
             # always as many, the last one again and again
@@ -281,9 +295,9 @@ class _Converter:
         return picture
 
 
-def _changed_tiles(before: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.intp] | None:
-    """Rows and columns (N, 2) of the tiles in which two frames (H, W, 3) differ, or so near them that it shows in their
-    colours; None where most do, or where the frame is no whole number of tiles."""
+def _changed_tiles(before: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """(rows, columns) whether two frames (H, W, 3) differ in a tile, or so near it that it shows in its colours; None
+    where the frame is no whole number of tiles."""
     height, width = frame.shape[:2]
     uneven = height % _TILE_PX or width % _TILE_PX or height < _SHEET_ROWS
     if uneven or before.shape != frame.shape or not before.flags.c_contiguous:
@@ -294,8 +308,12 @@ def _changed_tiles(before: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArr
     rows = np.bitwise_or.reduce(unlike, axis=1)
     rows[1:] |= unlike[:-1, -_MARGIN_PX:].any(axis=1)
     rows[:-1] |= unlike[1:, :_MARGIN_PX].any(axis=1)
-    changed = rows.reshape(len(rows), width // _TILE_PX, -1).any(axis=2)
-    return np.argwhere(changed) if changed.mean() < _MOST_CHANGED else None
+    return np.asarray(rows.reshape(len(rows), width // _TILE_PX, -1).any(axis=2))
+
+
+def _box_share(changed: NDArray[np.bool_]) -> float:
+    """The share of a frame that the box round the tiles that have `changed` takes."""
+    return float(np.prod([np.ptp(np.flatnonzero(changed.any(axis=axis))) + 1 for axis in (0, 1)]) / changed.size)
 
 
 def _planes(picture: Any) -> list[NDArray[np.uint8]]:

@@ -276,7 +276,9 @@ class Canvas:
             return Layer(np.zeros((1, 1, 4), np.uint8), self.x_px, self.y_px)
         top, left = int(rows[0]), int(columns[0])
         cut = raw[top : rows[-1] + 1, left : columns[-1] + 1]
-        pixels = np.ascontiguousarray(cut[:, :, [2, 1, 0, 3]])
+        pixels = np.empty(cut.shape, np.uint8)
+        for i, channel in enumerate((2, 1, 0, 3)):  # cairo's blue is first
+            pixels[:, :, i] = cut[:, :, channel]
         return Layer(pixels, self.x_px + left, self.y_px + top, solid=_solid(pixels[:, :, 3]))
 
     def _paint(self, fill: RGB | None, stroke: RGB | None, stroke_px: float, alpha: float) -> None:

@@ -54,3 +54,19 @@ def test_structure_stands_with_its_tip_and_direction(medial_deg, down_deg, turn_
     across = np.linalg.norm((points - tip) - along[:, None] * forward, axis=1)
     assert across.max() == pytest.approx(1.525, abs=1e-9)
     assert np.abs(made["needle-right"].field(points)).max() < 1e-6
+
+
+def test_a_needle_that_rests_is_the_very_same_and_one_that_moves_is_another():
+    shape, tip, forward = NeedleShape(11, 120.0), np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 0.0])
+    first = needle_structures("needle-left", shape, tip, forward)
+    again = needle_structures("needle-left", shape, tip.copy(), forward.copy())
+    assert all(again[name] is part for name, part in first.items())
+    again.clear()
+    assert needle_structures("needle-left", shape, tip, forward) == first
+    for other in (
+        needle_structures("needle-left", shape, tip + [0.0, 1e-9, 0.0], forward),
+        needle_structures("needle-left", shape, tip, forward, 1.0),
+        needle_structures("needle-left", NeedleShape(13, 120.0), tip, forward),
+        needle_structures("needle-right", shape, tip, forward),
+    ):
+        assert not any(part in first.values() for part in other.values())

@@ -404,7 +404,7 @@ def planes_of(picture):
 
 
 @given(data=st.data(), size=st.sampled_from([(320, 240), (160, 80), (80, 120), (854, 480), (120, 40), (128, 72)]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_frames_of_which_a_part_was_converted_are_those_of_which_all_was_to_the_last_bit(data, size):
     width, height = size
     noise = np.random.default_rng(data.draw(st.integers(0, 99)))
@@ -414,7 +414,8 @@ def test_frames_of_which_a_part_was_converted_are_those_of_which_all_was_to_the_
         frame = frame.copy()
         for _ in range(data.draw(st.integers(0, 3))):
             left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-            part = frame[top : top + data.draw(st.integers(1, 50)), left : left + data.draw(st.integers(1, 50))]
+            high, wide = data.draw(st.integers(1, 50) | st.just(200)), data.draw(st.integers(1, 50) | st.just(200))
+            part = frame[top : top + high, left : left + wide]
             part[:] = noise.integers(0, 256, part.shape, np.uint8)
         frames.append(frame)
     made = [planes_of(p) for p in encode._as_pictures(iter(frames), FORMATS["mp4"], "yuv420p")]
@@ -432,9 +433,9 @@ def test_a_pixel_at_a_tile_s_edge_changes_the_colours_of_its_neighbour_too():
         frame[row, 100] = 255
         tiles = encode._changed_tiles(before, frame)
         near = {r for r in (row - 2, row, row + 2) if 0 <= r < 240}
-        assert {tuple(t) for t in tiles} == {(r // 40, 2) for r in near}
-    assert encode._changed_tiles(before, before.copy()).shape == (0, 2)
-    assert encode._changed_tiles(before, before + 1) is None
+        assert {tuple(t) for t in np.argwhere(tiles)} == {(r // 40, 2) for r in near}
+    assert not encode._changed_tiles(before, before.copy()).any()
+    assert encode._changed_tiles(before[:, :300], before[:, :300]) is None
 
 
 def test_what_is_given_to_the_encoder_is_left_as_it_was():

@@ -238,6 +238,32 @@ def test_what_lies_where_is_the_winner_s_coefficient():
     assert found.tolist() == [5.0, 1.0, 0.0]
 
 
+def test_what_is_laid_over_another_thing_is_that_over_all_that_lies_below():
+    points = np.random.default_rng(2).uniform(-25.0, 25.0, (400, 3))
+    low = [part("a", sphere([0, 0, 0], 20.0), "one", 0), part("b", sphere([4.0, 0, 0], 10.0), "five", 40)]
+    high = part("c", sphere([8.0, 0, 0], 9.0), "two", 50)
+    below = absorption_at(low, points, 2.0, UNIT)
+    kept = below.copy()
+    assert absorption_at([high], points, 2.0, UNIT, below) == pytest.approx(
+        absorption_at([*low, high], points, 2.0, UNIT), abs=1e-6
+    )
+    assert (below == kept).all()
+
+
+def test_steel_in_cement_that_grows_takes_the_cement_s_place_and_no_more():
+    cement = [part("cement", sphere([3.0, 0, 0], r), "two", RANKS["cement"]) for r in (6.0, 9.0, 12.0)]
+    bone, steel = part("bone", sphere([0, 0, 0], 20.0)), part("steel", sphere([0, 0, 0], 5.0), "five", RANKS["steel"])
+    seen = scope(projection("ap", field_of_view_mm=70))
+    for grown in cement:  # what stands still is kept from one to the next
+        everything = together(bone, grown, steel)
+        image = seen.attenuation(everything)
+        radius = grown.field.bounds_mm[1, 1]
+        steel_mm = 10.0
+        cement_mm = 2 * np.sqrt(radius**2 - 9.0) - steel_mm
+        assert image[64, 64] == pytest.approx(40.0 + 4 * steel_mm + cement_mm, rel=0.01)
+        assert np.array_equal(image, scope(projection("ap", field_of_view_mm=70)).attenuation(everything))
+
+
 def test_soft_tissue_is_counted_through_its_whole_thickness():
     trunk = part("trunk", box([0, 0, 0], [300, 200, 400]), "one", RANKS["skin"])
     lung = part("lung", box([0, 0, 0], [300, 80, 400]), "air", RANKS["lung"])
