@@ -51,6 +51,14 @@ def near_calls(treated: str, in_view: Sequence[str]) -> list[Call]:
     return raster_calls([level for level in _by_distance(treated, in_view) if _away(treated, level) <= _NEAR_LEVELS])
 
 
+def skin_calls(treated: str) -> list[Call]:
+    """What radiographs of the body on its back are seen through: the raster of its outline."""
+    from spineviz.anatomy.outline import outline_calls
+
+    raster, _ = outline_calls(column(treated, _LYING))
+    return [raster]
+
+
 def body_calls(treated: str) -> list[Call]:
     """What the whole body on its back is shown by: hips, thigh bones and the outline."""
     from spineviz.anatomy.outline import outline_calls

@@ -265,14 +265,15 @@ def _cava_drawn(column: Column) -> Points:
 
 
 def _bones(column: Column, hips: bool) -> Field:
-    """What veins lie beside; the vena cava ends above the `hips`."""
+    """What veins lie beside; the vena cava ends above the `hips` and the sacrum."""
     from spineviz.anatomy.bones import bone
     from spineviz.anatomy.sacrum import sacrum_structure
 
     def make() -> Field:
         spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
-        pelvis = pelvis_structures(column).items() if hips else ()
-        beside = [part.field for name, part in pelvis if name.startswith("hip-")]
+        if not hips:
+            return _nearby(spine, _BONE_REACH_MM)
+        beside = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
         return _nearby([sacrum_structure(column).field, *beside, *spine], _BONE_REACH_MM)
 
     return remembered(_bone_fields, (column.pose_key, hips), make, 8)

@@ -89,14 +89,14 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
 
 def _calls(film_name: str, level: str) -> tuple[list[Call], list[Call]]:
     """What most pictures of a film show, and what some do."""
-    from spineviz.anatomy.ahead import body_calls, near_calls, spine_calls, way_calls
+    from spineviz.anatomy.ahead import body_calls, near_calls, skin_calls, spine_calls, way_calls
     from spineviz.anatomy.groin import vein_calls
     from spineviz.anatomy.patient import levels_in_view
     from spineviz.views.trabeculae import network_calls
 
     in_view = levels_in_view(level)
     if film_name == "chemoembolization":
-        cut = [*vein_calls(level), *near_calls(level, in_view), *network_calls()]
+        cut = [*skin_calls(level), *vein_calls(level), *near_calls(level, in_view), *network_calls()]
         return [*way_calls(level), *cut], body_calls(level)
     if film_name == "overview":  # from the groin to the tumour in one picture, few sections and no radiographs
         return [*way_calls(level), *body_calls(level)], [*near_calls(level, in_view), *network_calls()]
