@@ -249,7 +249,7 @@ def _cava_drawn(column: Column) -> Points:
     """(K, 3) the vena cava upward from where the iliac veins meet, before it is moved off arteries and bones: right of
     the midline, on the bodies' front, farther before it the higher: the right artery of the kidneys passes behind it.
     """
-    from spineviz.anatomy.vertebra import vertebra
+    from spineviz.anatomy.vertebra import landmarks_of
 
     tree, axes = _tree(column), world_from_pelvis(column).rotation
     radius = groin_figure("vena_cava_diameter_mm") / 2
@@ -258,7 +258,7 @@ def _cava_drawn(column: Column) -> Points:
     places = [tree.point_at("common-iliac-right", _MEET_MM) + way * off]
     aheads = np.linspace(groin_figure("vena_cava_off_bone_low_mm"), groin_figure("vena_cava_off_bone_high_mm"), 6)
     for level, ahead in zip(_VEIN_LEVELS, aheads, strict=True):
-        front = float(vertebra(level).landmarks["upper-front-rim"][1]) + radius + float(ahead)
+        front = float(landmarks_of(level)["upper-front-rim"][1]) + radius + float(ahead)
         inner = np.array([groin_figure("vena_cava_right_mm"), front, 0.0])
         places.append(column.world_from_vertebra(level).point(inner))
     return curve_through(np.array(places), _STEP_MM).points_mm
