@@ -15,6 +15,7 @@ from spineviz.data.aside import beside
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
 from spineviz.data.once import Call
+from spineviz.film.drawing import part_large
 from spineviz.film.pieces import Quality
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
     process while libraries are loaded, the plan is made and the first frame is drawn. It is no thread: that would keep
     the planning from having a copy of its own.
     """
+    part_large()  # memory that planning lets go is taken again: every third page that is asked for, 3 % of the time
     shown, perhaps = ([], []) if case is None else _calls(film_name, case)
     with beside(shown, perhaps):
         from spineviz.film.base import quiet_manim
