@@ -34,13 +34,15 @@ def spine_calls(treated: str, in_view: Sequence[str]) -> list[Call]:
     ]  # fmt: skip
 
 
-def way_calls(treated: str) -> list[Call]:
+def way_calls(treated: str, cord: tuple[str, str] | None = None) -> list[Call]:
     """What the way from the groin to the `treated` level is shown by, most urgent first: all bones, the nerves and
-    arteries that are laid by them, and their surfaces."""
+    arteries that are laid by them, those of the cord too where they are fed from `cord` (side, level), and their
+    surfaces."""
     from spineviz.anatomy.arteries import artery_calls
     from spineviz.anatomy.bones import surface_calls
 
-    arteries, surfaces = artery_calls(column(treated, _LYING)), surface_calls(_by_distance(treated, COLUMN_LEVELS))
+    arteries = artery_calls(column(treated, _LYING), cord)
+    surfaces = surface_calls(_by_distance(treated, COLUMN_LEVELS))
     return [*_laid_by(_ARTERIES_ALONG), *_laid_by(COLUMN_LEVELS), *_root_calls(COLUMN_LEVELS), *arteries, *surfaces]
 
 
@@ -49,6 +51,21 @@ def near_calls(treated: str, in_view: Sequence[str]) -> list[Call]:
     from spineviz.anatomy.bones import raster_calls
 
     return raster_calls([level for level in _by_distance(treated, in_view) if _away(treated, level) <= _NEAR_LEVELS])
+
+
+def canal_calls(treated: str) -> list[Call]:
+    """What a tumour in the canal of the `treated` level is drawn by: how cord and sac lie there without one."""
+    from spineviz.anatomy.epidural_canal import canal
+
+    return [(canal, (treated,))]
+
+
+def outline_raster_calls(treated: str) -> list[Call]:
+    """What radiographs of the body on its back are seen through: the raster of its outline."""
+    from spineviz.anatomy.outline import outline_calls
+
+    raster, _ = outline_calls(column(treated, _LYING))
+    return [raster]
 
 
 def body_calls(treated: str) -> list[Call]:

@@ -179,9 +179,9 @@ def world_from_pelvis(column: Column) -> Frame:
 
 def height_in(level: str, share: float) -> float:
     """The height (z in the frame of `level`) at `share` of its body from the upper rim (0) to the lower (1)."""
-    from spineviz.anatomy.vertebra import vertebra
+    from spineviz.anatomy.vertebra import landmarks_of
 
-    marks = vertebra(level).landmarks
+    marks = landmarks_of(level)
     upper = (marks["upper-front-rim"][2] + marks["upper-back-rim"][2]) / 2
     lower = (marks["lower-front-rim"][2] + marks["lower-back-rim"][2]) / 2
     return float(upper + share * (lower - upper))

@@ -335,10 +335,12 @@ def _cord(shape: Shape, side: str, level: str) -> tuple[Laid, ...]:
     return tuple(cord_branches(column_of(shape), radicular, level, side))
 
 
-def artery_calls(column: Column) -> list[Call]:
-    """What makes the arteries of `column` but those of cord and tumour: to be made beside something else."""
+def artery_calls(column: Column, cord: tuple[str, str] | None = None) -> list[Call]:
+    """What makes the arteries of `column` but the tumour's: to be made beside something else. Those of the cord are
+    among them where they are fed from `cord` (side, level)."""
     shape = _still(column)
-    return [(_stem, (shape,)), *((_segmental, (shape, level)) for level in SEGMENTAL_LEVELS)]
+    out: list[Call] = [(_stem, (shape,)), *((_segmental, (shape, level)) for level in SEGMENTAL_LEVELS)]
+    return out if cord is None else [*out, (_cord, (shape, *cord))]
 
 
 def _course(posture: Column, cord: tuple[str, str] | None, levels: Iterable[str]) -> list[Laid]:

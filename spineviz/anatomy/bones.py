@@ -63,6 +63,12 @@ def uncarved(level: str) -> Field:
     return _vertebra(level).field
 
 
+@once
+def _extent(level: str) -> NDArray[np.float64]:
+    """(2, 3) the box that holds `level` in its own frame: known without building the bone where a copy has built it."""
+    return uncarved(level).bounds_mm
+
+
 def _right_half(field: Field, spacing_mm: float, steepness: float = 1.5) -> Grid:
     """`field` sampled on the right only; x = 0 is its first row of nodes."""
     low, high = field.bounds_mm
@@ -155,7 +161,7 @@ def carved_field(level: str) -> Field:
     def distance(p: Points) -> Distances:
         return _two_sided(carved_half(level, FIELD_SPACING_MM)).distance(p)
 
-    return Field(distance, uncarved(level).bounds_mm, exact=False)
+    return Field(distance, _extent(level), exact=False)
 
 
 def quick_field(level: str) -> Field:
@@ -164,7 +170,7 @@ def quick_field(level: str) -> Field:
     def distance(p: Points) -> Distances:
         return _two_sided(carved_half(level, CARVE_SPACING_MM)).distance(p)
 
-    return Field(distance, uncarved(level).bounds_mm, exact=False)
+    return Field(distance, _extent(level), exact=False)
 
 
 @cache
@@ -185,7 +191,7 @@ def near_field(level: str) -> Field:
         sign = quick_field(level).distance(p)
         return np.where(sign < 0, -way, way)
 
-    return Field(distance, uncarved(level).bounds_mm, exact=False)
+    return Field(distance, _extent(level), exact=False)
 
 
 @cache
@@ -234,7 +240,7 @@ def carved_core(level: str) -> Field:
     def distance(p: Points) -> Distances:
         return _two_sided(_core_half(level)).distance(p)
 
-    return Field(distance, uncarved(level).bounds_mm, exact=False)
+    return Field(distance, _extent(level), exact=False)
 
 
 def _raster_for(spacing_mm: float) -> tuple[float, int]:
@@ -265,8 +271,9 @@ def _surface(level: str, raster_mm: float, stride: int) -> Mesh:
 def coarse_calls(level: str) -> list[Call]:
     """What makes the raster of `level` that its surface is made from, and by which things are laid beside it."""
     round_it = (level, level_above(level), level_below(level))
-    out: list[Call] = [(_raw_half, (near, CARVE_SPACING_MM)) for near in round_it if near is not None]
-    return [*out, (carved_half, (level, CARVE_SPACING_MM))]
+    raw: list[Call] = [(_raw_half, (near, CARVE_SPACING_MM)) for near in round_it if near is not None]
+    extents: list[Call] = [(_extent, (near,)) for near in round_it if near is not None]
+    return [*raw, *extents, (carved_half, (level, CARVE_SPACING_MM))]
 
 
 def surface_calls(levels: Sequence[str]) -> list[Call]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.epidural_shape import CORD_LEVELS, figure, lying, nerves
 from spineviz.anatomy.sweeps import smooth_step
+from spineviz.data.once import once
 from spineviz.geometry.fields import Distances, Field, Points, Vector
 
 STEP_MM, TURNS = 0.7, 96
@@ -75,7 +75,7 @@ def read_table(table: Table, rows: NDArray[np.float64], turn: NDArray[np.float64
     return read_tables([table], rows, turn)[0]
 
 
-@lru_cache(maxsize=2)
+@once
 def canal(level: str) -> Canal:
     """The nerves of `level` and 1.2 vertebrae above and below, as the patient lies."""
     here = lying(level)

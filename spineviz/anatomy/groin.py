@@ -249,7 +249,7 @@ def _cava_drawn(column: Column) -> Points:
     """(K, 3) the vena cava upward from where the iliac veins meet, before it is moved off arteries and bones: right of
     the midline, on the bodies' front, farther before it the higher: the right artery of the kidneys passes behind it.
     """
-    from spineviz.anatomy.vertebra import vertebra
+    from spineviz.anatomy.vertebra import landmarks_of
 
     tree, axes = _tree(column), world_from_pelvis(column).rotation
     radius = groin_figure("vena_cava_diameter_mm") / 2
@@ -258,21 +258,22 @@ def _cava_drawn(column: Column) -> Points:
     places = [tree.point_at("common-iliac-right", _MEET_MM) + way * off]
     aheads = np.linspace(groin_figure("vena_cava_off_bone_low_mm"), groin_figure("vena_cava_off_bone_high_mm"), 6)
     for level, ahead in zip(_VEIN_LEVELS, aheads, strict=True):
-        front = float(vertebra(level).landmarks["upper-front-rim"][1]) + radius + float(ahead)
+        front = float(landmarks_of(level)["upper-front-rim"][1]) + radius + float(ahead)
         inner = np.array([groin_figure("vena_cava_right_mm"), front, 0.0])
         places.append(column.world_from_vertebra(level).point(inner))
     return curve_through(np.array(places), _STEP_MM).points_mm
 
 
 def _bones(column: Column, hips: bool) -> Field:
-    """What veins lie beside; the vena cava ends above the `hips`."""
+    """What veins lie beside; the vena cava ends above the `hips` and the sacrum."""
     from spineviz.anatomy.bones import bone
     from spineviz.anatomy.sacrum import sacrum_structure
 
     def make() -> Field:
         spine = [bone(column, level).field for level in ("L5", *_VEIN_LEVELS)]
-        pelvis = pelvis_structures(column).items() if hips else ()
-        beside = [part.field for name, part in pelvis if name.startswith("hip-")]
+        if not hips:
+            return _nearby(spine, _BONE_REACH_MM)
+        beside = [part.field for name, part in pelvis_structures(column).items() if name.startswith("hip-")]
         return _nearby([sacrum_structure(column).field, *beside, *spine], _BONE_REACH_MM)
 
     return remembered(_bone_fields, (column.pose_key, hips), make, 8)

@@ -34,10 +34,11 @@ from spineviz.geometry.fields import (
     box_bounds,
     ellipsoid,
     unit,
+    way_to_box,
 )
 from spineviz.geometry.grids import Grid, late_field, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import both_sides, moved, smooth_union
+from spineviz.geometry.operators import both_sides, moved, near_union, smooth_union
 
 _GRID_MM = 6.5
 _MARGIN_MM = 3 * _GRID_MM
@@ -116,7 +117,7 @@ def _grown(body: Field, *parts: Field, blend_mm: float) -> Field:
         out = body.distance(p)
         right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
         for part in parts:
-            near = np.flatnonzero(_way_to_box(part, right) <= np.maximum(out + blend_mm, 0.0))
+            near = np.flatnonzero(way_to_box(right, part.bounds_mm) <= np.maximum(out + blend_mm, 0.0))
             out[near] = smooth_minimum(out[near], part.distance(right[near]), blend_mm)
         return out
 
@@ -130,27 +131,22 @@ def _hollowed(body: Field, cutter: Field, blend_mm: float) -> Field:
     def distance(p: Points) -> Distances:
         out = body.distance(p)
         right = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
-        near = np.flatnonzero(_way_to_box(cutter, right) <= np.maximum(blend_mm - out, 0.0))
+        near = np.flatnonzero(way_to_box(right, cutter.bounds_mm) <= np.maximum(blend_mm - out, 0.0))
         out[near] = -smooth_minimum(-out[near], cutter.distance(right[near]), blend_mm)
         return out
 
     return Field(distance, body.bounds_mm, exact=False)
 
 
-def _way_to_box(field: Field, p: Points) -> Distances:
-    off = p - np.clip(p, *field.bounds_mm)
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", off, off)))
-
-
 def _whole(column: Column, here: Trunk) -> Field:
     """The body in the trunk's frame."""
     hips = _hips(column, here)
     shoulders = np.array([0.0, here.spine[-1, 1], here.spine[-1, 2]])
-    leg = smooth_union(_chain("leg", hips), _chain("calf", hips), _chain("foot", hips), blend_mm=18.0)
+    leg = near_union(_chain("leg", hips), _chain("calf", hips), _chain("foot", hips), blend_mm=18.0)
     hand = smooth_union(*(_blob(part, shoulders) for part in ("palm", "fingers")), _chain("thumb", shoulders),
                         blend_mm=10.0)  # fmt: skip
-    arm = smooth_union(_chain("arm", shoulders), hand, blend_mm=16.0)
-    arm = smooth_union(_chain("shoulder", shoulders), arm, blend_mm=30.0)
+    arm = near_union(_chain("arm", shoulders), hand, blend_mm=16.0)
+    arm = near_union(_chain("shoulder", shoulders), arm, blend_mm=30.0)
     face = smooth_union(_blob("skull", shoulders), _blob("jaw", shoulders), blend_mm=30.0)
     face = smooth_union(face, _blob("nose", shoulders), both_sides(_blob("ear", shoulders)), blend_mm=10.0)
     head = smooth_union(face, _chain("neck", shoulders), blend_mm=18.0)

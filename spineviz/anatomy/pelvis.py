@@ -35,11 +35,20 @@ from spineviz.geometry.fields import (
     round_cone,
     sphere,
     unit,
+    way_to_box,
 )
 from spineviz.geometry.frames import Frame, rotation_about, translation
 from spineviz.geometry.grids import Grid, late_field, sample
 from spineviz.geometry.meshes import Mesh, mesh_grid, simplified
-from spineviz.geometry.operators import mirrored_x, moved, offset, smooth_difference, smooth_intersection, smooth_union
+from spineviz.geometry.operators import (
+    mirrored_x,
+    moved,
+    near_union,
+    offset,
+    smooth_difference,
+    smooth_intersection,
+    smooth_union,
+)
 
 _GRID_MM, _MARGIN_MM = 1.5, 4.0
 _WING_BLEND_MM, _BLEND_MM = 5.0, 9.0
@@ -73,10 +82,9 @@ def _rows(part: str) -> NDArray[np.float64]:
 
 def _looked_at_near(field: Field) -> Field:
     """`field`, of which points far from its box are only told how far the box is: to look takes long."""
-    low, high = field.bounds_mm
 
     def distance(p: Points) -> Distances:
-        out = np.linalg.norm(p - np.clip(p, low, high), axis=1)
+        out = way_to_box(p, field.bounds_mm)
         near = out < _FAR_MM
         out[near] = field.distance(p[near])
         return out
@@ -114,7 +122,7 @@ def _plate(*parts: str) -> Field:
         from scipy.spatial import cKDTree
 
         if not tree:
-            tree.append(cKDTree(points))
+            tree.append(cKDTree(points, leafsize=64))  # most points are far from all samples: a third faster
         away, near = tree[0].query(p, distance_upper_bound=_FAR_MM)  # farther off, finding the nearest takes long
         return np.minimum(away, _FAR_MM) - np.append(half, 0.0)[near]
 
@@ -153,8 +161,8 @@ def _hip() -> Field:
     """The right hip bone in the pelvis' axes, as it is described."""
     from spineviz.anatomy.bones import quick_field
 
-    trunk = smooth_union(
-        smooth_union(_plate("wing-1", "wing-2", "wing-3", "wing-4"), _tube("crest"), blend_mm=_WING_BLEND_MM),
+    trunk = near_union(
+        near_union(_plate("wing-1", "wing-2", "wing-3", "wing-4"), _tube("crest"), blend_mm=_WING_BLEND_MM),
         _plate("column-back", "column-front"),
         _plate("pubis-inner", "pubis-outer"),
         *(_tube(part) for part in ("joint", "wall", "ischium", "spine", "superior-ramus", "inferior-ramus")),
@@ -185,7 +193,7 @@ def _hip() -> Field:
 def _femur() -> Field:
     """The upper end of the right thigh bone in the pelvis' axes, as it is described."""
     head = sphere(_head_mm(), groin("femoral_head_diameter_mm") / 2)
-    neck = smooth_union(*(_tube(part) for part in ("neck", "shaft", "trochanter", "lesser")), blend_mm=8.0)
+    neck = near_union(*(_tube(part) for part in ("neck", "shaft", "trochanter", "lesser")), blend_mm=8.0)
     return smooth_union(head, neck, blend_mm=4.0)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.column import SACRUM, Column
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.anatomy.vertebra import spinous_tip, vertebra
+from spineviz.anatomy.vertebra import landmarks_of, spinous_tip
 from spineviz.data.assets import asset
 from spineviz.data.errors import RequestError
 from spineviz.data.once import Call
@@ -393,7 +393,7 @@ def _muscles(column: Column, inward: Frame, skin: Sections) -> dict[str, Strand]
     """Erector spinae between laminae and skin, and psoas beside the lumbar bodies."""
 
     def place(level: str, mark: str | None = None) -> Vector:
-        own = np.zeros(3) if mark is None else vertebra(level).landmarks[mark]
+        own = np.zeros(3) if mark is None else landmarks_of(level)[mark]
         return inward.point(column.world_from_vertebra(level).point(own))
 
     def edge(level: str) -> float:

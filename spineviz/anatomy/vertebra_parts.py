@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spineviz.geometry.fields import Distances, Points, Vector, unit
+from spineviz.geometry.fields import Distances, Points, Vector, unit, way_to_box
 
 _REACH_MM = 5.0
 """How far from its box a part is still evaluated; more than any blend."""
@@ -33,15 +33,7 @@ class Part:
 
     def near(self, points_mm: Points) -> tuple[Distances, NDArray[np.intp]]:
         """The way (N,) from `points_mm` to the box, and the places of the points within reach of it."""
-        way = np.zeros(len(points_mm))
-        # an axis after the other: three times as fast as all three side by side
-        for place, low, high in zip(points_mm.T, self.low_mm, self.high_mm, strict=True):
-            gap = np.abs(place - 0.5 * (low + high))
-            gap -= 0.5 * (high - low)
-            np.maximum(gap, 0.0, out=gap)
-            gap *= gap
-            way += gap
-        np.sqrt(way, out=way)
+        way = way_to_box(points_mm, np.array([self.low_mm, self.high_mm]))
         return way, np.flatnonzero(way < _REACH_MM)
 
 

@@ -51,15 +51,19 @@ class Board:
         """What `function` gives for `arguments`, which `make` makes."""
         place = self._places.get((function, arguments))
         if place is None:
-            return make() if self.outer is None else self.outer.made(function, arguments, make)
+            return self._made_beyond(function, arguments, make)
         if self.is_there(place):
             return self._read(place)
         with self._held(place):
             if self.is_there(place):  # while this one waited for it
                 return self._read(place)
-            found = make()
+            found = self._made_beyond(function, arguments, make)
             self._lay(place, found)
             return found
+
+    def _made_beyond(self, function: once[..., Any], arguments: tuple[Hashable, ...], make: Callable[[], Any]) -> Any:
+        """What the outer board has, or `make` makes."""
+        return make() if self.outer is None else self.outer.made(function, arguments, make)
 
     def is_there(self, place: int) -> bool:
         """Whether the thing at `place` has been made."""

@@ -15,6 +15,7 @@ from spineviz.data.aside import beside
 from spineviz.data.assets import package_folder
 from spineviz.data.films import film
 from spineviz.data.once import Call
+from spineviz.film.drawing import part_large
 from spineviz.film.pieces import Quality
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
     process while libraries are loaded, the plan is made and the first frame is drawn. It is no thread: that would keep
     the planning from having a copy of its own.
     """
-    shown, perhaps = ([], []) if case is None else _calls(film_name, case.spine.level)
+    part_large()  # memory that planning lets go is taken again: every third page that is asked for, 3 % of the time
+    shown, perhaps = ([], []) if case is None else _calls(film_name, case)
     with beside(shown, perhaps):
         from spineviz.film.base import quiet_manim
 
@@ -87,17 +89,28 @@ def opened(film_name: str, case: Case | None, quality: Quality, theme: str = "da
             yield load_scene(scene_source(film_name))(case=case, theme=theme)
 
 
-def _calls(film_name: str, level: str) -> tuple[list[Call], list[Call]]:
+def _calls(film_name: str, case: Case) -> tuple[list[Call], list[Call]]:
     """What most pictures of a film show, and what some do."""
-    from spineviz.anatomy.ahead import body_calls, near_calls, spine_calls, way_calls
+    from spineviz.anatomy.ahead import (
+        body_calls,
+        canal_calls,
+        near_calls,
+        outline_raster_calls,
+        spine_calls,
+        way_calls,
+    )
+    from spineviz.anatomy.arteries import parse_adamkiewicz
     from spineviz.anatomy.groin import vein_calls
     from spineviz.anatomy.patient import levels_in_view
     from spineviz.views.trabeculae import network_calls
 
+    level = case.spine.level
     in_view = levels_in_view(level)
+    if film_name not in ("chemoembolization", "overview"):
+        return [*spine_calls(level, in_view), *network_calls()], []
+    way = [*way_calls(level, parse_adamkiewicz(case.artery.adamkiewicz)), *canal_calls(level)]
     if film_name == "chemoembolization":
-        cut = [*vein_calls(level), *near_calls(level, in_view), *network_calls()]
-        return [*way_calls(level), *cut], body_calls(level)
-    if film_name == "overview":  # from the groin to the tumour in one picture, few sections and no radiographs
-        return [*way_calls(level), *body_calls(level)], [*near_calls(level, in_view), *network_calls()]
-    return [*spine_calls(level, in_view), *network_calls()], []
+        cut = [*outline_raster_calls(level), *vein_calls(level), *near_calls(level, in_view), *network_calls()]
+        return [*way, *cut], body_calls(level)
+    # the overview: from the groin to the tumour in one picture, few sections and no radiographs
+    return [*way, *body_calls(level)], [*near_calls(level, in_view), *network_calls()]

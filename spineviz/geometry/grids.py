@@ -41,24 +41,55 @@ class Grid:
         axes = [o + np.arange(n) * self.spacing_mm for o, n in zip(self.origin_mm, self.values.shape, strict=True)]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
-    def at(self, points_mm: Points, order: int = 1, outside: float | None = None) -> Distances:
-        """Values interpolated at `points_mm` (N, 3); beyond the grid `outside`, or else the nearest value."""
-        from scipy.ndimage import map_coordinates
-
-        index = ((points_mm - self.origin_mm) / self.spacing_mm).T
-        if outside is None:
-            return map_coordinates(self.values, index, order=order, mode="nearest")
-        return map_coordinates(self.values, index, order=order, mode="constant", cval=outside)
+    def at(self, points_mm: Points, outside: float | None = None) -> Distances:
+        """Values (N,) interpolated trilinearly at `points_mm` (N, 3); beyond the grid `outside`, or else the nearest
+        value."""
+        held, beyond = self._held(points_mm)
+        out = self._read(held)
+        return out if outside is None else np.where(beyond.any(axis=0), outside, out)
 
     def field(self) -> Field:
         """The grid as a field; beyond the grid the distance grows with the way to it. Inexact."""
-        low, high = self.bounds_mm
 
         def distance(p: Points) -> Distances:
-            held = np.clip(p, low, high)
-            return self.at(held) + np.linalg.norm(p - held, axis=1)
+            held, beyond = self._held(p)
+            out = self._read(held)
+            if beyond.any():
+                out += self.spacing_mm * np.sqrt(np.einsum("in,in->n", beyond, beyond))
+            return out
 
         return Field(distance, self.bounds_mm, exact=False)
+
+    def _held(self, points_mm: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(3, N) the places in the lattice nearest to `points_mm` (N, 3), in its steps, and how far off they are."""
+        # component by component in memory, as all that is made of it then is too
+        place = np.ascontiguousarray(((points_mm - self.origin_mm) / self.spacing_mm).T)
+        held = np.minimum(np.maximum(place, 0.0), np.array(self.values.shape)[:, None] - 1.0)
+        place -= held
+        return held, place
+
+    def _read(self, place: NDArray[np.float64]) -> Distances:
+        """Values (N,) at places (3, N) in the lattice, in its steps: in less than half of the time that scipy takes."""
+        count = np.array(self.values.shape)
+        low = np.maximum(np.minimum(place.astype(np.int64), count[:, None] - 2), 0)
+        x, y, z = place - low
+        # to the next value along each axis; to itself along one on which there is no other
+        over, on, up = (np.array([count[1] * count[2], count[2], 1]) * (count > 1)).tolist()
+        first = (low[0] * count[1] + low[1]) * count[2] + low[2]
+        flat = self.values.ravel()
+
+        def along_z(corner: NDArray[np.int64]) -> Distances:
+            value = flat.take(corner)
+            return np.asarray(value + z * np.subtract(flat.take(corner + up), value, dtype=np.float64))
+
+        def across(corner: NDArray[np.int64]) -> Distances:
+            value = along_z(corner)
+            value += y * (along_z(corner + on) - value)
+            return value
+
+        out = across(first)
+        out += x * (across(first + over) - out)
+        return out
 
 
 def late_field(grid: Callable[[], Grid], bounds_mm: NDArray[np.float64], spacing_mm: float, margin_mm: float) -> Field:

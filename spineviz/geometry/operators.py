@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, way_to_box
 from spineviz.geometry.frames import Frame
 
 
@@ -105,6 +105,22 @@ def smooth_union(*fields: Field, blend_mm: float) -> Field:
         return out
 
     return Field(distance, _hull(fields, smooth_gain_mm(len(fields), blend_mm)), exact=False)
+
+
+def near_union(*fields: Field, blend_mm: float) -> Field:
+    """`smooth_union` of parts that are nowhere nearer than their boxes, such as tubes: all but the first are asked only
+    about points to which their box is so near that they can make a difference. Inexact."""
+    _at_least_one(fields)
+
+    def distance(p: Points) -> Distances:
+        out = fields[0].distance(p)
+        for other in fields[1:]:
+            near = np.flatnonzero(way_to_box(p, other.bounds_mm) <= np.maximum(out + blend_mm, 0.0))
+            if len(near):
+                out[near] = _smooth_minimum(out[near], other.distance(p[near]), blend_mm)
+        return out
+
+    return Field(distance, smooth_union(*fields, blend_mm=blend_mm).bounds_mm, exact=False)
 
 
 def smooth_difference(field: Field, *cutters: Field, blend_mm: float) -> Field:

@@ -7,9 +7,10 @@ import sys
 HEAD = """
 import json
 
-from spineviz.anatomy.ahead import body_calls, spine_calls, way_calls
+from spineviz.anatomy.ahead import body_calls, canal_calls, outline_raster_calls, spine_calls, way_calls
 from spineviz.anatomy.arteries import arterial_tree
 from spineviz.anatomy.column import SACRUM, column
+from spineviz.anatomy.epidural import epidural
 from spineviz.anatomy.groin import vein_calls
 from spineviz.anatomy.patient import levels_in_view, patient
 from spineviz.anatomy.whole_body import whole_body
@@ -53,7 +54,7 @@ for name, part in parts.items():
 
 def test_the_way_from_the_groin_is_made_ahead():
     further, unused = further_and_unused("""
-ahead = way_calls("L1")
+ahead = way_calls("L1", ("left", "T12"))
 arterial_tree(column("L1", lying=1.0), "left T12")
 whole_body(column("L1", lying=1.0))
 """)
@@ -70,4 +71,15 @@ for name in ("body", "hip-left", "femur-left", "vena-cava"):
     parts[name].mesh(4.0)
 """)
     assert further == {("_surface", "hip", "left"), ("_surface", "femur", "left")}  # mirror images
+    assert not unused
+
+
+def test_where_a_tumour_presses_on_cord_or_roots_and_what_radiographs_look_through_are_made_ahead():
+    further, unused = further_and_unused("""
+ahead = [*canal_calls("L1"), *outline_raster_calls("L1")]
+body = whole_body(column("L1", lying=1.0))
+epidural("L1", 14.0, "left", 7).displaced(body, 1.0)
+body["body"].field.distance(body["body"].field.bounds_mm)
+""")
+    assert not further
     assert not unused

@@ -111,6 +111,19 @@ def test_two_boards_lie_over_each_other():
     assert board.open_board() is None
 
 
+def test_what_lies_on_the_outer_board_is_not_made_again_for_the_inner_one():
+    @once
+    def made(name: str) -> int:
+        return os.getpid()
+
+    calls = [(made, ("both",))]
+    with board.opened(calls) as outer, Aside([lambda: outer.work(calls)]) as copy:
+        copy.result(0)
+        with board.opened(calls) as inner:
+            assert made("both") != os.getpid()
+            assert inner.is_there(0)
+
+
 def test_threads_lay_what_they_made_side_by_side():
     @once
     def made(number: int) -> np.ndarray:

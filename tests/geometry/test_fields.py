@@ -177,3 +177,11 @@ def test_what_lies_in_a_box_lies_between_its_corners_on_every_axis():
     assert 0 < found.sum() < 200
     assert np.array_equal(found, ((points > low) & (points < high)).all(axis=1))
     assert len(f.in_box(points[:0], low, high)) == 0
+
+
+def test_the_way_to_a_box_is_nothing_within_and_the_nearest_way_outside():
+    bounds = np.array([[-1.0, -2.0, 0.0], [3.0, 1.0, 4.0]])
+    points = np.random.default_rng(5).uniform(-6.0, 8.0, (300, 3))
+    expected = np.linalg.norm(points - np.clip(points, *bounds), axis=1)
+    assert f.way_to_box(points, bounds) == pytest.approx(expected, abs=1e-12)
+    assert len(f.way_to_box(points[:0], bounds)) == 0

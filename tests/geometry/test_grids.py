@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from spineviz.geometry.fields import sphere
 from spineviz.geometry.grids import Grid, late_field, sample
@@ -39,3 +40,19 @@ def test_a_part_of_a_raster_has_the_values_of_the_whole(low):
     assert (part.bounds_mm[0] <= inside[0] + 1e-9).all()
     assert (part.bounds_mm[1] >= inside[1] - 1e-9).all()
     assert part.values.size < 0.6 * whole.values.size
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 6), (4, 1, 3), (2, 2, 2)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_raster_is_read_as_scipy_reads_it(shape, kind):
+    random = np.random.default_rng(3)
+    grid = Grid(np.array([1.0, -2.0, 0.5]), 0.7, random.normal(size=shape).astype(kind))
+    low, high = grid.bounds_mm
+    points = random.uniform(low - 1.5, high + 1.5, (400, 3))
+    index = ((points - low) / 0.7).T
+    expected = map_coordinates(grid.values.astype(float), index, order=1, mode="nearest")
+    assert grid.at(points) == pytest.approx(expected, abs=1e-12)
+    way = np.linalg.norm(points - np.clip(points, low, high), axis=1)
+    assert grid.field().distance(points) == pytest.approx(expected + way, abs=1e-12)
+    assert np.array_equal(grid.at(points, outside=9.0) == 9.0, way > 0.0)
+    assert grid.at(grid.points()) == pytest.approx(grid.values.ravel(), abs=1e-12)

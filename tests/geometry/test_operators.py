@@ -64,6 +64,28 @@ def test_smooth_union_stays_within_its_bound(shapes, blend, seed):
         assert gain == pytest.approx(blend / 4)
 
 
+@given(st.lists(exact_fields(), min_size=1, max_size=5), st.floats(0.0, 20.0), st.integers(0, 1000))
+def test_parts_that_are_asked_only_near_them_unite_as_they_do_when_asked_everywhere(shapes, blend, seed):
+    points = cloud(seed)
+    whole, near = o.smooth_union(*shapes, blend_mm=blend), o.near_union(*shapes, blend_mm=blend)
+    assert near(points) == pytest.approx(whole(points), abs=1e-9)
+    assert np.array_equal(near.bounds_mm, whole.bounds_mm)
+    assert not near.exact
+
+
+def test_a_part_is_not_asked_about_points_far_from_it():
+    asked = []
+
+    def distance(p):
+        asked.append(len(p))
+        return f.sphere((0, 0, 0), 2.0).distance(p)
+
+    far = f.Field(distance, f.sphere((0, 0, 0), 2.0).bounds_mm)
+    body = f.sphere((30, 0, 0), 5.0)
+    o.near_union(body, far, blend_mm=3.0)([[30.0, 0.0, 0.0], [30.0, 8.0, 0.0], [3.0, 0.0, 0.0]])
+    assert asked == [1]  # the last one: the others are nearer to the body than to its box
+
+
 def test_smooth_gain_is_reached_by_fields_that_coincide():
     ball = f.sphere((0, 0, 0), 10)
     for count in (2, 3, 8):
