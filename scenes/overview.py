@@ -20,7 +20,7 @@ from spineviz.anatomy.column import level_above, level_below
 from spineviz.anatomy.incision import back_y, sizes
 from spineviz.anatomy.vertebra import vertebra
 from spineviz.devices.retractors import sizes as instrument_sizes
-from spineviz.devices.theatre import theatre
+from spineviz.devices.theatre import theatre_names
 from spineviz.film.anchors import NOWHERE, Point, as_point, facing, surface_towards
 from spineviz.film.base import Moment, ProcedureScene
 from spineviz.film.parts import Parts
@@ -447,7 +447,7 @@ class Overview(ProcedureScene):
     @cached_property
     def room(self) -> frozenset[str]:
         """Furniture and people."""
-        return frozenset(theatre(self.level, 0.0))
+        return theatre_names()
 
     @cached_property
     def body(self) -> Mapping[str, Any]:
