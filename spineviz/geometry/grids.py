@@ -14,7 +14,18 @@ _BLOCK = 8
 """Nodes a side of the blocks in which `sample` first decides whether a surface can be near; a power of two."""
 _CHUNK = 16_000
 """Points given to a field at once: its intermediate arrays stay in the processor's cache."""
+_READ_AT_ONCE = 32_768
+"""Points at which a grid is read at once."""
 _OCTANTS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def in_turns(work: Callable[[Points], Distances], points_mm: Points) -> Distances:
+    """What `work` gives for `points_mm` (N, 3), (N,): asked for a few of them after the other, as what it makes on the
+    way takes several times their room."""
+    if len(points_mm) <= _READ_AT_ONCE:
+        return work(points_mm)
+    starts = range(0, len(points_mm), _READ_AT_ONCE)
+    return np.concatenate([work(points_mm[first : first + _READ_AT_ONCE]) for first in starts])
 
 
 @dataclass(frozen=True)
@@ -44,9 +55,13 @@ class Grid:
     def at(self, points_mm: Points, outside: float | None = None) -> Distances:
         """Values (N,) interpolated trilinearly at `points_mm` (N, 3); beyond the grid `outside`, or else the nearest
         value."""
-        held, beyond = self._held(points_mm)
-        out = self._read(held)
-        return out if outside is None else np.where(beyond.any(axis=0), outside, out)
+
+        def read(p: Points) -> Distances:
+            held, beyond = self._held(p)
+            out = self._read(held)
+            return out if outside is None else np.where(beyond.any(axis=0), outside, out)
+
+        return in_turns(read, points_mm)
 
     def field(self) -> Field:
         """The grid as a field; beyond the grid the distance grows with the way to it. Inexact."""
@@ -58,7 +73,7 @@ class Grid:
                 out += self.spacing_mm * np.sqrt(np.einsum("in,in->n", beyond, beyond))
             return out
 
-        return Field(distance, self.bounds_mm, exact=False)
+        return Field(lambda p: in_turns(distance, p), self.bounds_mm, exact=False)
 
     def _held(self, points_mm: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(3, N) the places in the lattice nearest to `points_mm` (N, 3), in its steps, and how far off they are."""

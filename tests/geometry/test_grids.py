@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from spineviz.geometry.fields import sphere
-from spineviz.geometry.grids import Grid, late_field, sample
+from spineviz.geometry.grids import _READ_AT_ONCE, Grid, late_field, sample
 from spineviz.geometry.operators import smooth_union
 
 
@@ -56,3 +56,15 @@ def test_a_raster_is_read_as_scipy_reads_it(shape, kind):
     assert grid.field().distance(points) == pytest.approx(expected + way, abs=1e-12)
     assert np.array_equal(grid.at(points, outside=9.0) == 9.0, way > 0.0)
     assert grid.at(grid.points()) == pytest.approx(grid.values.ravel(), abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [0, 1, _READ_AT_ONCE, _READ_AT_ONCE + 1, 2 * _READ_AT_ONCE + 5])
+def test_many_points_are_read_as_one_by_one(count):
+    random = np.random.default_rng(4)
+    grid = Grid(np.zeros(3), 0.7, random.normal(size=(6, 5, 4)))
+    points = random.uniform(-1.0, 5.0, (count, 3))
+    some = random.integers(0, count, 20) if count else np.zeros(0, int)
+    for read in (grid.at, grid.field().distance):
+        values = read(points)
+        assert values.shape == (count,)
+        assert np.array_equal(values[some], [read(points[i : i + 1])[0] for i in some])
