@@ -70,6 +70,7 @@ from spineviz.film.shot import (
     appear,
     smooth,
 )
+from spineviz.geometry.fields import corners
 from spineviz.views.designs import design_of
 from spineviz.views.gauges import GAUGES, Reading
 from spineviz.views.plots import PLOTS, Plot
@@ -364,11 +365,11 @@ class ProcedureScene(Scene):
 
     def _outline(self, time_s: float, moment: tuple[str, float], shot: StageShot) -> NDArray[np.float64]:
         boxes = [
-            structure.field.bounds_mm
+            corners(structure.field.bounds_mm)
             for name, structure in self.structures(time_s, moment, shot.plan).items()
             if structure.role in SUBJECT_ROLES and name not in shot.look.hidden
         ]
-        return np.array([[b[i, 0], b[j, 1], b[k, 2]] for b in boxes for i, j, k in np.ndindex(2, 2, 2)]).reshape(-1, 3)
+        return np.array(boxes).reshape(-1, 3)
 
     def plane(self, name: str, plan: str = "") -> Frame:
         """world_from_plane of a section; KeyError, listing the planes, for one that the plan has not."""

@@ -79,6 +79,15 @@ def box_bounds(low_mm: ArrayLike, high_mm: ArrayLike) -> NDArray[np.float64]:
     return np.array([np.asarray(low_mm, float), np.asarray(high_mm, float)])
 
 
+def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 8, 3) the corners of boxes given by their low and high one (..., 2, 3)."""
+    return np.asarray(bounds_mm[..., _LOW_OR_HIGH, np.arange(3)])
+
+
+_LOW_OR_HIGH = np.array(list(np.ndindex(2, 2, 2)))
+"""(8, 3) of which bound each coordinate of each corner of a box is."""
+
+
 def in_box(points_mm: Points, low_mm: ArrayLike, high_mm: ArrayLike) -> NDArray[np.bool_]:
     """Which of `points_mm` (N, 3) lie between the corners (3,), not on the faces, (N,). Axis by axis, as rows of three
     take five times as long."""

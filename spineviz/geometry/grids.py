@@ -13,19 +13,9 @@ from spineviz.geometry.fields import Distances, Field, Points, box_bounds
 _BLOCK = 8
 """Nodes a side of the blocks in which `sample` first decides whether a surface can be near; a power of two."""
 _CHUNK = 16_000
-"""Points given to a field at once: its intermediate arrays stay in the processor's cache."""
-_READ_AT_ONCE = 32_768
-"""Points at which a grid is read at once."""
+"""Points given to a field, or read off a grid, at once: what is made on the way takes several times their room, and
+stays in the processor's cache."""
 _OCTANTS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 3)
-
-
-def in_turns(work: Callable[[Points], Distances], points_mm: Points) -> Distances:
-    """What `work` gives for `points_mm` (N, 3), (N,): asked for a few of them after the other, as what it makes on the
-    way takes several times their room."""
-    if len(points_mm) <= _READ_AT_ONCE:
-        return work(points_mm)
-    starts = range(0, len(points_mm), _READ_AT_ONCE)
-    return np.concatenate([work(points_mm[first : first + _READ_AT_ONCE]) for first in starts])
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Grid:
             out = self._read(held)
             return out if outside is None else np.where(beyond.any(axis=0), outside, out)
 
-        return in_turns(read, points_mm)
+        return _in_chunks(read, points_mm)
 
     def field(self) -> Field:
         """The grid as a field; beyond the grid the distance grows with the way to it. Inexact."""
@@ -73,7 +63,7 @@ class Grid:
                 out += self.spacing_mm * np.sqrt(np.einsum("in,in->n", beyond, beyond))
             return out
 
-        return Field(lambda p: in_turns(distance, p), self.bounds_mm, exact=False)
+        return Field(lambda p: _in_chunks(distance, p), self.bounds_mm, exact=False)
 
     def _held(self, points_mm: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(3, N) the places in the lattice nearest to `points_mm` (N, 3), in its steps, and how far off they are."""
@@ -152,7 +142,7 @@ def sample(
     while side > 2 and len(corners):
         # a block is settled when its centre is further from the surface than any of its nodes is from the centre
         middle = grid.origin_mm + spacing_mm * (corners + (side - 1) / 2)
-        at_middle = _in_chunks(field, middle)
+        at_middle = _in_chunks(field.distance, middle)
         _fill(values, corners, side, at_middle)
         # one node more than the block holds, so that neighbours on both sides of the surface are both true
         reach = np.sqrt(3.0) * (side + 1) / 2 * spacing_mm * slope + band_mm
@@ -170,9 +160,11 @@ def sample(
     return Grid(grid.origin_mm + spacing_mm * first, grid.spacing_mm, np.ascontiguousarray(made))
 
 
-def _in_chunks(field: Field, points: Points) -> Distances:
-    """`field` at `points` (N, 3), a few at a time."""
-    return np.concatenate([field.distance(part) for part in np.array_split(points, len(points) // _CHUNK + 1)])
+def _in_chunks(work: Callable[[Points], Distances], points: Points) -> Distances:
+    """What `work` gives for `points` (N, 3), (N,): it is asked for a few at a time."""
+    if len(points) < _CHUNK:
+        return work(points)
+    return np.concatenate([work(part) for part in np.array_split(points, len(points) // _CHUNK + 1)])
 
 
 def _fill(values: NDArray[np.float32], corners: NDArray[np.int64], side: int, at_middle: Distances) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spineviz.geometry.fields import Distances, Field, Points, box_bounds, way_to_box
+from spineviz.geometry.fields import Distances, Field, Points, box_bounds, corners, way_to_box
 from spineviz.geometry.frames import Frame
 
 
@@ -162,9 +162,7 @@ def shell(field: Field, thickness_mm: float) -> Field:
 def moved(field: Field, outer_from_inner: Frame) -> Field:
     """`field`, given in inner coordinates, seen from outside. Exact where `field` is."""
     inner_from_outer = outer_from_inner.inverse()
-    low, high = field.bounds_mm
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    carried = outer_from_inner.points(corners)
+    carried = outer_from_inner.points(corners(field.bounds_mm))
     return Field(
         lambda p: field.distance(inner_from_outer.points(p)),
         box_bounds(carried.min(0), carried.max(0)),

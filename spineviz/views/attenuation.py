@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.structure import RANKS, Structure
-from spineviz.geometry.fields import Points
+from spineviz.geometry.fields import Points, corners
 from spineviz.geometry.frames import Frame
 from spineviz.views.angiography import Image, cell_matrix, shape_path
 from spineviz.views.projection import Lattice, Projection, beam, lattice_over, splat
@@ -30,7 +30,6 @@ from spineviz.views.voxels import (
     absorption_at,
     absorption_per_mm,
     carried_voxels,
-    corners,
     rank_order,
     voxels,
 )

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spineviz.geometry.fields import Points, Vector, as_points, as_vector, unit
+from spineviz.geometry.fields import Points, Vector, as_points, as_vector, corners, unit
 from spineviz.geometry.frames import Frame, rotation_about
 
 DIRECTIONS = {
@@ -192,8 +192,7 @@ class Camera:
 
     def clip_range_mm(self, bounds_mm: NDArray[np.float64]) -> tuple[float, float]:
         """Near and far planes that hold a world box (2, 3) and keep as much depth precision as can be."""
-        corners = np.array([[x, y, z] for x in bounds_mm[:, 0] for y in bounds_mm[:, 1] for z in bounds_mm[:, 2]])
-        depth = -self.world_from_camera.inverse().points(corners)[:, 2]
+        depth = -self.world_from_camera.inverse().points(corners(bounds_mm))[:, 2]
         far = max(float(depth.max()) * 1.02, 2 * _NEAR_LEAST_MM)
         near = max(float(depth.min()) * _NEAR_SHARE, far / 4000.0, _NEAR_LEAST_MM)
         return min(near, far / 2), far

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spineviz.anatomy.structure import Structure
+from spineviz.geometry.fields import corners
 from spineviz.geometry.frames import Frame, translation
 from spineviz.views.offscreen import Face
 from spineviz.views.theme import Theme
@@ -27,9 +28,7 @@ _EDGE_MM = 0.3
 def face_window(structure: Structure, world_from_plane: Frame) -> tuple[float, float, float, float] | None:
     """Left, bottom, width and height in mm of the part of the plane that `structure` can reach; None where the plane
     passes it by."""
-    low, high = structure.field.bounds_mm
-    box = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    inner = world_from_plane.inverse().points(box)
+    inner = world_from_plane.inverse().points(corners(structure.field.bounds_mm))
     if inner[:, 2].min() > 0.0 or inner[:, 2].max() < 0.0:
         return None
     # only the edges of the box that cross the plane bound its part of it

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.structure import remembered
 from spineviz.data.errors import FaultError
+from spineviz.geometry.fields import corners
 from spineviz.geometry.frames import Frame
 from spineviz.geometry.meshes import Mesh, simplified
 from spineviz.views import shaders
@@ -89,8 +90,8 @@ class Kept:
         corners_mm: (blocks, 8, 3) the corners of the blocks' boxes, in the local frame.
         edge_mm: how long the edges of a surface's triangles are, were they all alike and equilateral.
         used_at: how many pictures the store had seen when it was used last.
-        halves: of the planes asked for last, the triangles wholly before it of those blocks that it passes through, and
-            the triangles that it splits, block by block as in `blocks`; in the order of use.
+        halves: of the planes asked for last, of the blocks that each passes through the triangles wholly behind it and
+            those that it splits, block by block as in `blocks`; in the order of use.
     """
 
     parts: list[Any]
@@ -437,22 +438,24 @@ class Store:
         """The buffers of a surface; its maker is asked only where it is new."""
         return self._get(("mesh", *wanted.full_key), lambda: self._upload(*wanted.made()))
 
-    def halves(self, kept: Kept, normal: NDArray[np.float64], offset_mm: float) -> tuple[Kept, Kept]:
-        """The blocks of a surface that a plane in its local frame passes through, given by its unit `normal` (3,) and
-        how far from the origin it lies along that: the triangles wholly behind it, and those that it splits."""
+    def halves(
+        self, kept: Kept, normal: NDArray[np.float64], offset_mm: float, crossed: NDArray[np.bool_]
+    ) -> tuple[Kept, Kept]:
+        """The blocks of a surface that are `crossed` (blocks,) by a plane in its local frame, given by its unit
+        `normal` (3,) and how far from the origin it lies along that: the triangles wholly behind it, and those that it
+        splits."""
         key = np.append(normal, offset_mm).tobytes()
         if key not in kept.halves:
-            kept.halves[key] = self._halved(kept, normal, offset_mm)
+            kept.halves[key] = self._halved(kept, normal, offset_mm, crossed)
             while len(kept.halves) > _MOST_HALVES:
                 _release_halves(kept.halves.popitem(last=False)[1])
         kept.halves.move_to_end(key)
         return kept.halves[key]
 
-    def _halved(self, kept: Kept, normal: NDArray[np.float64], offset_mm: float) -> tuple[Kept, Kept]:
+    def _halved(
+        self, kept: Kept, normal: NDArray[np.float64], offset_mm: float, crossed: NDArray[np.bool_]
+    ) -> tuple[Kept, Kept]:
         assert kept.blocks is not None
-        assert kept.corners_mm is not None
-        corner = kept.corners_mm @ normal - offset_mm
-        crossed = (corner.min(axis=1) < 0.0) & (corner.max(axis=1) > 0.0)
         counts = np.diff(kept.blocks) // 3
         block = np.repeat(np.arange(len(counts)), counts)
         triangles = np.frombuffer(kept.parts[1].read(), np.uint32).reshape(-1, 3)[crossed[block]]
@@ -683,10 +686,11 @@ class Offscreen:
         """Where each thing shows; what stands in `before` has not moved."""
         surfaces = {**{s.key: s for s in solid}, **{("glass", *s.key): s for s in glass}}
         boxes: dict[Key, _Boxes] = {}
-        for key in surfaces.keys() - before.keys():
-            mesh, local = surfaces[key].mesh, clip @ surfaces[key].world_from_local.matrix
-            assert mesh.corners_mm is not None
-            boxes[key] = _Boxes(local, mesh.corners_mm, _cut_plane(surfaces[key]))
+        for key, surface in surfaces.items():
+            if key not in before:
+                assert surface.mesh.corners_mm is not None
+                local = clip @ surface.world_from_local.matrix
+                boxes[key] = _Boxes(local, surface.mesh.corners_mm, _cut_plane(surface))
         for face in (face for face in faces if face.full_key not in before):
             local = clip @ face.world_from_plane.matrix
             boxes[face.full_key] = _Boxes(local, corners(face.bounds_mm)[None], None)
@@ -831,7 +835,7 @@ class Offscreen:
                 draw.render(first=first, vertices=count)
             plane = _cut_plane(surface)
             if plane is not None and place.crossed.any():
-                whole, split = self.store.halves(surface.mesh, *plane)
+                whole, split = self.store.halves(surface.mesh, *plane, place.crossed)
                 self._draw_run(whole, kind, place)
                 self._show_sides(open_side)
                 # who clips some triangles of a run looks at all of them
@@ -1120,15 +1124,6 @@ def _eye_plane(cut: Frame | None, view: NDArray[np.float64]) -> tuple[float, ...
 
 def _columns(matrix: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(matrix.T.ravel())
-
-
-_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
-
-
-def corners(bounds_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 8, 3) the corners of boxes (..., 2, 3)."""
-    low, high = bounds_mm[..., :1, :], bounds_mm[..., 1:, :]
-    return np.asarray(low + _CORNERS * (high - low), float)
 
 
 def in_blocks(centres_mm: NDArray[np.floating], most: int) -> list[NDArray[np.intp]]:

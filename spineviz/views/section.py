@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.structure import RANKS, Structure, remembered
-from spineviz.geometry.fields import Field, Points, as_points
+from spineviz.geometry.fields import Field, Points, as_points, corners
 from spineviz.geometry.frames import Frame
 from spineviz.views.canvas import copy_channels
 from spineviz.views.marks import Colour, burn_edges, burn_scale_bar, burn_text, edge_letters
@@ -549,9 +549,7 @@ def _pixel_axes(size_px: tuple[int, int], px_mm: float) -> tuple[NDArray, NDArra
 
 def _window(structure: Structure, plane: Frame, size_px: tuple[int, int], px_mm: float) -> tuple[int, int, int, int]:
     """The rows and columns (top, bottom, left, right) that the structure's bounds can reach; empty if none."""
-    low, high = structure.field.bounds_mm
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    local = plane.inverse().points(corners)
+    local = plane.inverse().points(corners(structure.field.bounds_mm))
     if local[:, 2].min() > 1.0 or local[:, 2].max() < -1.0:
         return 0, 0, 0, 0
     margin = 3.0 + 0.6 / px_mm

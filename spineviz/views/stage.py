@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spineviz.anatomy.structure import Structure
-from spineviz.geometry.fields import as_points
+from spineviz.geometry.fields import as_points, corners
 from spineviz.geometry.frames import Frame
 from spineviz.views.camera import Camera
 from spineviz.views.composer import differing
 from spineviz.views.cutface import cut_face
-from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted, corners
+from spineviz.views.offscreen import NOTHING_MM, Face, Kept, Offscreen, Shadows, Surface, Wanted
 from spineviz.views.shaders import FINISHES, Finish
 from spineviz.views.theme import ALIASES, Theme, rgb
 from spineviz.views.theme import theme as read_theme
@@ -384,7 +384,7 @@ class Stage:
             panes.append((NESTING.get(role, 0), float(z.mean()), surface))
         else:
             lines = self._lines(surface, role, name in look.highlight, camera) if role in INSTRUMENTS else []
-            solid.append((role in INNER, -float(z.max()), [replace(surface, capped=surface.cut is not None), *lines]))
+            solid.append((role in INNER, -float(z.max()), [surface, *lines]))
         return _Part(mesh, world, solid, panes, [] if face is None else [face])
 
     def _lines(self, surface: Surface, role: str, highlight: bool, camera: Camera) -> list[Surface]:
@@ -442,6 +442,7 @@ class Stage:
             grain=(finish.grain, shown, finish.grain_mm, finish.relief),
             mood=(finish.rim, float(name in look.dim), float(name in look.highlight), float(glass)),
             cut=cut,
+            capped=cut is not None and not glass and opacity >= 1.0,
             wall=wall,
             at_vertices=not wall and mesh.edge_mm <= _FACET_PX * pixel_mm,
             thin=role in THIN,

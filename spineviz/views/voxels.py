@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spineviz.anatomy.materials import bone_volume_share
 from spineviz.anatomy.structure import Structure
-from spineviz.geometry.fields import Field, Points
+from spineviz.geometry.fields import Field, Points, corners
 from spineviz.geometry.frames import Frame
 from spineviz.views.projection import beam
 
@@ -231,15 +231,6 @@ def carried_voxels(structure: Structure, healthy: Voxels, absorption: Absorption
 def occupancy(distance_mm: NDArray, spacing_mm: float) -> NDArray[np.float32]:
     """How much of a cube of `spacing_mm` whose middle is so far from a surface lies inside it, 0 to 1."""
     return np.clip(0.5 - distance_mm / spacing_mm, 0.0, 1.0).astype(np.float32)
-
-
-def corners(bounds_mm: NDArray[np.float64]) -> Points:
-    """(..., 8, 3) the corners of boxes given by their low and high one (..., 2, 3)."""
-    return np.asarray(bounds_mm[..., _LOW_OR_HIGH, np.arange(3)])
-
-
-_LOW_OR_HIGH = np.array(list(np.ndindex(2, 2, 2)))
-"""(8, 3) of which bound each coordinate of each corner of a box is."""
 
 
 def _cell(count: int, step_mm: float) -> Points:

@@ -877,7 +877,7 @@ def test_a_plane_parts_the_triangles_of_the_blocks_that_it_passes_through(seed):
         triangles = np.frombuffer(one.parts[1].read(), np.uint32).reshape(-1, 3) if one.parts[1] else np.zeros((0, 3))
         return [set(map(tuple, triangles[a // 3 : b // 3].tolist())) for a, b in pairwise(one.blocks.tolist())]
 
-    behind, split = map(of_blocks, store().halves(kept, normal, offset_mm))
+    behind, split = map(of_blocks, store().halves(kept, normal, offset_mm, crossed))
     for block, (own, here, parted) in enumerate(zip(of_blocks(kept), behind, split, strict=True)):
         count = {triangle: int(ahead[list(triangle)].sum()) for triangle in own}
         assert here == {triangle for triangle in own if crossed[block] and count[triangle] == 0}
