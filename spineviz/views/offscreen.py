@@ -58,9 +58,6 @@ _MOST_HALVES = 2
 _CELL = 16
 """Paint is drawn in squares of so many of its pixels, those with nothing in them not at all."""
 
-_FEW = 4
-"""The tiles of so many things are worked out one by one, and remembered for as long as they stand still."""
-
 _PAD_PX = 6
 """Outlines reach so far beyond what they belong to, and the softening of shadows a little further."""
 
@@ -256,7 +253,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where a thing shows in a picture of `size_px`.
+    """Where a thing shows.
 
     Attributes:
         boxes_px: (blocks, 4) left, low, right, high of each block of it, with room round it.
@@ -264,20 +261,9 @@ class _Place:
         near_mm: no block is nearer, along the line of sight.
     """
 
-    size_px: tuple[int, int]
     boxes_px: NDArray[np.int64]
     crossed: NDArray[np.bool_]
     near_mm: float
-
-    @cached_property
-    def tiles(self) -> Tiles:
-        """Which tiles its boxes reach into."""
-        return tiles_under(self.boxes_px, self.size_px)
-
-    @property
-    def known(self) -> bool:
-        """Whether its tiles were asked for."""
-        return "tiles" in self.__dict__
 
 
 class _Boxes(NamedTuple):
@@ -311,7 +297,7 @@ def places_of(things: Sequence[_Boxes], size_px: tuple[int, int]) -> list[_Place
     boxes[first >= 0.0] = 0
     crossed = (first < 0.0) & (last > 0.0)
     nearest = np.minimum.reduceat(near, [part.start for part in parts])
-    return [_Place(size_px, boxes[part], crossed[part], float(mm)) for part, mm in zip(parts, nearest, strict=True)]
+    return [_Place(boxes[part], crossed[part], float(mm)) for part, mm in zip(parts, nearest, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -694,21 +680,14 @@ class Offscreen:
         for face in (face for face in faces if face.full_key not in before):
             local = clip @ face.world_from_plane.matrix
             boxes[face.full_key] = _Boxes(local, corners(face.bounds_mm)[None], None)
-        for place in before.values():  # they are asked for in every picture now
-            _ = place.tiles
         made = dict(zip(boxes, places_of(list(boxes.values()), self.size_px), strict=True))
         return {key: before.get(key) or made[key] for key in [*surfaces, *(face.full_key for face in faces)]}
 
     def _under(self, places: Mapping[Key, _Place]) -> Tiles:
         """The tiles in which any of `places` lies."""
-        out = no_tiles(self.size_px)
-        new = [place for place in places.values() if not place.known]
-        for place in places.values():
-            if place.known or len(new) <= _FEW:
-                out |= place.tiles
-        if len(new) > _FEW:  # all at once, which takes no longer than one of them
-            out |= tiles_under(np.concatenate([place.boxes_px for place in new]), self.size_px)
-        return out
+        if not places:
+            return no_tiles(self.size_px)
+        return tiles_under(np.concatenate([place.boxes_px for place in places.values()]), self.size_px)
 
     def _same_order(self, before: Mapping[Key, _Place], order: Sequence[Key]) -> bool:
         """Whether those panes that were there `before`, in this `order`, are laid in the same one now."""
